@@ -1,0 +1,15 @@
+# frozen_string_literal: true
+
+require "mkmf"
+require "rb_sys/mkmf"
+
+abort "aikido-zen-ipc is compiled with Rust 1.85 or newer: install it with rustup" unless find_executable("cargo")
+
+create_rust_makefile("aikido/zen/ipc/aikido_zen_ipc") do |config|
+  # The crates that were tested, and no others.
+  config.extra_cargo_args << "--locked"
+  # Installing a gem must not install a compiler unasked.
+  config.auto_install_rust_toolchain = false
+  # What Cargo leaves there would be installed with the gem.
+  config.rubygems_clean_dirs << "target"
+end

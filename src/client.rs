@@ -1,0 +1,341 @@
+//! A worker's side: invoke, notify, fetch a document. It has no thread of its own.
+//!
+//! A call takes a connection, sends one frame, waits for one, and puts the connection back. A connection that was left
+//! in the middle of a message is never used again.
+
+mod counters;
+mod dial;
+mod pool;
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::connection::{Connection, ReceiveBy};
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, Result};
+use crate::fork;
+use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
+use crate::options::ClientOptions;
+use crate::secret::Secret;
+use crate::sync::lock;
+use crate::wait::Wait;
+use counters::Counters;
+use pool::{Lease, Pool};
+
+/// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
+/// but [`Client::afresh`].
+#[derive(Debug)]
+pub struct Client {
+    address: SocketAddr,
+    secret: Secret,
+    options: ClientOptions,
+    pool: Pool,
+    next_id: AtomicU64,
+    closed: AtomicBool,
+    last_failure: Mutex<Option<Failure>>,
+    counters: Counters,
+    generation: u32,
+}
+
+/// Why connecting failed, and until when nobody tries again.
+#[derive(Debug)]
+struct Failure {
+    cause: String,
+    retry: Deadline,
+}
+
+impl Client {
+    /// A client of the server at `address`. Nothing is connected yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] if memory is short.
+    pub fn new(address: SocketAddr, secret: Secret, options: ClientOptions) -> Result<Self> {
+        options.check()?;
+        if !address.ip().is_loopback() {
+            return Err(Error::invalid_argument(format!(
+                "host is {}; only a loopback address is allowed (127.0.0.1, ::1)",
+                address.ip()
+            )));
+        }
+        fork::install()?;
+        Ok(Self::with(address, secret, options, false))
+    }
+
+    /// The same client for this process, after a fork: without connections, closed if the original was.
+    pub fn afresh(&self) -> Self {
+        Self::with(self.address, self.secret.clone(), self.options.clone(), self.closed.load(Ordering::Acquire))
+    }
+
+    /// Whether it was made in this process and not inherited.
+    pub fn is_of_this_process(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Connects now, unless there is a connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::invoke`], for connecting.
+    pub fn start(&self, wait: &impl Wait) -> Result<()> {
+        let deadline = Deadline::after(self.options.connect_timeout.saturating_add(self.options.handshake_timeout));
+        let (lease, connection) = self.connection(&deadline, wait)?;
+        lease.put_back(connection);
+        Ok(())
+    }
+
+    /// Calls a method and blocks until its result comes. `timeout` bounds everything.
+    ///
+    /// `args` is the text of a JSON array, `kwargs` that of a JSON object.
+    ///
+    /// # Returns
+    ///
+    /// The text of the result.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`], [`Error::ConnectionRefused`], [`Error::Disconnected`], [`Error::Closed`],
+    /// [`Error::Handshake`], [`Error::Protocol`], [`Error::FrameTooLarge`], [`Error::Remote`], [`Error::NoHandler`],
+    /// [`Error::Interrupted`]. Nothing is ever sent twice.
+    pub fn invoke(
+        &self,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        timeout: Duration,
+        wait: &impl Wait,
+    ) -> Result<ResultText> {
+        let deadline = Deadline::after(timeout);
+        self.counters.calls.add_one();
+        let outcome = self.call(name, args, kwargs, &deadline, wait);
+        self.count(&outcome);
+        outcome
+    }
+
+    /// Sends a notification. It does not wait for the handler, and for at most `timeout` for the kernel to take it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::invoke`], where it could not be sent.
+    pub fn notify(&self, name: &str, args: &[u8], kwargs: &[u8], timeout: Duration, wait: &impl Wait) -> Result<()> {
+        let deadline = Deadline::after(timeout);
+        self.counters.notifications.add_one();
+        let outcome = self.send_notification(name, args, kwargs, &deadline, wait);
+        self.count(&outcome);
+        outcome
+    }
+
+    /// Asks for a document; blocks until it comes.
+    ///
+    /// # Returns
+    ///
+    /// Its generation and text, or `None` if `known_generation` is the newest or nothing was published.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::invoke`].
+    pub fn fetch(
+        &self,
+        key: &str,
+        known_generation: Option<u64>,
+        timeout: Duration,
+        wait: &impl Wait,
+    ) -> Result<Option<(u64, Vec<u8>)>> {
+        let args = serde_json::to_vec(&(key, known_generation)).map_err(|error| Error::protocol(error.to_string()))?;
+        parse_document(&self.invoke(READ_DOCUMENT, &args, b"{}", timeout, wait)?)
+    }
+
+    /// Asks whether the parent's core is there; no handler is needed. Blocks until it answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::invoke`].
+    pub fn ping(&self, timeout: Duration, wait: &impl Wait) -> Result<()> {
+        self.invoke(PING, b"[]", b"{}", timeout, wait).map(drop)
+    }
+
+    /// Whether an idle connection is alive, or one is in use.
+    pub fn is_connected(&self) -> bool {
+        self.is_of_this_process() && self.pool.is_connected()
+    }
+
+    /// Closes every connection. Calls in flight and later ones end with [`Error::Closed`].
+    ///
+    /// # Returns
+    ///
+    /// False if it was closed before.
+    pub fn close(&self) -> bool {
+        let is_first = !self.closed.swap(true, Ordering::AcqRel);
+        if is_first && self.is_of_this_process() {
+            self.pool.close();
+        }
+        is_first
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Figures by name.
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        let mut stats = self.pool.stats();
+        stats.extend(self.counters.read());
+        stats
+    }
+
+    fn with(address: SocketAddr, secret: Secret, options: ClientOptions, closed: bool) -> Self {
+        Self {
+            pool: Pool::new(options.max_connections, options.idle_timeout),
+            next_id: AtomicU64::new(1),
+            closed: AtomicBool::new(closed),
+            last_failure: Mutex::new(None),
+            counters: Counters::default(),
+            generation: fork::generation(),
+            address,
+            secret,
+            options,
+        }
+    }
+
+    fn call(
+        &self,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<ResultText> {
+        let (lease, mut connection) = self.connection(deadline, wait)?;
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
+        let envelope = RequestEnvelope::new(Some(&id), name, Some(deadline.check(Phase::Send)?));
+        let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
+        let sent = connection.send(&parts, deadline, wait);
+        if let Err(error @ Error::FrameTooLarge { .. }) = sent {
+            // Nothing was sent.
+            lease.put_back(connection);
+            return Err(error);
+        }
+        let response = sent.and_then(|()| self.receive(&mut connection, &id, deadline, wait));
+        let response = response.map_err(|error| self.explain(error))?;
+        lease.put_back(connection);
+        response.into_result()
+    }
+
+    fn send_notification(
+        &self,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<()> {
+        let (lease, mut connection) = self.connection(deadline, wait)?;
+        let envelope = RequestEnvelope::new(None, name, None);
+        match connection.send(&[&envelope.head, args, b",", kwargs, &envelope.tail], deadline, wait) {
+            Ok(()) => {
+                lease.put_back(connection);
+                Ok(())
+            }
+            Err(error @ Error::FrameTooLarge { .. }) => {
+                lease.put_back(connection);
+                Err(error)
+            }
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    fn receive(
+        &self,
+        connection: &mut Connection,
+        id: &str,
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<Response> {
+        let by = ReceiveBy { first_byte: *deadline, whole_frame: Duration::MAX };
+        loop {
+            match Response::parse(connection.receive(&by, Phase::Response, wait)?)? {
+                Parsed::Message(response) if response.id == id => return Ok(response),
+                Parsed::Message(response) => {
+                    let reason = format!("the answer to call {id} came as the answer to call {:?}", response.id);
+                    return Err(Error::protocol(reason));
+                }
+                Parsed::Other => self.counters.skipped_messages.add_one(),
+            }
+        }
+    }
+
+    /// A connection to send one message over, and the right to put it back.
+    fn connection(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Connection)> {
+        self.check_open()?;
+        let (lease, idle) = self.pool.lease(deadline, wait).map_err(|error| self.explain(error))?;
+        if let Some(connection) = idle {
+            return Ok((lease, connection));
+        }
+        self.check_retry()?;
+        match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
+            Ok(socket) => {
+                self.counters.connects.add_one();
+                *lock(&self.last_failure) = None;
+                let connection = lease.adopt(Connection::new(socket, self.options.max_frame_size));
+                Ok((lease, connection.ok_or_else(closed_here)?))
+            }
+            Err(error) => {
+                self.note_failure(&error, deadline);
+                Err(error)
+            }
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if !self.is_of_this_process() {
+            return Err(fork::inherited());
+        }
+        if self.closed.load(Ordering::Acquire) { Err(closed_here()) } else { Ok(()) }
+    }
+
+    /// After a failure nobody tries again for a while, and everybody is told the first cause.
+    fn check_retry(&self) -> Result<()> {
+        match &*lock(&self.last_failure) {
+            Some(Failure { cause, retry }) if !retry.has_passed() => {
+                let delay = self.options.reconnect_delay.as_secs_f64();
+                Err(Error::ConnectionRefused {
+                    reason: format!("{cause} (no new attempt within reconnect_delay, {delay} s)"),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A caller that had no time left says nothing about the parent.
+    fn note_failure(&self, error: &Error, deadline: &Deadline) {
+        if matches!(error, Error::Interrupted) || deadline.has_passed() {
+            return;
+        }
+        self.counters.failed_connects.add_one();
+        let retry = Deadline::after(self.options.reconnect_delay);
+        *lock(&self.last_failure) = Some(Failure { cause: error.to_string(), retry });
+    }
+
+    /// What ended because this process closed it is called so.
+    fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Disconnected { .. } if self.closed.load(Ordering::Acquire) => closed_here(),
+            error => error,
+        }
+    }
+
+    fn count<T>(&self, outcome: &Result<T>) {
+        match outcome {
+            Err(Error::Timeout { .. }) => self.counters.timeouts.add_one(),
+            Err(Error::Disconnected { .. }) => self.counters.disconnects.add_one(),
+            _ => {}
+        }
+    }
+}
+
+fn closed_here() -> Error {
+    Error::Closed { reason: "this client was closed".to_owned() }
+}

@@ -1,0 +1,199 @@
+//! Idle connections, last in, first out, so that those in excess grow old and are closed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+
+use crate::connection::{Connection, Socket, shut_down};
+use crate::deadline::Deadline;
+use crate::error::{Phase, Result};
+use crate::semaphore::{Semaphore, Waited};
+use crate::sync::lock;
+use crate::wait::Wait;
+
+/// At most `max_connections`, idle and in use.
+#[derive(Debug)]
+pub(super) struct Pool {
+    max_connections: usize,
+    idle_timeout: Duration,
+    state: Mutex<State>,
+    /// Made when a caller must wait for the first time: most clients never need it.
+    freed: OnceLock<Semaphore>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The one that was used last is at the back.
+    idle: VecDeque<Idle>,
+    /// Leases that are out, and the sockets of those that have one.
+    leased: usize,
+    in_use: HashMap<u64, Socket>,
+    next_lease: u64,
+    waiting: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    expires: Deadline,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub(super) fn new(max_connections: usize, idle_timeout: Duration) -> Self {
+        Self { max_connections, idle_timeout, state: Mutex::default(), freed: OnceLock::new() }
+    }
+
+    /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
+    pub(super) fn lease(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Option<Connection>)> {
+        loop {
+            if let Some(leased) = self.try_lease() {
+                return Ok(leased);
+            }
+            let freed = self.freed()?;
+            let waited = {
+                let _waiting = Waiting::new(self);
+                // Once more, now that whoever puts one back knows that somebody waits.
+                if let Some(leased) = self.try_lease() {
+                    return Ok(leased);
+                }
+                wait.block(|| freed.wait(deadline)).transpose()?
+            };
+            match waited {
+                Some(Waited::Woken) => freed.take(),
+                Some(Waited::TimedOut) => return Err(deadline.timeout(Phase::FreeConnection)),
+                Some(Waited::Signalled) | None => wait.interrupted()?,
+            }
+        }
+    }
+
+    /// Closes what is idle and ends what is in use.
+    pub(super) fn close(&self) {
+        let (idle, in_use) = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            (std::mem::take(&mut state.idle), std::mem::take(&mut state.in_use))
+        };
+        drop(idle);
+        for socket in in_use.values() {
+            shut_down(socket, Shutdown::Both);
+        }
+        if let Some(freed) = self.freed.get() {
+            freed.post();
+        }
+    }
+
+    /// Whether a connection is in use, or an idle one is alive.
+    pub(super) fn is_connected(&self) -> bool {
+        let state = lock(&self.state);
+        !state.in_use.is_empty() || state.idle.iter().any(|idle| idle.connection.is_idle())
+    }
+
+    /// Figures by name.
+    pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
+        let state = lock(&self.state);
+        let idle = state.idle.len() as u64;
+        vec![("connections", idle.saturating_add(state.in_use.len() as u64)), ("idle_connections", idle)]
+    }
+
+    fn try_lease(&self) -> Option<(Lease<'_>, Option<Connection>)> {
+        // Dead and expired ones are dropped after the lock is released.
+        let mut discarded = Vec::new();
+        let mut state = lock(&self.state);
+        while state.idle.front().is_some_and(|oldest| oldest.expires.has_passed()) {
+            discarded.extend(state.idle.pop_front());
+        }
+        let mut connection = None;
+        while let Some(newest) = state.idle.pop_back() {
+            if newest.connection.is_idle() {
+                connection = Some(newest.connection);
+                break;
+            }
+            discarded.push(newest);
+        }
+        if connection.is_none() && state.leased >= self.max_connections && !state.closed {
+            return None;
+        }
+        let number = state.next_lease;
+        state.next_lease = number.wrapping_add(1);
+        state.leased = state.leased.saturating_add(1);
+        if let Some(connection) = &connection {
+            state.in_use.insert(number, connection.socket().clone());
+        }
+        drop(state);
+        Some((Lease { pool: self, number }, connection))
+    }
+
+    fn freed(&self) -> Result<&Semaphore> {
+        if let Some(freed) = self.freed.get() {
+            return Ok(freed);
+        }
+        // Should two threads make one at once, the second is dropped.
+        let _ = self.freed.set(Semaphore::new()?);
+        self.freed.get().ok_or_else(crate::fork::inherited)
+    }
+}
+
+/// The right to use one of the pool's connections. What is not put back is closed.
+#[derive(Debug)]
+pub(super) struct Lease<'pool> {
+    pool: &'pool Pool,
+    number: u64,
+}
+
+impl Lease<'_> {
+    /// Enters a connection that was made under this lease, so that closing the pool ends it. `None` if it was closed.
+    pub(super) fn adopt(&self, connection: Connection) -> Option<Connection> {
+        let mut state = lock(&self.pool.state);
+        if state.closed {
+            return None;
+        }
+        state.in_use.insert(self.number, connection.socket().clone());
+        Some(connection)
+    }
+
+    /// Gives back a connection that is in the middle of nothing.
+    pub(super) fn put_back(self, connection: Connection) {
+        let mut state = lock(&self.pool.state);
+        if !state.closed {
+            let expires = Deadline::after(self.pool.idle_timeout);
+            state.idle.push_back(Idle { connection, expires });
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.pool.state);
+        state.leased = state.leased.saturating_sub(1);
+        // Bound, so that the socket is closed only after the lock is released.
+        let socket = state.in_use.remove(&self.number);
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        drop(socket);
+        if is_awaited && let Some(freed) = self.pool.freed.get() {
+            freed.post();
+        }
+    }
+}
+
+/// Says that a caller waits for a lease, as long as it lives.
+struct Waiting<'pool>(&'pool Pool);
+
+impl<'pool> Waiting<'pool> {
+    fn new(pool: &'pool Pool) -> Self {
+        let mut state = lock(&pool.state);
+        state.waiting = state.waiting.saturating_add(1);
+        Self(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.waiting = state.waiting.saturating_sub(1);
+    }
+}

@@ -1,0 +1,271 @@
+//! An authenticated blocking stream: one frame out, one frame in, by a deadline. Both sides use it.
+//!
+//! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which costs one system call less than polling first.
+//! The kernel's timeout serves only to wake up; the deadline decides.
+
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, Result};
+use crate::fork::ProcessLocal;
+use crate::frame::{self, FrameDecoder};
+use crate::wait::Wait;
+
+/// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
+pub type Socket = Arc<ProcessLocal<OwnedFd>>;
+
+/// A stream of frames. After an error in the middle of a frame it must be dropped.
+#[derive(Debug)]
+pub struct Connection {
+    socket: Socket,
+    decoder: FrameDecoder,
+    max_frame_size: usize,
+    /// When the frame that is being received must be whole; `None` between frames.
+    frame_deadline: Option<Deadline>,
+    /// What the kernel was last told; `None`: no timeout.
+    receive_timeout: Option<Duration>,
+    send_timeout: Option<Duration>,
+}
+
+/// How long to wait for a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct ReceiveBy {
+    /// For its first byte.
+    pub first_byte: Deadline,
+    /// From its first byte to its last.
+    pub whole_frame: Duration,
+}
+
+impl Connection {
+    /// A stream over a connected, blocking socket whose handshake is done.
+    pub fn new(socket: Socket, max_frame_size: usize) -> Self {
+        Self {
+            socket,
+            decoder: FrameDecoder::new(max_frame_size),
+            max_frame_size,
+            frame_deadline: None,
+            receive_timeout: None,
+            send_timeout: None,
+        }
+    }
+
+    /// The socket, for whoever may have to shut it down.
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Sends one frame whose body is the concatenation of `parts`; blocks until the kernel has taken it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FrameTooLarge`] before anything is sent; [`Error::Timeout`], [`Error::Disconnected`],
+    /// [`Error::Interrupted`] or [`Error::Closed`] (in a forked copy) afterwards.
+    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+        self.send_rest(parts, &mut 0, deadline, wait)
+    }
+
+    /// As [`Connection::send`], from the byte `sent` of the frame on, which it moves forward.
+    ///
+    /// After [`Error::Interrupted`] a further call can go on with the same `parts` and `sent`.
+    ///
+    /// # Errors
+    ///
+    /// As for it.
+    pub fn send_rest(
+        &mut self,
+        parts: &[&[u8]],
+        sent: &mut usize,
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<()> {
+        let length = parts.iter().fold(0usize, |length, part| length.saturating_add(part.len()));
+        let header = frame::header(length, self.max_frame_size)?;
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len().saturating_add(1));
+        slices.push(IoSlice::new(&header));
+        slices.extend(parts.iter().map(|part| IoSlice::new(part)));
+        let mut slices = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut slices, *sent);
+        let mut unsent = Unsent { slices, sent };
+        // Nearly always the kernel takes all of it at once, and the host's lock need not be left.
+        if self.send_some(&mut unsent, SendFlags::DONTWAIT)? == Step::Done {
+            return Ok(());
+        }
+        while wait.block(|| self.send_until(&mut unsent, deadline)).transpose()? != Some(Step::Done) {
+            wait.interrupted()?;
+        }
+        Ok(())
+    }
+
+    /// Receives one frame's body; blocks until it has arrived.
+    ///
+    /// After [`Error::Interrupted`] nothing is lost: a further call goes on where this one stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] and [`Error::Disconnected`] with the given phase, [`Error::FrameTooLarge`],
+    /// [`Error::Interrupted`], [`Error::Closed`] (in a forked copy).
+    pub fn receive(&mut self, by: &ReceiveBy, phase: Phase, wait: &impl Wait) -> Result<Vec<u8>> {
+        loop {
+            if let Some(body) = self.decoder.next_frame()? {
+                self.frame_deadline = None;
+                return Ok(body);
+            }
+            if wait.block(|| self.receive_until(by, phase)).transpose()? != Some(Step::Done) {
+                wait.interrupted()?;
+            }
+        }
+    }
+
+    /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.
+    pub fn has_begun_a_frame(&self) -> bool {
+        !self.decoder.is_empty()
+    }
+
+    /// Whether the other side is still there and has sent nothing unasked. Does not block.
+    pub fn is_idle(&self) -> bool {
+        !self.has_begun_a_frame() && self.peek() == Peeked::Nothing
+    }
+
+    /// Whether the other side has closed the connection. Does not block.
+    pub fn has_ended(&self) -> bool {
+        self.peek() == Peeked::End
+    }
+
+    fn peek(&self) -> Peeked {
+        let Ok(socket) = self.socket.here() else { return Peeked::End };
+        match recv(socket, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => Peeked::Nothing,
+            Ok((_, 1..)) => Peeked::Bytes,
+            Ok(_) | Err(_) => Peeked::End,
+        }
+    }
+
+    /// Sends until all is sent or a signal comes.
+    fn send_until(&mut self, unsent: &mut Unsent<'_, '_>, deadline: &Deadline) -> Result<Step> {
+        loop {
+            let remaining = kernel_timeout(deadline.check(Phase::Send)?);
+            if self.send_timeout != remaining {
+                tell_kernel(&self.socket, Timeout::Send, remaining)?;
+                self.send_timeout = remaining;
+            }
+            match self.send_some(unsent, SendFlags::empty())? {
+                Step::Blocked => {}
+                step => return Ok(step),
+            }
+        }
+    }
+
+    /// Sends until the kernel takes no more.
+    fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
+        while unsent.slices.iter().any(|slice| !slice.is_empty()) {
+            let mut control = SendAncillaryBuffer::default();
+            match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | SendFlags::NOSIGNAL) {
+                Ok(count) => unsent.advance(count),
+                Err(Errno::AGAIN) => return Ok(Step::Blocked),
+                Err(Errno::INTR) => return Ok(Step::Signalled),
+                Err(_) => return Err(Error::Disconnected { phase: Phase::Send }),
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    /// Receives until a frame is whole or cannot be, or a signal comes.
+    fn receive_until(&mut self, by: &ReceiveBy, phase: Phase) -> Result<Step> {
+        loop {
+            let deadline = self.current_deadline(by);
+            let remaining = kernel_timeout(deadline.check(phase)?);
+            if self.receive_timeout != remaining {
+                tell_kernel(&self.socket, Timeout::Recv, remaining)?;
+                self.receive_timeout = remaining;
+            }
+            let socket = self.socket.here()?;
+            match recv(socket, spare_capacity(self.decoder.room()), RecvFlags::empty()) {
+                Ok((0, _)) => return Err(Error::Disconnected { phase }),
+                Ok(_) if self.decoder.has_whole_frame()? => return Ok(Step::Done),
+                Ok(_) | Err(Errno::AGAIN) => {}
+                Err(Errno::INTR) => return Ok(Step::Signalled),
+                Err(_) => return Err(Error::Disconnected { phase }),
+            }
+        }
+    }
+
+    fn current_deadline(&mut self, by: &ReceiveBy) -> Deadline {
+        if self.decoder.is_empty() {
+            return by.first_byte;
+        }
+        *self.frame_deadline.get_or_insert_with(|| by.first_byte.within(by.whole_frame))
+    }
+}
+
+/// Ends a connection for the thread that waits on it, in the process that opened it. Never reaches across a fork.
+pub(crate) fn shut_down(socket: &Socket, how: Shutdown) {
+    if let Ok(socket) = socket.here() {
+        // It may have ended by itself just now.
+        let _ = shutdown(socket, how);
+    }
+}
+
+/// What the kernel has not taken of a frame yet, and how much it has.
+struct Unsent<'slices, 'bytes> {
+    slices: &'slices mut [IoSlice<'bytes>],
+    sent: &'slices mut usize,
+}
+
+impl Unsent<'_, '_> {
+    fn advance(&mut self, count: usize) {
+        IoSlice::advance_slices(&mut self.slices, count);
+        *self.sent = self.sent.saturating_add(count);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Done,
+    Blocked,
+    Signalled,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Peeked {
+    Nothing,
+    Bytes,
+    End,
+}
+
+/// What the kernel is told: in whole milliseconds, so that calls with the same timeout need not tell it again.
+fn kernel_timeout(remaining: Duration) -> Option<Duration> {
+    if remaining == Duration::MAX {
+        return None;
+    }
+    let milliseconds = u64::try_from(remaining.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    Some(Duration::from_millis(milliseconds.clamp(1, LONGEST_KERNEL_WAIT.as_secs().saturating_mul(1000))))
+}
+
+/// One day: longer than anybody waits, and what every kernel can hold. The deadline decides, not this.
+const LONGEST_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn tell_kernel(socket: &Socket, direction: Timeout, timeout: Option<Duration>) -> Result<()> {
+    set_socket_timeout(socket.here()?, direction, timeout)
+        .map_err(|errno| Error::system("could not set a socket's timeout", errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_is_told_whole_milliseconds_rounded_up() {
+        assert_eq!(kernel_timeout(Duration::from_micros(1)), Some(Duration::from_millis(1)));
+        assert_eq!(kernel_timeout(Duration::from_micros(999_980)), Some(Duration::from_millis(1000)));
+        assert_eq!(kernel_timeout(Duration::from_secs(1 << 40)), Some(LONGEST_KERNEL_WAIT));
+        assert_eq!(kernel_timeout(Duration::MAX), None);
+    }
+}

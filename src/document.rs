@@ -1,0 +1,162 @@
+//! Published documents and their generations.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::sync::lock;
+
+/// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
+pub const DEEPEST_NESTING: usize = 100;
+
+/// A version of a document.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// One for the first text, and one more for every different text.
+    pub generation: u64,
+    /// The text, byte for byte as it was published.
+    pub json: Arc<[u8]>,
+}
+
+/// The newest version of every document.
+#[derive(Debug)]
+pub struct Documents {
+    longest: usize,
+    newest: Mutex<HashMap<String, Document>>,
+}
+
+impl Documents {
+    /// No documents yet; none may be longer than `longest` bytes.
+    pub fn new(longest: usize) -> Self {
+        Self { longest, newest: Mutex::new(HashMap::new()) }
+    }
+
+    /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
+    ///
+    /// # Returns
+    ///
+    /// Its generation, and whether that is new: the same text again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the text is not JSON or nests deeper than [`DEEPEST_NESTING`],
+    /// [`Error::FrameTooLarge`] if no frame could carry it.
+    pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<(u64, bool)> {
+        if json.len() > self.longest {
+            return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
+        }
+        check(&json).map_err(|reason| Error::invalid_argument(format!("document {key:?} {reason}")))?;
+        let mut newest = lock(&self.newest);
+        let generation = match newest.get(key) {
+            Some(current) if *current.json == *json => return Ok((current.generation, false)),
+            Some(current) => current.generation.saturating_add(1),
+            None => 1,
+        };
+        newest.insert(key.to_owned(), Document { generation, json: json.into() });
+        Ok((generation, true))
+    }
+
+    /// The newest version of a document, or `None` if there is none or it is the known one.
+    pub fn read(&self, key: &str, known_generation: Option<u64>) -> Option<Document> {
+        lock(&self.newest).get(key).filter(|newest| known_generation != Some(newest.generation)).cloned()
+    }
+
+    /// How many documents there are.
+    pub fn count(&self) -> usize {
+        lock(&self.newest).len()
+    }
+}
+
+fn check(json: &[u8]) -> Result<(), String> {
+    serde_json::from_slice::<&RawValue>(json).map_err(|error| format!("is not JSON: {error}"))?;
+    if nesting(json) > DEEPEST_NESTING {
+        return Err(format!("nests deeper than {DEEPEST_NESTING} levels"));
+    }
+    Ok(())
+}
+
+/// How deep a text nests that is known to be JSON.
+fn nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth = depth.saturating_add(1),
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn documents() -> Documents {
+        Documents::new(1000)
+    }
+
+    #[test]
+    fn the_first_text_is_generation_one_and_each_other_text_one_more() {
+        let documents = documents();
+        assert_eq!(documents.publish("config", b"1".to_vec()), Ok((1, true)));
+        assert_eq!(documents.publish("config", b"2".to_vec()), Ok((2, true)));
+        assert_eq!(documents.publish("config", b"1".to_vec()), Ok((3, true)));
+        assert_eq!(documents.publish("lists", b"1".to_vec()), Ok((1, true)));
+        assert_eq!(documents.count(), 2);
+    }
+
+    #[test]
+    fn the_same_text_again_changes_nothing() {
+        let documents = documents();
+        documents.publish("config", b"{}".to_vec()).unwrap();
+        assert_eq!(documents.publish("config", b"{}".to_vec()), Ok((1, false)));
+        assert_eq!(documents.publish("config", b"{ }".to_vec()), Ok((2, true)));
+    }
+
+    #[test]
+    fn a_document_is_read_byte_for_byte_unless_its_generation_is_known() {
+        let documents = documents();
+        documents.publish("config", b" {\"a\" : 1} ".to_vec()).unwrap();
+        assert_eq!(&*documents.read("config", None).unwrap().json, b" {\"a\" : 1} ");
+        assert!(documents.read("config", Some(1)).is_none());
+        assert!(documents.read("config", Some(7)).is_some());
+        assert!(documents.read("lists", None).is_none());
+    }
+
+    #[test]
+    fn a_text_that_is_not_json_is_refused_and_the_last_one_stays() {
+        let documents = documents();
+        documents.publish("config", b"1".to_vec()).unwrap();
+        for text in [b"".as_slice(), b"{", b"1 2", b"\xff", b"\"\xff\"", b"NaN"] {
+            let error = documents.publish("config", text.to_vec()).unwrap_err().to_string();
+            assert!(error.starts_with("document \"config\" is not JSON: "), "{error}");
+        }
+        assert_eq!(documents.read("config", None).unwrap().generation, 1);
+    }
+
+    #[test]
+    fn a_text_at_the_deepest_nesting_passes_and_one_level_more_does_not() {
+        let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat().into_bytes();
+        assert!(documents().publish("config", nested(100)).is_ok());
+        let error = documents().publish("config", nested(101)).unwrap_err();
+        assert_eq!(error.to_string(), "document \"config\" nests deeper than 100 levels");
+    }
+
+    #[test]
+    fn brackets_inside_strings_do_not_nest() {
+        assert_eq!(nesting(br#"["[[[\"[[", {"a\\": "{"}]"#), 2);
+    }
+
+    #[test]
+    fn a_text_that_no_frame_could_carry_is_refused() {
+        let error = documents().publish("config", vec![b' '; 1001]).unwrap_err();
+        assert_eq!(error, Error::FrameTooLarge { size: 1001, limit: 1000 });
+    }
+}

@@ -1,0 +1,176 @@
+//! Everything that can go wrong, one variant for each thing that a caller can decide.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The result of everything fallible in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. The binding maps each variant to one Ruby class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The caller's time, or a phase's own limit, has passed.
+    Timeout {
+        /// What was being done.
+        phase: Phase,
+        /// How long it took until then.
+        waited: Duration,
+    },
+    /// No connection could be made; nothing was sent.
+    ConnectionRefused {
+        /// Where to, and why not.
+        reason: String,
+    },
+    /// The connection ended in the middle of something.
+    Disconnected {
+        /// What was being done.
+        phase: Phase,
+    },
+    /// This process stopped or closed it.
+    Closed {
+        /// What was closed.
+        reason: String,
+    },
+    /// The other side does not know the secret, or speaks another version.
+    Handshake {
+        /// What it did.
+        reason: String,
+    },
+    /// Bytes that are not the protocol.
+    Protocol {
+        /// What was wrong, and where.
+        reason: String,
+    },
+    /// A frame, to be sent or announced by the other side, is longer than the limit.
+    FrameTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// `max_frame_size` in bytes.
+        limit: u64,
+    },
+    /// The handler raised.
+    Remote(RemoteFailure),
+    /// The other side has no such method.
+    NoHandler(RemoteFailure),
+    /// An option or argument has a value that is not allowed.
+    InvalidArgument {
+        /// Which, what was given and what is allowed.
+        reason: String,
+    },
+    /// The operating system refused something that does not concern the other side, such as binding a port.
+    System {
+        /// What was tried.
+        operation: String,
+        /// `errno`.
+        code: i32,
+    },
+    /// The host wants its thread back; what was being done is to be discarded.
+    Interrupted,
+}
+
+impl Error {
+    /// An [`Error::Protocol`] with this reason.
+    pub fn protocol(reason: impl Into<String>) -> Self {
+        Self::Protocol { reason: reason.into() }
+    }
+
+    /// An [`Error::InvalidArgument`] with this reason.
+    pub fn invalid_argument(reason: impl Into<String>) -> Self {
+        Self::InvalidArgument { reason: reason.into() }
+    }
+
+    /// An [`Error::System`] for an operation that failed with `errno`.
+    pub fn system(operation: impl Into<String>, errno: rustix::io::Errno) -> Self {
+        Self::System { operation: operation.into(), code: errno.raw_os_error() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { phase, waited } => {
+                write!(formatter, "{phase} took longer than {:.3} s", waited.as_secs_f64())
+            }
+            Self::ConnectionRefused { reason }
+            | Self::Closed { reason }
+            | Self::Handshake { reason }
+            | Self::Protocol { reason }
+            | Self::InvalidArgument { reason } => formatter.write_str(reason),
+            Self::Disconnected { phase } => write!(formatter, "the other side closed the connection during {phase}"),
+            Self::FrameTooLarge { size, limit } => {
+                write!(formatter, "a frame of {size} bytes is over the limit of {limit} bytes (max_frame_size)")
+            }
+            Self::Remote(failure) | Self::NoHandler(failure) => formatter.write_str(&failure.message),
+            Self::System { operation, code } => {
+                write!(formatter, "{operation}: {}", std::io::Error::from_raw_os_error(*code))
+            }
+            Self::Interrupted => formatter.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What a caller was waiting for when its time passed or the connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// All `max_connections` of the client are in use.
+    FreeConnection,
+    /// TCP's own handshake.
+    Connect,
+    /// The proof of the secret.
+    Handshake,
+    /// Sending the request or the response.
+    Send,
+    /// The handler at work.
+    Response,
+    /// The server's wait for the next request, or for the rest of one.
+    Request,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::FreeConnection => "the wait for a free connection",
+            Self::Connect => "connecting",
+            Self::Handshake => "the handshake",
+            Self::Send => "sending",
+            Self::Response => "the wait for the response",
+            Self::Request => "the wait for the request",
+        })
+    }
+}
+
+/// What a handler raised, as the other side told it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RemoteFailure {
+    /// Exactly the handler's message.
+    pub message: String,
+    /// The class of what it raised.
+    pub class: Option<String>,
+    /// Where it raised, innermost first.
+    pub backtrace: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_says_in_which_phase_and_how_long_it_waited() {
+        let error = Error::Timeout { phase: Phase::Handshake, waited: Duration::from_millis(1500) };
+        assert_eq!(error.to_string(), "the handshake took longer than 1.500 s");
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_says_its_size_and_the_limit() {
+        let error = Error::FrameTooLarge { size: 11, limit: 10 };
+        assert_eq!(error.to_string(), "a frame of 11 bytes is over the limit of 10 bytes (max_frame_size)");
+    }
+
+    #[test]
+    fn an_error_of_the_system_says_what_was_tried_and_why_it_failed() {
+        let error = Error::system("could not bind 127.0.0.1:80", rustix::io::Errno::ACCESS);
+        assert_eq!(error.to_string(), "could not bind 127.0.0.1:80: Permission denied (os error 13)");
+    }
+}

@@ -1,0 +1,167 @@
+//! Bytes to and from frames: a length as unsigned 32-bit big-endian, then that many bytes. No socket.
+
+use crate::error::{Error, Result};
+
+/// Bytes of the length in front of every frame.
+pub const HEADER_LENGTH: usize = 4;
+
+/// The header of a frame whose body has `length` bytes.
+///
+/// # Errors
+///
+/// [`Error::FrameTooLarge`] if that is over `max_frame_size`.
+pub fn header(length: usize, max_frame_size: usize) -> Result<[u8; HEADER_LENGTH]> {
+    match u32::try_from(length) {
+        Ok(declared) if length <= max_frame_size => Ok(declared.to_be_bytes()),
+        _ => Err(Error::FrameTooLarge { size: length as u64, limit: max_frame_size as u64 }),
+    }
+}
+
+/// Collects bytes as they arrive and gives whole frames.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    max_frame_size: usize,
+    /// What arrived and belongs to no frame that was given away; without the header once `declared` is known.
+    bytes: Vec<u8>,
+    /// The length of the frame that `bytes` begins with.
+    declared: Option<usize>,
+}
+
+impl FrameDecoder {
+    /// A decoder that accepts frames of up to `max_frame_size` bytes.
+    pub fn new(max_frame_size: usize) -> Self {
+        Self { max_frame_size, bytes: Vec::new(), declared: None }
+    }
+
+    /// The next whole frame's body, if it has arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit; nothing is allocated for it, and
+    /// the stream cannot be read any further.
+    pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(length) = self.read_header()?.filter(|length| self.bytes.len() >= *length) else { return Ok(None) };
+        self.declared = None;
+        let rest = self.bytes.split_off(length);
+        Ok(Some(std::mem::replace(&mut self.bytes, rest)))
+    }
+
+    /// Whether [`FrameDecoder::next_frame`] would give a frame.
+    ///
+    /// # Errors
+    ///
+    /// As for it.
+    pub fn has_whole_frame(&mut self) -> Result<bool> {
+        let length = self.read_header()?;
+        Ok(length.is_some_and(|length| self.bytes.len() >= length))
+    }
+
+    /// Where the next bytes that arrive are to be appended, with some room for them.
+    pub fn room(&mut self) -> &mut Vec<u8> {
+        let missing = self.declared.map_or(0, |length| length.saturating_sub(self.bytes.len()));
+        self.bytes.reserve(missing.clamp(SMALLEST_ROOM, LARGEST_ROOM));
+        &mut self.bytes
+    }
+
+    /// Whether nothing of a further frame has arrived.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.declared.is_none()
+    }
+
+    fn read_header(&mut self) -> Result<Option<usize>> {
+        if self.declared.is_some() {
+            return Ok(self.declared);
+        }
+        let Some((header, _)) = self.bytes.split_first_chunk::<HEADER_LENGTH>() else { return Ok(None) };
+        let declared = u64::from(u32::from_be_bytes(*header));
+        let limit = self.max_frame_size as u64;
+        let length = usize::try_from(declared).ok().filter(|_| declared <= limit);
+        let Some(length) = length else { return Err(Error::FrameTooLarge { size: declared, limit }) };
+        self.bytes.drain(..HEADER_LENGTH);
+        self.declared = Some(length);
+        Ok(self.declared)
+    }
+}
+
+/// Bytes: a call and its answer fit into one read.
+const SMALLEST_ROOM: usize = 4 << 10;
+
+/// Bytes: a declared length is believed in steps, so that memory follows what has really arrived.
+const LARGEST_ROOM: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn framed(body: &[u8]) -> Vec<u8> {
+        [header(body.len(), 1 << 20).unwrap().as_slice(), body].concat()
+    }
+
+    #[test]
+    fn a_header_is_the_length_in_network_order() {
+        assert_eq!(header(258, 1000), Ok([0, 0, 1, 2]));
+    }
+
+    #[test]
+    fn a_body_at_the_limit_passes_and_one_byte_more_does_not() {
+        assert!(header(10, 10).is_ok());
+        assert_eq!(header(11, 10), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
+        let mut decoder = FrameDecoder::new(10);
+        decoder.room().extend(framed(&[7; 10]));
+        assert_eq!(decoder.next_frame(), Ok(Some(vec![7; 10])));
+        decoder.room().extend(framed(&[7; 11]));
+        assert_eq!(decoder.next_frame(), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
+    }
+
+    #[test]
+    fn a_declared_length_over_the_limit_allocates_nothing() {
+        let mut decoder = FrameDecoder::new(64 << 20);
+        decoder.room().extend([0xff; 4]);
+        let capacity = decoder.bytes.capacity();
+        assert!(decoder.next_frame().is_err());
+        assert_eq!(decoder.bytes.capacity(), capacity);
+    }
+
+    #[test]
+    fn memory_follows_what_has_arrived_and_not_what_was_declared() {
+        let mut decoder = FrameDecoder::new(64 << 20);
+        decoder.room().extend((64u32 << 20).to_be_bytes());
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert!(decoder.room().capacity() <= 2 * LARGEST_ROOM);
+    }
+
+    #[test]
+    fn an_empty_frame_is_a_frame() {
+        let mut decoder = FrameDecoder::new(10);
+        decoder.room().extend([0; 4]);
+        assert_eq!(decoder.next_frame(), Ok(Some(vec![])));
+        assert!(decoder.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn however_the_stream_is_cut_the_frames_are_the_same(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..8),
+            cuts in proptest::collection::vec(1usize..64, 1..64),
+        ) {
+            let stream: Vec<u8> = bodies.iter().flat_map(|body| framed(body)).collect();
+            let mut decoder = FrameDecoder::new(200);
+            let mut frames = Vec::new();
+            let mut rest = stream.as_slice();
+            for cut in cuts.iter().cycle() {
+                let (piece, remaining) = rest.split_at(rest.len().min(*cut));
+                decoder.room().extend(piece);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    frames.push(frame);
+                }
+                rest = remaining;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(frames, bodies);
+            prop_assert!(decoder.is_empty());
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A page of memory that the parent shares with every process forked later. A counter on it grows when a document
+//! changes, so that a worker learns by one atomic load that nothing has changed, and at its next use that something has.
+//!
+//! A key hashes to one of the counters. Two keys that share one cost a needless question to the parent, nothing else.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+use crate::os::SharedCounters;
+
+/// One page of 4,096 bytes. A host publishes a handful of documents.
+const COUNTERS: usize = 512;
+
+/// The one page of this process, which it may have inherited.
+static PAGE: OnceLock<&'static [AtomicU64]> = OnceLock::new();
+
+/// The counters of one server's documents.
+#[derive(Debug, Clone, Copy)]
+pub struct GenerationPage {
+    counters: &'static [AtomicU64],
+    port: u16,
+}
+
+impl GenerationPage {
+    /// Maps the page, once, when the library is loaded; later calls do nothing. Every process forked after it shares it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if there is no memory.
+    pub fn install() -> Result<()> {
+        if PAGE.get().is_none() {
+            let counters =
+                SharedCounters::new(COUNTERS).map_err(|errno| Error::system("could not map a page", errno))?;
+            let _ = PAGE.set(counters.as_slice());
+        }
+        Ok(())
+    }
+
+    /// The page for the server on this port, if this process or an ancestor has mapped it. Never blocks.
+    pub fn inherited(port: u16) -> Option<Self> {
+        PAGE.get().map(|counters| Self { counters, port })
+    }
+
+    /// The counter for a document: it differs from an earlier reading if the document has changed since.
+    ///
+    /// Read it before fetching, never after: a change in between is then seen the next time.
+    pub fn reading(&self, key: &str) -> u64 {
+        self.counter(key).map_or(0, |counter| counter.load(Ordering::Acquire))
+    }
+
+    /// Tells every process that a document has changed. To be called after the new one can be fetched.
+    pub fn announce(&self, key: &str) {
+        if let Some(counter) = self.counter(key) {
+            counter.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn counter(&self, key: &str) -> Option<&'static AtomicU64> {
+        // The same in every process, since they all run the same library.
+        let mut hasher = DefaultHasher::new();
+        (self.port, key).hash(&mut hasher);
+        let place = hasher.finish() % COUNTERS as u64;
+        self.counters.get(usize::try_from(place).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(port: u16) -> GenerationPage {
+        GenerationPage::install().unwrap();
+        GenerationPage::inherited(port).unwrap()
+    }
+
+    #[test]
+    fn a_reading_changes_when_the_document_does() {
+        let page = page(1);
+        let before = page.reading("config");
+        assert_eq!(page.reading("config"), before);
+        page.announce("config");
+        assert_eq!(page.reading("config"), before + 1);
+    }
+
+    #[test]
+    fn every_handle_of_a_process_sees_the_same_page() {
+        let page = page(2);
+        let before = page.reading("lists");
+        GenerationPage::inherited(2).unwrap().announce("lists");
+        assert_eq!(page.reading("lists"), before + 1);
+    }
+}

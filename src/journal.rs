@@ -1,0 +1,90 @@
+//! What happened where nobody can log: the native thread and the natives write here, and whoever has a logger reads.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use crate::sync::lock;
+
+/// How many entries are kept until somebody reads them; later ones are counted. A flood must not fill memory.
+const CAPACITY: usize = 64;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Somebody should know.
+    Warn,
+    /// A bug of this crate.
+    Error,
+}
+
+/// One line for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// How bad it is.
+    pub level: Level,
+    /// What happened. Never holds secret material.
+    pub message: String,
+}
+
+/// A bounded queue of entries.
+#[derive(Debug, Default)]
+pub struct Journal {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    dropped: u64,
+}
+
+impl Journal {
+    /// Writes an entry, or counts it if the queue is full.
+    pub fn write(&self, level: Level, message: impl Into<String>) {
+        let mut state = lock(&self.state);
+        if state.entries.len() < CAPACITY {
+            state.entries.push_back(Entry { level, message: message.into() });
+        } else {
+            state.dropped = state.dropped.saturating_add(1);
+        }
+    }
+
+    /// Whether there is anything to read.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.state).entries.is_empty()
+    }
+
+    /// Takes all entries, oldest first, and says how many more there were.
+    pub fn take(&self) -> Vec<Entry> {
+        let State { entries, dropped } = std::mem::take(&mut *lock(&self.state));
+        let omitted =
+            (dropped > 0).then(|| Entry { level: Level::Warn, message: format!("and {dropped} more like these") });
+        entries.into_iter().chain(omitted).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_taken_once_oldest_first() {
+        let journal = Journal::default();
+        journal.write(Level::Warn, "first");
+        journal.write(Level::Error, "second");
+        let messages: Vec<_> = journal.take().into_iter().map(|entry| entry.message).collect();
+        assert_eq!(messages, ["first", "second"]);
+        assert!(journal.is_empty() && journal.take().is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let journal = Journal::default();
+        for _ in 0..CAPACITY + 3 {
+            journal.write(Level::Warn, "again");
+        }
+        let entries = journal.take();
+        assert_eq!(entries.len(), CAPACITY + 1);
+        assert_eq!(entries.last().unwrap().message, "and 3 more like these");
+    }
+}

@@ -1,0 +1,216 @@
+//! Requests and responses to and from JSON.
+//!
+//! A frame's body becomes a [`Request`] or a [`Response`] in one pass; arguments and results stay the JSON text that
+//! they are, for the binding to turn into values. Nothing later checks a message again.
+
+mod parse;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, RemoteFailure, Result};
+
+/// Names that begin so are the core's own.
+pub const RESERVED_PREFIX: &str = "rpc.";
+
+/// Answers at once, without a handler.
+pub const PING: &str = "ping";
+
+/// Reads a document: `[key, known_generation]` gives `null` or `[generation, document]`.
+pub const READ_DOCUMENT: &str = "rpc.document";
+
+/// The class by which a response says that there is no such method.
+pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
+
+/// What a frame's body turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed<T> {
+    /// A message.
+    Message(T),
+    /// Well-formed JSON that is no such message: to be skipped and counted.
+    Other,
+}
+
+/// A call, or a notification if it has no id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `None` for a notification.
+    pub id: Option<String>,
+    /// The method.
+    pub name: String,
+    /// What the caller will still wait, counted from when it sent this.
+    pub timeout: Option<Duration>,
+    body: Vec<u8>,
+    args: Range<usize>,
+    kwargs: Range<usize>,
+}
+
+impl Request {
+    /// The request in a frame's body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] if the bytes are not JSON.
+    pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
+        let Some(parts) = parse::request(&body)? else { return Ok(Parsed::Other) };
+        let (id, name, timeout) = (parts.id.map(Into::into), parts.name.into(), parts.timeout);
+        let (args, kwargs) = (place_in(&body, parts.args), place_in(&body, parts.kwargs));
+        Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
+    }
+
+    /// The positional arguments: the text of a JSON array.
+    pub fn args(&self) -> &[u8] {
+        self.body.get(self.args.clone()).unwrap_or_default()
+    }
+
+    /// The keyword arguments: the text of a JSON object.
+    pub fn kwargs(&self) -> &[u8] {
+        self.body.get(self.kwargs.clone()).unwrap_or_default()
+    }
+
+    /// The key and the known generation of a [`READ_DOCUMENT`] request; `None` if its arguments are others.
+    pub fn document_wanted(&self) -> Option<(String, Option<u64>)> {
+        serde_json::from_slice(self.args()).ok()
+    }
+}
+
+/// The answer to a call.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The id of the call that it answers.
+    pub id: String,
+    outcome: Result<Range<usize>, RemoteFailure>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// The response in a frame's body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] if the bytes are not JSON.
+    pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
+        let Some(parts) = parse::response(&body)? else { return Ok(Parsed::Other) };
+        let id = parts.id.into();
+        let outcome = match parts.failure {
+            Some(failure) => Err(failure),
+            None => Ok(place_in(&body, parts.result)),
+        };
+        Ok(Parsed::Message(Self { id, outcome, body }))
+    }
+
+    /// The result: the text of a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Remote`] if the handler raised, [`Error::NoHandler`] if there is none.
+    pub fn into_result(self) -> Result<ResultText> {
+        match self.outcome {
+            Ok(place) => Ok(ResultText { body: self.body, place }),
+            Err(failure) if failure.class.as_deref() == Some(NO_HANDLER_CLASS) => Err(Error::NoHandler(failure)),
+            Err(failure) => Err(Error::Remote(failure)),
+        }
+    }
+}
+
+/// The JSON text of a result, inside the frame that brought it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ResultText {
+    body: Vec<u8>,
+    place: Range<usize>,
+}
+
+impl ResultText {
+    /// The text.
+    pub fn as_slice(&self) -> &[u8] {
+        self.body.get(self.place.clone()).unwrap_or_default()
+    }
+}
+
+/// The result of a [`READ_DOCUMENT`] call: `None`, or the generation and the document's text.
+///
+/// # Errors
+///
+/// [`Error::Protocol`] if it is something else.
+pub fn parse_document(result: &ResultText) -> Result<Option<(u64, Vec<u8>)>> {
+    let document: Option<(u64, &serde_json::value::RawValue)> = serde_json::from_slice(result.as_slice())
+        .map_err(|error| Error::protocol(format!("the answer to {READ_DOCUMENT} is no document: {error}")))?;
+    Ok(document.map(|(generation, json)| (generation, json.get().as_bytes().to_vec())))
+}
+
+/// What surrounds the arguments in a request: `head args "," kwargs tail`.
+#[derive(Debug)]
+pub struct RequestEnvelope {
+    /// Up to the arguments.
+    pub head: Vec<u8>,
+    /// What follows the keyword arguments.
+    pub tail: Vec<u8>,
+}
+
+impl RequestEnvelope {
+    /// The envelope of a call, or of a notification if it has no `id`.
+    pub fn new(id: Option<&str>, name: &str, timeout: Option<Duration>) -> Self {
+        let mut head = b"[".to_vec();
+        write_json(&mut head, &id);
+        head.push(b',');
+        write_json(&mut head, &name);
+        head.push(b',');
+        let tail = match timeout {
+            // Rounded up: the server must not drop what somebody still waits for.
+            Some(timeout) => format!(",{{\"timeout_ms\":{}}}]", timeout.as_nanos().div_ceil(1_000_000)).into_bytes(),
+            None => b"]".to_vec(),
+        };
+        Self { head, tail }
+    }
+}
+
+/// What surrounds a result in a response: `head result tail`.
+#[derive(Debug)]
+pub struct ResultEnvelope {
+    /// Up to the result.
+    pub head: Vec<u8>,
+    /// What follows it.
+    pub tail: &'static [u8],
+}
+
+impl ResultEnvelope {
+    /// The envelope of the answer to the call with this id.
+    pub fn new(id: &str) -> Self {
+        let mut head = b"[".to_vec();
+        write_json(&mut head, &id);
+        head.push(b',');
+        Self { head, tail: b",null]" }
+    }
+}
+
+/// The body of a response that tells of a failure.
+pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
+    let detail = Detail { class: failure.class.clone(), backtrace: failure.backtrace.clone() };
+    let mut body = Vec::new();
+    write_json(&mut body, &(id, (), &failure.message, detail));
+    body
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Detail {
+    class: Option<String>,
+    backtrace: Vec<String>,
+}
+
+/// Strings and numbers of our own: nothing that serialization refuses.
+fn write_json(json: &mut Vec<u8>, value: &impl Serialize) {
+    let written = serde_json::to_writer(json, value);
+    debug_assert!(written.is_ok(), "strings and numbers can be written to memory");
+}
+
+/// Where in `body` a part of it lies.
+fn place_in(body: &[u8], part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    start..start.saturating_add(part.len())
+}
+
+#[cfg(test)]
+mod tests;

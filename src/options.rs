@@ -1,0 +1,174 @@
+//! Timeouts and limits: unit, default, reason. Checked once, when they are made.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// Bytes: 64 MiB. Twenty times the largest document seen in use, and still less than a host would miss.
+pub const MAX_FRAME_SIZE: usize = 64 << 20;
+
+/// Bytes: what the header can declare.
+pub const LARGEST_FRAME_SIZE: usize = u32::MAX as usize;
+
+/// What a server is made with.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// A loopback address. Nothing else has a reason to reach it.
+    pub host: IpAddr,
+    /// 0: the operating system chooses.
+    pub port: u16,
+    /// For the whole handshake. 3 s: a worker on a busy machine needs milliseconds.
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request to its last. 5 s: it only ends a worker that was stopped in the middle.
+    pub read_timeout: Duration,
+    /// For a response to be taken by the worker's kernel. 5 s: as above.
+    pub write_timeout: Duration,
+    /// Bytes of a frame's body.
+    pub max_frame_size: usize,
+    /// Admitted connections. 1,024: 64 workers of 16 connections.
+    pub max_connections: usize,
+    /// Threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
+    pub spare_threads: usize,
+    /// Connections that have not proved themselves. 128: the backlog of a busy start; the oldest goes first.
+    pub max_handshakes: usize,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 0,
+            handshake_timeout: Duration::from_secs(3),
+            read_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+            max_frame_size: MAX_FRAME_SIZE,
+            max_connections: 1024,
+            spare_threads: 4,
+            max_handshakes: 128,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] that names the option, the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        if !self.host.is_loopback() {
+            return Err(Error::invalid_argument(format!(
+                "host is {}; only a loopback address is allowed (127.0.0.1, ::1)",
+                self.host
+            )));
+        }
+        positive("handshake_timeout", self.handshake_timeout)?;
+        positive("read_timeout", self.read_timeout)?;
+        positive("write_timeout", self.write_timeout)?;
+        frame_size(self.max_frame_size)?;
+        at_least_one("max_connections", self.max_connections)?;
+        at_least_one("spare_threads", self.spare_threads)?;
+        at_least_one("max_handshakes", self.max_handshakes)
+    }
+}
+
+/// What a client is made with.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// For TCP's own handshake. 2 s: on loopback it takes microseconds unless the parent's backlog is full.
+    pub connect_timeout: Duration,
+    /// For the proof of the secret. 3 s: as the server's.
+    pub handshake_timeout: Duration,
+    /// After a failure to connect, calls fail at once for so long. 1 s: a parent that is gone costs no request more
+    /// than a comparison, and one that comes back is found soon.
+    pub reconnect_delay: Duration,
+    /// Connections, and so calls at the same time. 16: more threads than a worker of Puma usually has.
+    pub max_connections: usize,
+    /// Idle connections are closed after it. 60 s: each costs the parent a thread.
+    pub idle_timeout: Duration,
+    /// Bytes of a frame's body.
+    pub max_frame_size: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(2),
+            handshake_timeout: Duration::from_secs(3),
+            reconnect_delay: Duration::from_secs(1),
+            max_connections: 16,
+            idle_timeout: Duration::from_secs(60),
+            max_frame_size: MAX_FRAME_SIZE,
+        }
+    }
+}
+
+impl ClientOptions {
+    /// Checks every value. `reconnect_delay` may be zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] that names the option, the value and what is allowed.
+    pub fn check(&self) -> Result<()> {
+        positive("connect_timeout", self.connect_timeout)?;
+        positive("handshake_timeout", self.handshake_timeout)?;
+        positive("idle_timeout", self.idle_timeout)?;
+        frame_size(self.max_frame_size)?;
+        at_least_one("max_connections", self.max_connections)
+    }
+}
+
+fn positive(name: &str, value: Duration) -> Result<()> {
+    if value.is_zero() {
+        return Err(Error::invalid_argument(format!("{name} is 0; a positive number of seconds is allowed")));
+    }
+    Ok(())
+}
+
+fn at_least_one(name: &str, value: usize) -> Result<()> {
+    if value == 0 {
+        return Err(Error::invalid_argument(format!("{name} is 0; at least 1 is allowed")));
+    }
+    Ok(())
+}
+
+fn frame_size(value: usize) -> Result<()> {
+    if value == 0 || value > LARGEST_FRAME_SIZE {
+        return Err(Error::invalid_argument(format!(
+            "max_frame_size is {value}; 1 to {LARGEST_FRAME_SIZE} bytes are allowed"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        assert_eq!(ServerOptions::default().check(), Ok(()));
+        assert_eq!(ClientOptions::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_others_can_reach_is_refused() {
+        let options = ServerOptions { host: "0.0.0.0".parse().unwrap(), ..ServerOptions::default() };
+        let message = options.check().unwrap_err().to_string();
+        assert_eq!(message, "host is 0.0.0.0; only a loopback address is allowed (127.0.0.1, ::1)");
+    }
+
+    #[test]
+    fn a_value_that_is_not_allowed_is_named_with_what_is() {
+        let server = ServerOptions { read_timeout: Duration::ZERO, ..ServerOptions::default() };
+        assert_eq!(
+            server.check().unwrap_err().to_string(),
+            "read_timeout is 0; a positive number of seconds is allowed"
+        );
+        let client = ClientOptions { max_connections: 0, ..ClientOptions::default() };
+        assert_eq!(client.check().unwrap_err().to_string(), "max_connections is 0; at least 1 is allowed");
+        let client = ClientOptions { max_frame_size: 0, ..ClientOptions::default() };
+        assert_eq!(client.check().unwrap_err().to_string(), "max_frame_size is 0; 1 to 4294967295 bytes are allowed");
+    }
+}

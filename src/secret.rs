@@ -1,0 +1,106 @@
+//! The secret that the parent makes and its descendants inherit in memory.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use rustix::io::Errno;
+use subtle::ConstantTimeEq;
+
+use crate::error::{Error, Result};
+use crate::os::UndumpedBytes;
+
+/// Bytes: as long as a MAC of SHA-256, beyond which a key of HMAC gains nothing.
+pub const SECRET_LENGTH: usize = 32;
+
+/// Bytes: a page. It is meant for keys, not for documents.
+pub const LONGEST_SECRET: usize = 4096;
+
+/// A key of HMAC. It is shown nowhere, compared in constant time, erased when dropped, and not in core dumps.
+#[derive(Clone)]
+pub struct Secret {
+    bytes: Arc<UndumpedBytes>,
+}
+
+impl Secret {
+    /// [`SECRET_LENGTH`] bytes of the operating system's generator.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if there is no memory or no generator.
+    pub fn generate() -> Result<Self> {
+        Self::fill(SECRET_LENGTH, |bytes| SysRng.try_fill_bytes(bytes).map_err(|_| Errno::NOSYS))
+    }
+
+    /// A secret that the caller brings: [`SECRET_LENGTH`] to [`LONGEST_SECRET`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for another length, [`Error::System`] if there is no memory.
+    pub fn from_bytes(given: &[u8]) -> Result<Self> {
+        if !(SECRET_LENGTH..=LONGEST_SECRET).contains(&given.len()) {
+            return Err(Error::invalid_argument(format!(
+                "secret has {} bytes; {SECRET_LENGTH} to {LONGEST_SECRET} are allowed",
+                given.len()
+            )));
+        }
+        Self::fill(given.len(), |bytes| {
+            bytes.copy_from_slice(given);
+            Ok(())
+        })
+    }
+
+    /// Whether both are the same, in time that does not depend on where they differ.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.expose().ct_eq(other.expose()).into()
+    }
+
+    /// The bytes, for the computation of a MAC.
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    fn fill(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Errno>) -> Result<Self> {
+        let bytes =
+            UndumpedBytes::new(length, fill).map_err(|errno| Error::system("could not make a secret", errno))?;
+        Ok(Self { bytes: Arc::new(bytes) })
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_generated_secrets_differ() {
+        assert!(!Secret::generate().unwrap().matches(&Secret::generate().unwrap()));
+    }
+
+    #[test]
+    fn secrets_of_the_same_bytes_match_and_of_others_do_not() {
+        let secret = Secret::from_bytes(&[7; 32]).unwrap();
+        assert!(secret.matches(&Secret::from_bytes(&[7; 32]).unwrap()));
+        assert!(!secret.matches(&Secret::from_bytes(&[8; 32]).unwrap()));
+        assert!(!secret.matches(&Secret::from_bytes(&[7; 33]).unwrap()));
+    }
+
+    #[test]
+    fn a_secret_that_is_too_short_or_too_long_is_refused_with_both_limits() {
+        for length in [0, 31, 4097] {
+            let error = Secret::from_bytes(&vec![1; length]).unwrap_err();
+            assert_eq!(error.to_string(), format!("secret has {length} bytes; 32 to 4096 are allowed"));
+        }
+    }
+
+    #[test]
+    fn its_debug_form_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::from_bytes(&[65; 32]).unwrap()), "Secret(redacted)");
+    }
+}

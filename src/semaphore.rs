@@ -1,0 +1,97 @@
+//! A counting semaphore whose waiters a signal wakes, which no condition variable does: a pipe.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::fork::ProcessLocal;
+
+/// Posts that nobody has taken yet are the bytes in the pipe.
+#[derive(Debug)]
+pub(crate) struct Semaphore {
+    reader: ProcessLocal<OwnedFd>,
+    writer: ProcessLocal<OwnedFd>,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Something was posted; another waiter may have taken it.
+    Woken,
+    /// A signal came.
+    Signalled,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+impl Semaphore {
+    /// A semaphore without posts.
+    pub(crate) fn new() -> Result<Self> {
+        let (reader, writer) = ProcessLocal::open_pair(|| pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK))
+            .map_err(|errno| Error::system("could not make a pipe", errno))?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Wakes a waiter, now or when it begins to wait. Never blocks: a full pipe wakes everybody anyway.
+    pub(crate) fn post(&self) {
+        if let Ok(writer) = self.writer.here() {
+            let _ = rustix::io::write(writer, &[1]);
+        }
+    }
+
+    /// Blocks until there is a post, and leaves it there.
+    pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Waited> {
+        let remaining = deadline.remaining();
+        if remaining.is_zero() {
+            return Ok(Waited::TimedOut);
+        }
+        let timeout = if remaining == Duration::MAX { None } else { Timespec::try_from(remaining).ok() };
+        match poll(&mut [PollFd::new(self.reader.here()?, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) => Ok(Waited::TimedOut),
+            Ok(_) => Ok(Waited::Woken),
+            Err(Errno::INTR) => Ok(Waited::Signalled),
+            Err(errno) => Err(Error::system("could not wait", errno)),
+        }
+    }
+
+    /// Takes a post if there is one.
+    pub(crate) fn take(&self) {
+        if let Ok(reader) = self.reader.here() {
+            let _ = rustix::io::read(reader, &mut [0u8; 1]);
+        }
+    }
+
+    /// The end of the pipe that becomes readable, for a poll of the caller's own.
+    pub(crate) fn reader(&self) -> &ProcessLocal<OwnedFd> {
+        &self.reader
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_is_seen_by_who_waits_later_until_it_is_taken() {
+        let semaphore = Semaphore::new().unwrap();
+        semaphore.post();
+        let soon = Deadline::after(Duration::from_secs(5));
+        assert_eq!(semaphore.wait(&soon), Ok(Waited::Woken));
+        semaphore.take();
+        assert_eq!(semaphore.wait(&Deadline::after(Duration::from_millis(1))), Ok(Waited::TimedOut));
+    }
+
+    #[test]
+    fn posts_beyond_what_the_pipe_holds_do_not_block() {
+        let semaphore = Semaphore::new().unwrap();
+        for _ in 0..100_000 {
+            semaphore.post();
+        }
+        assert_eq!(semaphore.wait(&Deadline::never()), Ok(Waited::Woken));
+    }
+}

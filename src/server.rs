@@ -1,0 +1,218 @@
+//! The parent's side: bind, start, hand out calls, stop.
+//!
+//! The core starts one thread, the doorkeeper. Everything else is done by threads of the host, which come and ask:
+//! *attendants*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
+//! what is to be logged and when another attendant is needed.
+
+mod attendant;
+mod call;
+mod counters;
+mod doorkeeper;
+mod hall;
+mod handshakes;
+mod listener;
+mod lobby;
+mod parking;
+mod session;
+mod steward;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use rustix::net::Shutdown;
+
+pub use attendant::Attendant;
+pub use call::Call;
+pub use steward::{Duty, Steward};
+
+use crate::document::Documents;
+use crate::error::{Error, Result};
+use crate::fork;
+use crate::generation_page::GenerationPage;
+use crate::options::ServerOptions;
+use crate::secret::Secret;
+use crate::sync::lock;
+use counters::Counters;
+use hall::Hall;
+use listener::Listener;
+
+/// A server. In a process forked from its own it answers `address` and `secret` and does nothing else.
+#[derive(Debug)]
+pub struct Server {
+    options: ServerOptions,
+    secret: Secret,
+    address: SocketAddr,
+    page: GenerationPage,
+    documents: Arc<Documents>,
+    counters: Arc<Counters>,
+    listener: Arc<Listener>,
+    running: Mutex<Option<Running>>,
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Running {
+    hall: Arc<Hall>,
+    /// `None` once it was told to end.
+    doorkeeper: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Binds and listens. Nobody is admitted before [`Server::start`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] if the address cannot be bound.
+    pub fn bind(options: ServerOptions, secret: Secret) -> Result<Self> {
+        options.check()?;
+        fork::install()?;
+        GenerationPage::install()?;
+        let (listener, address) = Listener::bind(SocketAddr::new(options.host, options.port))?;
+        let page = GenerationPage::inherited(address.port()).ok_or_else(fork::inherited)?;
+        Ok(Self {
+            documents: Arc::new(Documents::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
+            counters: Arc::new(Counters::default()),
+            listener: Arc::new(listener),
+            running: Mutex::new(None),
+            generation: fork::generation(),
+            options,
+            secret,
+            address,
+            page,
+        })
+    }
+
+    /// Begins to admit workers; after [`Server::finish_stop`] on the same address again.
+    ///
+    /// # Returns
+    ///
+    /// The steward, whom one thread of the host must serve; `None` if it was started already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if the address was taken meanwhile or no thread can be had, [`Error::Closed`] in a forked copy.
+    pub fn start(&self) -> Result<Option<Steward>> {
+        self.check_process()?;
+        let mut running = lock(&self.running);
+        if running.is_some() {
+            return Ok(None);
+        }
+        self.listener.rebind(self.address)?;
+        let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
+        let doorkeeper = doorkeeper::spawn(hall.clone(), self.listener.clone(), self.secret.clone(), &self.options)?;
+        *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
+        Ok(Some(Steward::new(hall)))
+    }
+
+    /// First half of stopping: nobody is admitted any more, idle connections end, and so does every other one after
+    /// the call that it is in. Does not wait for them. False if there is nothing to stop, also in a forked copy.
+    pub fn begin_stop(&self) -> bool {
+        if self.check_process().is_err() {
+            return false;
+        }
+        let mut running = lock(&self.running);
+        let Some(running) = running.as_mut() else { return false };
+        self.listener.close();
+        running.hall.close();
+        if let Some(doorkeeper) = running.doorkeeper.take() {
+            // It handles each event without blocking, and contains its own panics.
+            let _ = doorkeeper.join();
+        }
+        running.hall.shut_down_connections(Shutdown::Read);
+        true
+    }
+
+    /// Second half of stopping: ends every connection that is left.
+    pub fn finish_stop(&self) {
+        if self.check_process().is_err() {
+            return;
+        }
+        if let Some(running) = lock(&self.running).take() {
+            running.hall.shut_down_connections(Shutdown::Both);
+        }
+    }
+
+    /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
+    pub fn close(&self) -> bool {
+        self.check_process().is_ok() && self.listener.close()
+    }
+
+    /// Whether it was started, in this process, and not stopped since.
+    pub fn is_started(&self) -> bool {
+        self.check_process().is_ok() && lock(&self.running).is_some()
+    }
+
+    /// Stores a document and tells every worker. The text is checked here, so the host's lock should be left.
+    ///
+    /// # Returns
+    ///
+    /// Its generation; the same text again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidArgument`] if the text is not JSON or nests too deep, [`Error::FrameTooLarge`] if no frame
+    /// could carry it, [`Error::Closed`] in a forked copy.
+    pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<u64> {
+        self.check_process()?;
+        let (generation, is_new) = self.documents.publish(key, json)?;
+        if is_new {
+            self.page.announce(key);
+        }
+        Ok(generation)
+    }
+
+    /// The newest version of a document, without a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] in a forked copy.
+    pub fn document(&self, key: &str, known_generation: Option<u64>) -> Result<Option<crate::document::Document>> {
+        self.check_process()?;
+        Ok(self.documents.read(key, known_generation))
+    }
+
+    /// Where it listens; also in a forked copy, and after it was closed.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The secret; also in a forked copy.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Figures by name. In a forked copy all that it can know: none.
+    pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        if self.check_process().is_err() {
+            return Vec::new();
+        }
+        let mut stats = lock(&self.running).as_ref().map(|running| running.hall.stats()).unwrap_or_default();
+        stats.push(("documents", self.documents.count() as u64));
+        stats.extend(self.counters.read());
+        stats
+    }
+
+    /// Whether this is the process that made it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] in a forked copy.
+    pub fn check_process(&self) -> Result<()> {
+        if self.generation == fork::generation() {
+            Ok(())
+        } else {
+            Err(Error::Closed { reason: "this server belongs to the process that this one was forked from".to_owned() })
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.begin_stop();
+        self.finish_stop();
+    }
+}
+
+/// Bytes: id, generation and punctuation around a document in a response, with room to spare.
+const DOCUMENT_ENVELOPE: usize = 256;

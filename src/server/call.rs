@@ -1,0 +1,164 @@
+//! One call or notification in the hands of a handler, with the connection that it came over.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mio::Token;
+
+use super::parking::Parked;
+use super::session::Session;
+use crate::deadline::Deadline;
+use crate::error::{Error, Phase, RemoteFailure, Result};
+use crate::message::Request;
+use crate::sync::lock;
+use crate::wait::Wait;
+
+/// A request and the duty to answer it, once.
+///
+/// The connection is here until the answer is sent, then parked, so that its next request finds an attendant although
+/// the handler goes on. No lock is held while anything waits.
+#[derive(Debug)]
+pub struct Call {
+    request: Request,
+    deadline: Deadline,
+    answered: AtomicBool,
+    place: Mutex<Place>,
+}
+
+/// Where the connection is.
+#[derive(Debug)]
+enum Place {
+    Here(Box<Session>),
+    Parked(Token, std::sync::Arc<super::hall::Hall>),
+    /// Being written to, or with another attendant, or closed.
+    Gone,
+}
+
+impl Call {
+    /// A request that was just read over `session`.
+    pub(super) fn new(request: Request, session: Box<Session>) -> Self {
+        let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
+        let is_notification = request.id.is_none();
+        let place = if is_notification { park(session) } else { Place::Here(session) };
+        Self { request, deadline, answered: AtomicBool::new(is_notification), place: Mutex::new(place) }
+    }
+
+    /// The method.
+    pub fn name(&self) -> &str {
+        &self.request.name
+    }
+
+    /// The positional arguments: the text of a JSON array.
+    pub fn args(&self) -> &[u8] {
+        self.request.args()
+    }
+
+    /// The keyword arguments: the text of a JSON object.
+    pub fn kwargs(&self) -> &[u8] {
+        self.request.kwargs()
+    }
+
+    /// Whether nobody expects an answer.
+    pub fn is_notification(&self) -> bool {
+        self.request.id.is_none()
+    }
+
+    /// When its caller stops waiting.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// Whether its caller waits no more: its time has passed, or its connection has ended.
+    pub fn is_expired(&self) -> bool {
+        self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.has_ended())
+    }
+
+    /// Sends the text of a result, once; the handler may go on working.
+    ///
+    /// # Returns
+    ///
+    /// False if it was answered before, is a notification, or its caller is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FrameTooLarge`], after which it can still be answered; [`Error::Interrupted`].
+    pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
+        let Some((id, mut session)) = self.claim() else { return Ok(false) };
+        match session.send_result(id, result, wait) {
+            Ok(()) => {
+                *lock(&self.place) = park(session);
+                Ok(true)
+            }
+            Err(error @ Error::FrameTooLarge { .. }) => {
+                *lock(&self.place) = Place::Here(session);
+                self.answered.store(false, Ordering::Release);
+                Err(error)
+            }
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The handler has ended: answers for it if it has not answered, with `failure` or else with `null`.
+    ///
+    /// # Returns
+    ///
+    /// The connection, if its next request has found no other attendant.
+    pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
+        if let Some((id, mut session)) = self.claim() {
+            let sent = match failure {
+                Some(failure) => session.send_failure(id, failure, wait),
+                None => session.send_result(id, b"null", wait),
+            };
+            return match sent {
+                Ok(()) => Ok(Some(session)),
+                Err(Error::FrameTooLarge { .. }) => {
+                    let failure = RemoteFailure { message: TOO_LARGE.to_owned(), ..RemoteFailure::default() };
+                    Ok(session.send_failure(id, &failure, wait).is_ok().then_some(session))
+                }
+                Err(Error::Interrupted) => Err(Error::Interrupted),
+                Err(Error::Timeout { phase: Phase::Send, .. } | _) => Ok(None),
+            };
+        }
+        Ok(self.take_back())
+    }
+
+    /// Gives the connection back without an answer: nobody waits for one.
+    pub(super) fn drop_unanswered(self) -> Option<Box<Session>> {
+        self.take_back()
+    }
+
+    /// The right to answer, which only one caller ever gets, with what it takes.
+    fn claim(&self) -> Option<(&str, Box<Session>)> {
+        let id = self.request.id.as_deref()?;
+        if self.answered.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
+            Place::Here(session) => Some((id, session)),
+            Place::Parked(..) | Place::Gone => None,
+        }
+    }
+
+    fn take_back(&self) -> Option<Box<Session>> {
+        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
+            Place::Here(session) => Some(session),
+            Place::Parked(token, hall) => hall.parking.take(token),
+            Place::Gone => None,
+        }
+    }
+}
+
+const TOO_LARGE: &str = "the handler raised an error that is too large to be sent";
+
+fn park(session: Box<Session>) -> Place {
+    let hall = session.hall().clone();
+    match hall.parking.park(session) {
+        Parked::At(token) => Place::Parked(token, hall),
+        Parked::Busy(session) => {
+            hall.seek_attendant(session);
+            Place::Gone
+        }
+        Parked::Closed => Place::Gone,
+    }
+}

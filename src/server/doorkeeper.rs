@@ -1,0 +1,194 @@
+//! The one native thread: it accepts, lets in who knows the secret, and watches parked connections. It never blocks
+//! but in its poll, and a panic costs it one event.
+
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
+use rustix::net::getpeername;
+
+use super::hall::Hall;
+use super::handshakes::{Handshakes, Progress, send_whole};
+use super::listener::Listener;
+use crate::connection::Socket;
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::fork::ProcessLocal;
+use crate::journal::Level;
+use crate::options::ServerOptions;
+use crate::secret::Secret;
+
+/// Starts the doorkeeper of a hall.
+///
+/// # Errors
+///
+/// [`Error::System`] if no thread can be had.
+pub(super) fn spawn(
+    hall: Arc<Hall>,
+    listener: Arc<Listener>,
+    secret: Secret,
+    options: &ServerOptions,
+) -> Result<JoinHandle<()>> {
+    let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
+    let doorkeeper = Doorkeeper { hall, listener, handshakes, accept_again: None };
+    let poll = doorkeeper.prepare_poll()?;
+    std::thread::Builder::new().name("zen-ipc door".to_owned()).spawn(move || doorkeeper.run(poll)).map_err(|error| {
+        let code = error.raw_os_error().unwrap_or_default();
+        Error::System { operation: "could not start the doorkeeper's thread".to_owned(), code }
+    })
+}
+
+/// How long accepting pauses when no descriptor is to be had. Long enough not to burn a core, short enough that a
+/// worker's connect timeout does not notice.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections accepted before anything else is looked at, so that a flood of them does not starve the admitted.
+const ACCEPTS_AT_ONCE: usize = 64;
+
+const BELL: Token = Token(0);
+const DOOR: Token = Token(1);
+
+struct Doorkeeper {
+    hall: Arc<Hall>,
+    listener: Arc<Listener>,
+    handshakes: Handshakes,
+    /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
+    accept_again: Option<Deadline>,
+}
+
+impl Doorkeeper {
+    fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
+        let poll = self.hall.parking.take_poll().ok_or_else(crate::fork::inherited)?;
+        let failed = |error: std::io::Error| Error::System {
+            operation: "could not watch the listening socket".to_owned(),
+            code: error.raw_os_error().unwrap_or_default(),
+        };
+        let bell = self.hall.doorkeeper_bell.reader().here()?.as_raw_fd();
+        let registry = poll.here()?.registry();
+        registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
+        if let Some(door) = self.listener.descriptor() {
+            registry.register(&mut SourceFd(&door), DOOR, Interest::READABLE).map_err(failed)?;
+        }
+        Ok(poll)
+    }
+
+    fn run(mut self, mut poll: ProcessLocal<Poll>) {
+        let mut events = Events::with_capacity(256);
+        while !self.hall.is_closed() {
+            let timeout = self.time_to_next_deadline();
+            let Ok(poll) = poll.here_mut() else { return };
+            if let Err(error) = poll.poll(&mut events, timeout)
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                self.hall.report(Level::Error, format!("the doorkeeper cannot poll and ends: {error}"));
+                return;
+            }
+            for event in &events {
+                self.contain(|doorkeeper| doorkeeper.handle(event.token()));
+            }
+            self.contain(Self::handle_deadlines);
+            self.hall.note_pending_handshakes(self.handshakes.count());
+        }
+    }
+
+    /// Runs a step; a panic in it is reported and costs only that step.
+    fn contain(&mut self, step: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
+            self.hall.report(Level::Error, "a bug in the doorkeeper cost one connection (please report it)");
+        }
+    }
+
+    fn handle(&mut self, token: Token) {
+        match token {
+            BELL => self.hall.doorkeeper_bell.take(),
+            DOOR => self.accept(),
+            _ => match self.handshakes.advance(token) {
+                Some(progress) => self.handle_handshake(progress),
+                None => {
+                    if let Some(session) = self.hall.parking.take(token) {
+                        self.hall.seek_attendant(session);
+                    }
+                }
+            },
+        }
+    }
+
+    fn handle_deadlines(&mut self) {
+        for socket in self.handshakes.take_late() {
+            self.reject(&socket, "the handshake took too long");
+        }
+        if self.accept_again.is_some_and(|again| again.has_passed()) {
+            self.accept();
+        }
+    }
+
+    fn time_to_next_deadline(&self) -> Option<Duration> {
+        let deadlines = [self.handshakes.next_deadline(), self.accept_again];
+        deadlines.iter().flatten().map(Deadline::remaining).min()
+    }
+
+    fn accept(&mut self) {
+        self.accept_again = None;
+        for _ in 0..ACCEPTS_AT_ONCE {
+            match self.listener.accept() {
+                None | Some(Err(Errno::AGAIN)) => return,
+                Some(Ok(socket)) => self.greet(socket),
+                Some(Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => return self.pause_accepting(),
+                // That one connection went away again.
+                Some(Err(_)) => {}
+            }
+        }
+        self.accept_again = Some(Deadline::after(Duration::ZERO));
+    }
+
+    fn pause_accepting(&mut self) {
+        self.hall.counters.accept_pauses.add_one();
+        self.hall.report(Level::Warn, "accepting connections pauses: this process is out of descriptors or memory");
+        self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
+    }
+
+    fn greet(&mut self, socket: Socket) {
+        self.hall.counters.accepted.add_one();
+        let token = self.hall.parking.fresh_token();
+        let greeted =
+            self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
+        match greeted {
+            Ok(None) => {}
+            Ok(Some(displaced)) => self.reject(&displaced, "too many others came before it proved itself"),
+            Err(error) => self.reject(&socket, &error.to_string()),
+        }
+    }
+
+    fn handle_handshake(&mut self, progress: Progress) {
+        match progress {
+            Progress::Pending => {}
+            Progress::Failed(socket, reason) => self.reject(&socket, &reason),
+            Progress::Proved(socket, server_proof) => {
+                self.hall.parking.unwatch(&socket);
+                if !self.hall.has_room() {
+                    self.hall.counters.refused_connections.add_one();
+                    let reason = "a worker's connection was refused: there are max_connections others";
+                    self.hall.report(Level::Warn, reason);
+                } else if let Err(error) = send_whole(&socket, &server_proof) {
+                    self.reject(&socket, &error.to_string());
+                } else {
+                    self.hall.admit(socket);
+                }
+            }
+        }
+    }
+
+    /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
+    fn reject(&self, socket: &Socket, reason: &str) {
+        self.hall.counters.rejected_handshakes.add_one();
+        let peer = socket.here().ok().and_then(|socket| getpeername(socket).ok().flatten());
+        let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
+        let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
+        self.hall.report(Level::Warn, format!("a connection from {peer} was rejected: {reason}"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The listening socket. Any thread may close it; the doorkeeper accepts from it.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex};
+
+use rustix::io::Errno;
+use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with};
+
+use crate::connection::Socket;
+use crate::error::{Error, Result};
+use crate::fork::{self, ProcessLocal};
+use crate::sync::lock;
+
+/// Connections that the kernel completes before they are accepted: a host's workers starting all at once, while
+/// accepting pauses. The kernel has a limit of its own (`net.core.somaxconn`).
+const BACKLOG: i32 = 1024;
+
+/// A listening socket, or the memory of one.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: Mutex<Option<ProcessLocal<OwnedFd>>>,
+}
+
+impl Listener {
+    /// Binds and listens; the operating system chooses where the port is 0.
+    pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
+        let socket = open(wanted)?;
+        let address = getsockname(socket.here()?)
+            .and_then(SocketAddr::try_from)
+            .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
+        Ok((Self { socket: Mutex::new(Some(socket)) }, address))
+    }
+
+    /// Binds again if it was closed.
+    pub(super) fn rebind(&self, address: SocketAddr) -> Result<()> {
+        let mut socket = lock(&self.socket);
+        if socket.is_none() {
+            *socket = Some(open(address)?);
+        }
+        Ok(())
+    }
+
+    /// Stops listening. False if it did before.
+    pub(super) fn close(&self) -> bool {
+        lock(&self.socket).take().is_some()
+    }
+
+    /// The number to poll, while it is open.
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        Some(lock(&self.socket).as_ref()?.here().ok()?.as_raw_fd())
+    }
+
+    /// The next connection, if there is one, without blocking. `None` once closed.
+    pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
+        let listening = lock(&self.socket);
+        let listening = listening.as_ref()?.here().ok()?;
+        let accepted = ProcessLocal::open(|| accept_with(listening, SocketFlags::CLOEXEC));
+        Some(accepted.and_then(|socket| {
+            set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;
+            Ok(Arc::new(socket))
+        }))
+    }
+}
+
+fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
+    let failed = |errno| Error::system(format!("could not listen on {address}"), errno);
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = ProcessLocal::open(|| socket_with(family, SocketType::STREAM, flags, None)).map_err(failed)?;
+    let listening = socket.here().map_err(|_| fork::inherited())?;
+    // So that a stopped server can be started on its port again while old connections are still in TIME_WAIT.
+    set_socket_reuseaddr(listening, true).map_err(failed)?;
+    bind(listening, &address).map_err(failed)?;
+    listen(listening, BACKLOG).map_err(failed)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_listener_can_be_bound_to_its_address_again() {
+        let (listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert!(listener.close() && !listener.close());
+        assert!(listener.accept().is_none() && listener.descriptor().is_none());
+        listener.rebind(address).unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        assert!(listener.accept().unwrap().is_ok());
+        assert_eq!(listener.accept().unwrap().err(), Some(Errno::AGAIN));
+    }
+
+    #[test]
+    fn an_address_in_use_is_named_in_the_error() {
+        let (_listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let message = Listener::bind(address).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("could not listen on {address}: ")), "{message}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Connections that wait for an attendant, and attendants that wait for a connection.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use super::session::Session;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::semaphore::{Semaphore, Waited};
+use crate::sync::lock;
+
+/// Where connections and attendants meet.
+#[derive(Debug)]
+pub(super) struct Lobby {
+    spare_threads: usize,
+    state: Mutex<State>,
+    arrivals: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Box<Session>>,
+    attendants: usize,
+    /// How many of the attendants have a connection.
+    serving: usize,
+    closed: bool,
+}
+
+impl State {
+    fn spares(&self) -> usize {
+        self.attendants.saturating_sub(self.serving)
+    }
+}
+
+/// What an attendant found.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A connection to serve.
+    Session(Box<Session>),
+    /// A signal; it should look again.
+    Signal,
+    /// Nothing more to do: enough others are waiting, or the server stops. It is counted no more.
+    Leave,
+}
+
+impl Lobby {
+    /// An empty lobby in which `spare_threads` attendants should wait at any time.
+    pub(super) fn new(spare_threads: usize) -> Result<Self> {
+        Ok(Self { spare_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
+    }
+
+    /// Lets a connection wait. True if an attendant more will be needed.
+    ///
+    /// After the lobby was closed the connection is closed instead.
+    pub(super) fn enter(&self, session: Box<Session>) -> bool {
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            drop(session);
+            return false;
+        }
+        state.waiting.push_back(session);
+        let is_short = state.spares() < self.spare_threads.saturating_add(state.waiting.len());
+        drop(state);
+        self.arrivals.post();
+        is_short
+    }
+
+    /// Blocks until there is a connection, a signal, or no reason to stay.
+    pub(super) fn find(&self) -> Result<Found> {
+        loop {
+            if let Some(found) = self.look() {
+                return Ok(found);
+            }
+            if self.arrivals.wait(&Deadline::never())? == Waited::Signalled {
+                return Ok(Found::Signal);
+            }
+        }
+    }
+
+    /// Counts another attendant, if one is needed.
+    pub(super) fn enlist(&self) -> bool {
+        let mut state = lock(&self.state);
+        let is_needed = !state.closed && state.spares() < self.spare_threads.saturating_add(state.waiting.len());
+        if is_needed {
+            state.attendants = state.attendants.saturating_add(1);
+        }
+        is_needed
+    }
+
+    /// An attendant's connection has ended, or gone to another.
+    pub(super) fn is_free_again(&self) {
+        let mut state = lock(&self.state);
+        state.serving = state.serving.saturating_sub(1);
+    }
+
+    /// An attendant without a connection is counted no more.
+    pub(super) fn leave(&self) {
+        let mut state = lock(&self.state);
+        state.attendants = state.attendants.saturating_sub(1);
+    }
+
+    /// Sends attendants away when they look for a connection, and gives back the connections that waited.
+    pub(super) fn close(&self) -> VecDeque<Box<Session>> {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        // Nobody takes this post, so that it wakes everybody.
+        self.arrivals.post();
+        std::mem::take(&mut state.waiting)
+    }
+
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// How many attendants have no connection.
+    pub(super) fn spares(&self) -> usize {
+        lock(&self.state).spares()
+    }
+
+    fn look(&self) -> Option<Found> {
+        let mut state = lock(&self.state);
+        if let Some(session) = state.waiting.pop_front() {
+            state.serving = state.serving.saturating_add(1);
+            self.arrivals.take();
+            return Some(Found::Session(session));
+        }
+        if state.closed || state.spares() > self.spare_threads {
+            state.attendants = state.attendants.saturating_sub(1);
+            return Some(Found::Leave);
+        }
+        None
+    }
+}

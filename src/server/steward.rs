@@ -1,0 +1,60 @@
+//! What one thread of the host does besides: it logs what the core cannot, and sees that attendants are waiting.
+
+use std::sync::Arc;
+
+use super::attendant::Attendant;
+use super::hall::Hall;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::journal::Entry;
+use crate::semaphore::Waited;
+use crate::wait::Wait;
+
+/// The one who is called when the core needs the host.
+#[derive(Debug)]
+pub struct Steward {
+    hall: Arc<Hall>,
+}
+
+/// What the host is to do.
+#[derive(Debug)]
+pub enum Duty {
+    /// Write these to the log.
+    Log(Vec<Entry>),
+    /// Let a thread serve this attendant.
+    Start(Attendant),
+}
+
+impl Steward {
+    /// The steward of a hall.
+    pub(super) fn new(hall: Arc<Hall>) -> Self {
+        Self { hall }
+    }
+
+    /// Blocks until there is something to do.
+    ///
+    /// # Returns
+    ///
+    /// `None` when the server stops and everything is logged.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
+    pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
+        loop {
+            if let Some(attendant) = Attendant::enlist(&self.hall) {
+                return Ok(Some(Duty::Start(attendant)));
+            }
+            if !self.hall.journal.is_empty() {
+                return Ok(Some(Duty::Log(self.hall.journal.take())));
+            }
+            if self.hall.is_closed() {
+                return Ok(None);
+            }
+            match wait.block(|| self.hall.steward_bell.wait(&Deadline::never())).transpose()? {
+                Some(Waited::Woken) => self.hall.steward_bell.take(),
+                _ => wait.interrupted()?,
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! How a caller waits. The core never leaves or takes the host's lock itself: it says when it is about to block.
+
+use crate::error::{Error, Result};
+
+/// What surrounds a system call that may block, and what happens when a signal ends one early.
+pub trait Wait {
+    /// Runs `operation`, which may block until a signal comes; a host with a global lock leaves it meanwhile.
+    ///
+    /// # Returns
+    ///
+    /// What `operation` returned, or `None` if it was not run because the host wants its thread back.
+    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
+
+    /// Called, with the host's lock, after a wait ended early.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`] if the caller must give up; otherwise it goes on waiting.
+    fn interrupted(&self) -> Result<()>;
+}
+
+/// Waits without a host: blocks where it stands, and goes on after signals.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uninterrupted;
+
+impl Wait for Uninterrupted {
+    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+        Some(operation())
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits until the first signal: for work that has left the host's lock already and asks the host about signals later.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct UntilSignal;
+
+impl Wait for UntilSignal {
+    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+        Some(operation())
+    }
+
+    fn interrupted(&self) -> Result<()> {
+        Err(Error::Interrupted)
+    }
+}

@@ -1,0 +1,99 @@
+//! A server whose attendants are plain threads, and a client, over real sockets.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy does not take a test's support for a test")]
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use zen_ipc::client::Client;
+use zen_ipc::server::{Attendant, Call, Duty, Server};
+use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
+
+/// Long enough for a busy machine; nothing that works waits for it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test answers calls with: the text of a result, or a failure.
+pub type Handler = Arc<dyn Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync>;
+
+/// A started server with its threads.
+pub struct TestServer {
+    pub server: Server,
+}
+
+impl TestServer {
+    pub fn start(handler: impl Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync + 'static) -> Self {
+        Self::start_with(ServerOptions::default(), handler)
+    }
+
+    pub fn start_with(
+        options: ServerOptions,
+        handler: impl Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync + 'static,
+    ) -> Self {
+        let server = Server::bind(options, Secret::generate().unwrap()).unwrap();
+        serve(&server, Arc::new(handler));
+        Self { server }
+    }
+
+    pub fn client(&self) -> Client {
+        self.client_with(ClientOptions::default())
+    }
+
+    pub fn client_with(&self, options: ClientOptions) -> Client {
+        Client::new(self.server.address(), self.server.secret().clone(), options).unwrap()
+    }
+
+    pub fn stat(&self, name: &str) -> u64 {
+        let stats = self.server.stats();
+        stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
+    }
+}
+
+/// Starts a server and gives it a steward and attendants.
+pub fn serve(server: &Server, handler: Handler) {
+    let steward = server.start().unwrap().expect("it was not started yet");
+    std::thread::spawn(move || {
+        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+            if let Duty::Start(attendant) = duty {
+                let handler = handler.clone();
+                std::thread::spawn(move || attend(attendant, &handler));
+            }
+        }
+    });
+}
+
+fn attend(mut attendant: Attendant, handler: &Handler) {
+    while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+        let failure = match handler(&call) {
+            Ok(Some(result)) => {
+                call.respond(result.as_bytes(), &Uninterrupted).unwrap();
+                None
+            }
+            Ok(None) => None,
+            Err(failure) => Some(failure),
+        };
+        attendant.conclude(&call, failure.as_ref(), &Uninterrupted).unwrap();
+    }
+}
+
+/// Answers with the arguments.
+pub fn echo(call: &Call) -> Result<Option<String>, RemoteFailure> {
+    Ok(Some(String::from_utf8(call.args().to_vec()).unwrap()))
+}
+
+/// Waits for a condition.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "{what} did not come about within {PATIENCE:?}");
+        std::thread::yield_now();
+    }
+}
+
+/// A plain connection to a server, that gives up rather than hang.
+pub fn stranger(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
