@@ -179,8 +179,11 @@ impl Client {
         self.address
     }
 
-    /// Figures by name.
+    /// Figures by name. In a forked copy all that it can know: none.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
+        if !self.is_of_this_process() {
+            return Vec::new();
+        }
         let mut stats = self.pool.stats();
         stats.extend(self.counters.read());
         stats
@@ -274,6 +277,8 @@ impl Client {
         if let Some(connection) = idle {
             return Ok((lease, connection));
         }
+        // It may have been closed during the wait.
+        self.check_open()?;
         self.check_retry()?;
         match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
             Ok(socket) => {
@@ -283,6 +288,7 @@ impl Client {
                 Ok((lease, connection.ok_or_else(closed_here)?))
             }
             Err(error) => {
+                self.check_open()?;
                 self.note_failure(&error, deadline);
                 Err(error)
             }

@@ -163,18 +163,15 @@ impl Connection {
         }
     }
 
-    /// Sends until the kernel takes no more.
+    /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
     fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
-        while unsent.slices.iter().any(|slice| !slice.is_empty()) {
-            let mut control = SendAncillaryBuffer::default();
-            match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | SendFlags::NOSIGNAL) {
-                Ok(count) => unsent.advance(count),
-                Err(Errno::AGAIN) => return Ok(Step::Blocked),
-                Err(Errno::INTR) => return Ok(Step::Signalled),
-                Err(_) => return Err(Error::Disconnected { phase: Phase::Send }),
-            }
+        let mut control = SendAncillaryBuffer::default();
+        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | SendFlags::NOSIGNAL) {
+            Ok(count) => Ok(unsent.advance(count)),
+            Err(Errno::AGAIN) => Ok(Step::Blocked),
+            Err(Errno::INTR) => Ok(Step::Signalled),
+            Err(_) => Err(Error::Disconnected { phase: Phase::Send }),
         }
-        Ok(Step::Done)
     }
 
     /// Receives until a frame is whole or cannot be, or a signal comes.
@@ -220,9 +217,10 @@ struct Unsent<'slices, 'bytes> {
 }
 
 impl Unsent<'_, '_> {
-    fn advance(&mut self, count: usize) {
+    fn advance(&mut self, count: usize) -> Step {
         IoSlice::advance_slices(&mut self.slices, count);
         *self.sent = self.sent.saturating_add(count);
+        if self.slices.iter().all(|slice| slice.is_empty()) { Step::Done } else { Step::Blocked }
     }
 }
 

@@ -17,7 +17,7 @@ mod session;
 mod steward;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::net::Shutdown;
@@ -209,8 +209,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.begin_stop();
-        self.finish_stop();
+        if self.check_process().is_ok() {
+            self.begin_stop();
+            self.finish_stop();
+            return;
+        }
+        // A forked copy: the thread does not exist here, and another one may have been changing the rest at the fork.
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        std::mem::forget((running, self.documents.clone()));
     }
 }
 

@@ -132,3 +132,17 @@ fn refused(address: SocketAddr, errno: Errno) -> Error {
     let cause = std::io::Error::from(errno);
     Error::ConnectionRefused { reason: format!("could not connect to {address}: {cause}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_met_itself_is_refused() {
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
+        connect_socket(&socket, &address).unwrap();
+        assert_eq!(check_other_side(&socket, address), Err(refused(address, Errno::CONNREFUSED)));
+    }
+}

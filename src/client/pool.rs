@@ -1,7 +1,7 @@
 //! Idle connections, last in, first out, so that those in excess grow old and are closed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::net::Shutdown;
@@ -9,6 +9,7 @@ use rustix::net::Shutdown;
 use crate::connection::{Connection, Socket, shut_down};
 use crate::deadline::Deadline;
 use crate::error::{Phase, Result};
+use crate::fork;
 use crate::semaphore::{Semaphore, Waited};
 use crate::sync::lock;
 use crate::wait::Wait;
@@ -21,6 +22,7 @@ pub(super) struct Pool {
     state: Mutex<State>,
     /// Made when a caller must wait for the first time: most clients never need it.
     freed: OnceLock<Semaphore>,
+    generation: u32,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +46,8 @@ struct Idle {
 impl Pool {
     /// An empty pool.
     pub(super) fn new(max_connections: usize, idle_timeout: Duration) -> Self {
-        Self { max_connections, idle_timeout, state: Mutex::default(), freed: OnceLock::new() }
+        let (state, freed) = (Mutex::default(), OnceLock::new());
+        Self { max_connections, idle_timeout, state, freed, generation: fork::generation() }
     }
 
     /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
@@ -133,7 +136,17 @@ impl Pool {
         }
         // Should two threads make one at once, the second is dropped.
         let _ = self.freed.set(Semaphore::new()?);
-        self.freed.get().ok_or_else(crate::fork::inherited)
+        self.freed.get().ok_or_else(fork::inherited)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.generation != fork::generation() {
+            // A forked copy: a thread that does not exist here may have been changing it at the fork.
+            let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(std::mem::take(state));
+        }
     }
 }
 

@@ -45,13 +45,13 @@ impl Attendant {
     ///
     /// # Returns
     ///
-    /// `None` when this thread should end: the server stops, or enough others wait.
+    /// `None` when this thread should end: the server stops, enough others wait, or this is a forked copy.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Box<Call>>> {
-        loop {
+        while self.hall.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
                 Some(Outcome::Call(call)) if call.deadline().has_passed() => {
                     self.hall.counters.expired_calls.add_one();
@@ -62,15 +62,19 @@ impl Attendant {
                 Some(Outcome::Signal) | None => wait.interrupted()?,
             }
         }
+        Ok(None)
     }
 
     /// The handler of `call` has ended. Answers for it if it has not, with `failure` or else with `null`; blocks for at
-    /// most `write_timeout`.
+    /// most `write_timeout`. Does nothing in a forked copy.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn conclude(&mut self, call: &Call, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
+        if !self.hall.is_of_this_process() {
+            return Ok(());
+        }
         match call.conclude(failure, wait) {
             Ok(session) => {
                 self.resume(session);
@@ -94,6 +98,9 @@ impl Attendant {
 
     /// Gives the place up. A connection that is not in the middle of anything finds another attendant.
     pub fn leave(&mut self) {
+        if !self.hall.is_of_this_process() {
+            return;
+        }
         match std::mem::replace(&mut self.state, State::Left) {
             State::Left => return,
             State::Spare => {}

@@ -68,9 +68,11 @@ impl Call {
         &self.deadline
     }
 
-    /// Whether its caller waits no more: its time has passed, or its connection has ended.
+    /// Whether its caller waits no more: its time has passed, or its connection has ended. Once the server stops only
+    /// time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
-        self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.has_ended())
+        self.deadline.has_passed()
+            || matches!(&*lock(&self.place), Place::Here(session) if !session.hall().is_closed() && session.has_ended())
     }
 
     /// Sends the text of a result, once; the handler may go on working.
@@ -84,6 +86,9 @@ impl Call {
     /// [`Error::FrameTooLarge`], after which it can still be answered; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
         let Some((id, mut session)) = self.claim() else { return Ok(false) };
+        if !session.hall().is_of_this_process() {
+            return Ok(false);
+        }
         match session.send_result(id, result, wait) {
             Ok(()) => {
                 *lock(&self.place) = park(session);

@@ -106,6 +106,8 @@ impl Doorkeeper {
     fn handle(&mut self, token: Token) {
         match token {
             BELL => self.hall.doorkeeper_bell.take(),
+            // Its time will come.
+            DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
             _ => match self.handshakes.advance(token) {
                 Some(progress) => self.handle_handshake(progress),

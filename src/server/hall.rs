@@ -14,6 +14,7 @@ use super::session::Session;
 use crate::connection::{Connection, Socket, shut_down};
 use crate::document::Documents;
 use crate::error::Result;
+use crate::fork;
 use crate::journal::{Journal, Level};
 use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
@@ -38,6 +39,7 @@ pub(super) struct Hall {
     next_session: AtomicU64,
     sockets: Mutex<HashMap<u64, Socket>>,
     pending_handshakes: AtomicUsize,
+    generation: u32,
 }
 
 impl Hall {
@@ -62,7 +64,14 @@ impl Hall {
             next_session: AtomicU64::new(0),
             sockets: Mutex::new(HashMap::new()),
             pending_handshakes: AtomicUsize::new(0),
+            generation: fork::generation(),
         }))
+    }
+
+    /// Whether it was not inherited. In a forked copy, such as that of a thread that forked inside a handler, no lock of
+    /// it may be waited for: its holder does not exist.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.generation == fork::generation()
     }
 
     /// Whether another connection may be admitted.
@@ -86,9 +95,11 @@ impl Hall {
         }
     }
 
-    /// Forgets a connection that ended.
+    /// Forgets a connection that ended. Does nothing in a forked copy.
     pub(super) fn forget(&self, number: u64) {
-        lock(&self.sockets).remove(&number);
+        if self.is_of_this_process() {
+            lock(&self.sockets).remove(&number);
+        }
     }
 
     /// Writes to the journal and calls the steward.
@@ -107,9 +118,9 @@ impl Hall {
         drop((waiting, parked));
     }
 
-    /// Whether it was closed.
+    /// Whether it was closed; also in a forked copy.
     pub(super) fn is_closed(&self) -> bool {
-        self.lobby.is_closed()
+        !self.is_of_this_process() || self.lobby.is_closed()
     }
 
     /// Ends one or both directions of every connection.

@@ -44,7 +44,7 @@ impl Session {
     pub(super) fn next(&mut self) -> Next {
         match self.next_request() {
             Ok(Some(request)) => Next::Request(request),
-            Ok(None) | Err(Error::Disconnected { phase: Phase::Request }) => Next::End,
+            Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
             Err(Error::Interrupted) => Next::Signal,
             Err(error) => {
                 self.hall.counters.protocol_errors.add_one();

@@ -35,13 +35,13 @@ impl Steward {
     ///
     /// # Returns
     ///
-    /// `None` when the server stops and everything is logged.
+    /// `None` when the server stops and everything is logged, and in a forked copy.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
-        loop {
+        while self.hall.is_of_this_process() {
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }
@@ -56,5 +56,6 @@ impl Steward {
                 _ => wait.interrupted()?,
             }
         }
+        Ok(None)
     }
 }

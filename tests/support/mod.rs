@@ -1,9 +1,18 @@
 //! A server whose attendants are plain threads, and a client, over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "clippy does not take a test's support for a test")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy does not take a test's support for a test"
+)]
+
+pub mod fake_server;
+pub mod peer;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
@@ -19,6 +28,8 @@ pub type Handler = Arc<dyn Fn(&Call) -> Result<Option<String>, RemoteFailure> + 
 /// A started server with its threads.
 pub struct TestServer {
     pub server: Server,
+    /// How many threads of attendants live.
+    pub threads: Arc<AtomicUsize>,
 }
 
 impl TestServer {
@@ -31,8 +42,8 @@ impl TestServer {
         handler: impl Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync + 'static,
     ) -> Self {
         let server = Server::bind(options, Secret::generate().unwrap()).unwrap();
-        serve(&server, Arc::new(handler));
-        Self { server }
+        let threads = serve(&server, Arc::new(handler));
+        Self { server, threads }
     }
 
     pub fn client(&self) -> Client {
@@ -44,22 +55,53 @@ impl TestServer {
     }
 
     pub fn stat(&self, name: &str) -> u64 {
-        let stats = self.server.stats();
-        stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
+        figure(&self.server.stats(), name)
     }
 }
 
-/// Starts a server and gives it a steward and attendants.
-pub fn serve(server: &Server, handler: Handler) {
+/// A figure of a client.
+pub fn stat_of(client: &Client, name: &str) -> u64 {
+    figure(&client.stats(), name)
+}
+
+fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
+    stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
+}
+
+/// Starts a server and gives it a steward and attendants, whose number it returns.
+pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
+    let threads = Arc::new(AtomicUsize::new(0));
+    let count = threads.clone();
     let steward = server.start().unwrap().expect("it was not started yet");
     std::thread::spawn(move || {
         while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
             if let Duty::Start(attendant) = duty {
                 let handler = handler.clone();
-                std::thread::spawn(move || attend(attendant, &handler));
+                let presence = Presence::new(&count);
+                std::thread::spawn(move || {
+                    let _presence = presence;
+                    attend(attendant, &handler);
+                });
             }
         }
     });
+    threads
+}
+
+/// Counts a thread, also one that panics.
+struct Presence(Arc<AtomicUsize>);
+
+impl Presence {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn attend(mut attendant: Attendant, handler: &Handler) {
@@ -82,7 +124,7 @@ pub fn echo(call: &Call) -> Result<Option<String>, RemoteFailure> {
 }
 
 /// Waits for a condition.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
         assert!(begin.elapsed() < PATIENCE, "{what} did not come about within {PATIENCE:?}");

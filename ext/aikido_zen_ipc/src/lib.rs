@@ -1,9 +1,32 @@
-//! The Ruby face of the core: `#[magnus::init]` and nothing else.
+//! The Ruby face of the core: `#[magnus::init]` and nothing else. `README.md` beside it tells of threads and forks.
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
-use magnus::{Error, Ruby};
+mod call;
+mod client;
+mod codec;
+mod codec_module;
+mod crew;
+mod error;
+mod gvl;
+mod options;
+mod ruby_bytes;
+mod secret;
+mod server;
+
+use magnus::{Error, Module, Object, Ruby, function};
 
 #[magnus::init]
-fn init(_ruby: &Ruby) -> Result<(), Error> {
-    Ok(())
+fn init(ruby: &Ruby) -> Result<(), Error> {
+    zen_ipc::fork::install().map_err(|error| error::to_ruby(ruby, error))?;
+    zen_ipc::generation_page::GenerationPage::install().map_err(|error| error::to_ruby(ruby, error))?;
+    let zen = ruby.define_module("Aikido")?.define_module("Zen")?;
+    let ipc = zen.define_module("IPC")?;
+    let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
+    ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
+    codec_module::define(ipc)?;
+    secret::define(ruby, ipc)?;
+    call::define(ruby, agent)?;
+    crew::define(ruby, agent)?;
+    server::define(ruby, agent)?;
+    client::define(ruby, agent)
 }

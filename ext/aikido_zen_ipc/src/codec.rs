@@ -1,0 +1,24 @@
+//! Ruby values to JSON bytes and back, with no tree in between.
+//!
+//! The other side receives what `JSON.generate` and then `JSON.parse` would have made of a value,
+//! with these points fixed:
+//! - Hash keys and Symbols become Strings;
+//! - Integers of any size and finite Floats survive exactly;
+//! - a String that is not valid UTF-8 is sent with U+FFFD in place of the bad bytes;
+//! - an object of any other class is asked for `as_json`, and cannot be sent without one.
+//!
+//! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all
+//! keyword arguments are the envelope of a call and do not count: each argument may nest that deep.
+//!
+//! A `VALUE` in here is only ever in a local variable, because the GC looks for references on the
+//! machine stack and not in a `Vec`.
+
+mod decode;
+mod encode;
+
+pub(crate) use decode::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments};
+pub(crate) use encode::{EncodeError, encode};
+
+/// In levels: what Ruby's own JSON allows by default, and little enough for the 512 KiB machine
+/// stack of a Fiber.
+const MAX_NESTING: u8 = 100;

@@ -1,0 +1,264 @@
+//! Ruby values to JSON.
+
+use magnus::{
+    Error, Float, Integer, RArray, RHash, RString, Ruby, Symbol, Value,
+    encoding::EncodingCapable,
+    prelude::*,
+    r_hash::ForEach,
+    value::{Fixnum, Qfalse, Qtrue},
+};
+
+use super::MAX_NESTING;
+use crate::ruby_bytes::{append_bytes, class_name, symbol_name};
+
+/// In bytes: strings are searched for characters to escape in blocks of this length. Shorter than a
+/// vector register, but most strings are short, and measured the fastest for long ones too.
+const BLOCK_LENGTH: usize = 8;
+
+/// Why a value cannot be sent.
+pub(crate) enum EncodeError {
+    /// It has no form in JSON.
+    Unserializable {
+        /// Where it is: `args[0]["actor"]`.
+        place: String,
+        /// What it is: `an Object is neither a JSON value nor responds to as_json`.
+        reason: String,
+    },
+    /// A method of the value raised: `as_json`, or the `to_s` of a Hash key.
+    Raised(Error),
+}
+
+/// Writes `value` as JSON after what is in `json`. `root` is what the value is called in an
+/// [`EncodeError`]: `args`, `kwargs`, `result`, `document`. The outermost level of the first two
+/// does not count.
+///
+/// # Errors
+///
+/// See [`EncodeError`]; `json` then holds the part that was written.
+pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let envelope_levels = u8::from(matches!(root, "args" | "kwargs"));
+    Encoder { ruby, json }.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))
+}
+
+impl EncodeError {
+    fn new(reason: String) -> Self {
+        Self::Unserializable { place: String::new(), reason }
+    }
+
+    /// The same error, seen from one container further out.
+    fn inside(self, step: &str) -> Self {
+        match self {
+            Self::Unserializable { place, reason } => Self::Unserializable { place: format!("{step}{place}"), reason },
+            Self::Raised(error) => Self::Raised(error),
+        }
+    }
+}
+
+struct Encoder<'a> {
+    ruby: &'a Ruby,
+    json: &'a mut Vec<u8>,
+}
+
+impl Encoder<'_> {
+    /// Writes any value. `levels_left` is how many containers may still be opened.
+    fn write(&mut self, value: Value, levels_left: u8) -> Result<(), EncodeError> {
+        if let Some(string) = RString::from_value(value) {
+            self.write_string(string)
+        } else if let Some(fixnum) = Fixnum::from_value(value) {
+            self.write_number(fixnum.to_i64())
+        } else if value.is_nil() {
+            self.write_literal("null")
+        } else if Qtrue::from_value(value).is_some() {
+            self.write_literal("true")
+        } else if Qfalse::from_value(value).is_some() {
+            self.write_literal("false")
+        } else if let Some(hash) = RHash::from_value(value) {
+            self.write_hash(hash, level_below(value, levels_left)?)
+        } else if let Some(array) = RArray::from_value(value) {
+            self.write_array(array, level_below(value, levels_left)?)
+        } else if let Some(symbol) = Symbol::from_value(value) {
+            self.write_string(symbol_name(symbol))
+        } else if let Some(float) = Float::from_value(value) {
+            self.write_float(float.to_f64())
+        } else if let Some(bignum) = Integer::from_value(value) {
+            let digits: RString = bignum.funcall("to_s", ()).map_err(EncodeError::Raised)?;
+            append_bytes(digits, self.json, |bytes, json| json.extend_from_slice(bytes));
+            Ok(())
+        } else {
+            self.write_object(value, levels_left)
+        }
+    }
+
+    fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
+        let mut is_first = true;
+        let mut failure = None;
+        self.json.push(b'{');
+        let walked = hash.foreach(|key: Value, value: Value| {
+            if !is_first {
+                self.json.push(b',');
+            }
+            is_first = false;
+            failure = self.write_entry(key, value, levels_left).err();
+            Ok(if failure.is_some() { ForEach::Stop } else { ForEach::Continue })
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        walked.map_err(EncodeError::Raised)?;
+        self.json.push(b'}');
+        Ok(())
+    }
+
+    fn write_entry(&mut self, key: Value, value: Value, levels_left: u8) -> Result<(), EncodeError> {
+        let name = match Symbol::from_value(key) {
+            Some(symbol) => symbol_name(symbol),
+            None => key.to_r_string().map_err(EncodeError::Raised)?,
+        };
+        let key_start = self.json.len();
+        self.write_string(name)?;
+        let key_end = self.json.len();
+        self.json.push(b':');
+        self.write(value, levels_left).map_err(|error| {
+            let quoted_key = self.json.get(key_start..key_end).unwrap_or_default();
+            error.inside(&format!("[{}]", String::from_utf8_lossy(quoted_key)))
+        })
+    }
+
+    /// An `as_json` on the way may change the Array, so each element is looked up anew. What was
+    /// added meanwhile is left out: an Array that grows with each element would never end.
+    fn write_array(&mut self, array: RArray, levels_left: u8) -> Result<(), EncodeError> {
+        self.json.push(b'[');
+        for index in 0..array.len() {
+            if index >= array.len() {
+                break;
+            }
+            if index > 0 {
+                self.json.push(b',');
+            }
+            let element = isize::try_from(index)
+                .map_err(|error| EncodeError::new(error.to_string()))
+                .and_then(|index| array.entry::<Value>(index).map_err(EncodeError::Raised))?;
+            self.write(element, levels_left).map_err(|error| error.inside(&format!("[{index}]")))?;
+        }
+        self.json.push(b']');
+        Ok(())
+    }
+
+    fn write_float(&mut self, float: f64) -> Result<(), EncodeError> {
+        if !float.is_finite() {
+            return Err(EncodeError::new(format!("the Float {} has no form in JSON", ruby_float_name(float))));
+        }
+        self.write_number(float)
+    }
+
+    /// Asks the object for a value to send in its place. That counts as a level, so that an
+    /// `as_json` that returns `self` comes to an end.
+    fn write_object(&mut self, object: Value, levels_left: u8) -> Result<(), EncodeError> {
+        if !object.respond_to("as_json", false).map_err(EncodeError::Raised)? {
+            let class = with_article(&class_name(object));
+            return Err(EncodeError::new(format!("{class} is neither a JSON value nor responds to as_json")));
+        }
+        let levels_left = level_below(object, levels_left)?;
+        let replacement: Value = object.funcall_public("as_json", ()).map_err(EncodeError::Raised)?;
+        self.write(replacement, levels_left)
+    }
+
+    fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
+        let encoding = string.enc_get();
+        let is_taken_as_utf8 = encoding == self.ruby.utf8_encindex()
+            || encoding == self.ruby.ascii8bit_encindex()
+            || encoding == self.ruby.usascii_encindex();
+        let string = if is_taken_as_utf8 { string } else { self.transcode(string)? };
+        append_bytes(string, self.json, write_quoted);
+        Ok(())
+    }
+
+    /// The String in UTF-8, with U+FFFD for what is invalid in its encoding or has no equivalent;
+    /// or the String as it is, where Ruby knows no way from its encoding to UTF-8.
+    fn transcode(&self, string: RString) -> Result<RString, EncodeError> {
+        let replace = self.ruby.to_symbol("replace");
+        let options = magnus::kwargs!(self.ruby, "invalid" => replace, "undef" => replace);
+        match string.funcall("encode", (self.ruby.utf8_encoding().name(), options)) {
+            Err(error) if error.is_kind_of(self.ruby.exception_encoding_error()) => Ok(string),
+            transcoded => transcoded.map_err(EncodeError::Raised),
+        }
+    }
+
+    fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {
+        serde_json::to_writer(&mut *self.json, &number).map_err(|error| EncodeError::new(error.to_string()))
+    }
+
+    fn write_literal(&mut self, literal: &str) -> Result<(), EncodeError> {
+        self.json.extend_from_slice(literal.as_bytes());
+        Ok(())
+    }
+}
+
+fn level_below(value: Value, levels_left: u8) -> Result<u8, EncodeError> {
+    levels_left.checked_sub(1).ok_or_else(|| {
+        let class = with_article(&class_name(value));
+        EncodeError::new(format!("{class} is nested deeper than {MAX_NESTING} levels"))
+    })
+}
+
+fn with_article(class: &str) -> String {
+    let article = if class.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+    format!("{article} {class}")
+}
+
+fn ruby_float_name(float: f64) -> &'static str {
+    if float.is_nan() {
+        "NaN"
+    } else if float.is_sign_positive() {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
+fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) {
+    json.reserve(bytes.len() + 2);
+    json.push(b'"');
+    match std::str::from_utf8(bytes) {
+        Ok(text) => write_escaped(text, json),
+        Err(_) => write_escaped(&String::from_utf8_lossy(bytes), json),
+    }
+    json.push(b'"');
+}
+
+fn write_escaped(text: &str, json: &mut Vec<u8>) {
+    let mut rest = text.as_bytes();
+    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
+        json.extend_from_slice(plain);
+        write_escape(*special, json);
+        rest = after;
+    }
+    json.extend_from_slice(rest);
+}
+
+/// How many bytes from the start need no escape. A block is judged without a branch for each byte,
+/// so that the compiler can use vector instructions.
+fn plain_length(bytes: &[u8]) -> usize {
+    let is_plain = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
+    let plain_blocks = bytes.chunks_exact(BLOCK_LENGTH).take_while(is_plain);
+    let scanned = plain_blocks.count() * BLOCK_LENGTH;
+    let rest = bytes.get(scanned..).unwrap_or_default();
+    scanned + rest.iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escape(byte: u8, json: &mut Vec<u8>) {
+    let letter = match byte {
+        b'"' | b'\\' => byte,
+        0x08 => b'b',
+        0x0C => b'f',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => return json.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+    };
+    json.extend_from_slice(&[b'\\', letter]);
+}

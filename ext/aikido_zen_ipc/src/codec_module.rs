@@ -1,0 +1,72 @@
+//! `Aikido::Zen::IPC::Codec`: the codec by itself, for what never crosses a socket.
+
+use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
+
+use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
+use crate::error::{undecodable, unserializable};
+use crate::gvl::contain;
+use crate::ruby_bytes::append_bytes;
+
+/// Defines the module.
+pub(crate) fn define(ipc: RModule) -> Result<(), Error> {
+    let codec = ipc.define_module("Codec")?;
+    codec.define_singleton_method("dump", function!(dump, 1))?;
+    codec.define_singleton_method("load", function!(load, 1))?;
+    codec.define_singleton_method("load_frozen", function!(load_frozen, 1))?;
+    codec.define_singleton_method("copy_args", function!(copy_args, 1))?;
+    codec.define_singleton_method("copy_kwargs", function!(copy_kwargs, 1))?;
+    codec.define_singleton_method("copy_result", function!(copy_result, 1))
+}
+
+/// The bytes of a String, copied: nothing that Ruby may change is borrowed.
+pub(crate) fn bytes_of(text: RString) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(text.len());
+    append_bytes(text, &mut copy, |bytes, copy| copy.extend_from_slice(bytes));
+    copy
+}
+
+/// The JSON text of a value; `root` is what it is called in errors.
+pub(crate) fn json_of(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, Error> {
+    let mut json = Vec::with_capacity(SHORT_JSON);
+    encode(ruby, value, root, &mut json).map_err(|error| unserializable(ruby, error))?;
+    Ok(json)
+}
+
+/// Bytes: most arguments and results.
+const SHORT_JSON: usize = 256;
+
+fn dump(ruby: &Ruby, value: Value) -> Result<RString, Error> {
+    contain(ruby, || {
+        let json = json_of(ruby, value, "value")?;
+        Ok(ruby.enc_str_new(json, ruby.utf8_encoding()))
+    })
+}
+
+fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
+    contain(ruby, || decode(ruby, &bytes_of(text)).map_err(|error| undecodable(ruby, error)))
+}
+
+fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
+    contain(ruby, || decode_frozen(ruby, &bytes_of(text)).map_err(|error| undecodable(ruby, error)))
+}
+
+fn copy_args(ruby: &Ruby, args: RArray) -> Result<RArray, Error> {
+    contain(ruby, || {
+        let json = json_of(ruby, args.as_value(), "args")?;
+        decode_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
+    })
+}
+
+fn copy_kwargs(ruby: &Ruby, kwargs: RHash) -> Result<RHash, Error> {
+    contain(ruby, || {
+        let json = json_of(ruby, kwargs.as_value(), "kwargs")?;
+        decode_keyword_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
+    })
+}
+
+fn copy_result(ruby: &Ruby, value: Value) -> Result<Value, Error> {
+    contain(ruby, || {
+        let json = json_of(ruby, value, "result")?;
+        decode(ruby, &json).map_err(|error| undecodable(ruby, error))
+    })
+}

@@ -1,0 +1,109 @@
+//! `Agent::Attendant` and `Agent::Steward`: what the server's Ruby threads do in the core. Both are private to the gem.
+
+use std::cell::RefCell;
+
+use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
+use zen_ipc::RemoteFailure;
+use zen_ipc::journal::{Entry, Level};
+use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
+
+use crate::call::Call;
+use crate::error::internal;
+use crate::gvl::{contain, waiting};
+
+/// A thread that serves connections.
+#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
+pub(crate) struct Attendant(RefCell<CoreAttendant>);
+
+/// The thread that logs and starts attendants.
+#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
+pub(crate) struct Steward(CoreSteward);
+
+/// Defines both classes.
+pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
+    let attendant = agent.define_class("Attendant", ruby.class_object())?;
+    attendant.undef_default_alloc_func();
+    attendant.define_method("next_call", method!(Attendant::next_call, 0))?;
+    attendant.define_method("conclude", method!(Attendant::conclude, 1))?;
+    attendant.define_method("fail", method!(Attendant::fail, 4))?;
+    attendant.define_method("fail_without_handler", method!(Attendant::fail_without_handler, 1))?;
+    attendant.define_method("leave", method!(Attendant::leave, 0))?;
+    let steward = agent.define_class("Steward", ruby.class_object())?;
+    steward.undef_default_alloc_func();
+    steward.define_method("next_duty", method!(Steward::next_duty, 0))
+}
+
+impl Attendant {
+    fn next_call(ruby: &Ruby, this: &Self) -> Result<Option<Call>, Error> {
+        this.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
+    }
+
+    fn conclude(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
+        this.end(ruby, call, None)
+    }
+
+    fn fail(
+        ruby: &Ruby,
+        this: &Self,
+        call: &Call,
+        message: String,
+        class: String,
+        backtrace: Vec<String>,
+    ) -> Result<(), Error> {
+        this.end(ruby, call, Some(&RemoteFailure { message, class: Some(class), backtrace }))
+    }
+
+    fn fail_without_handler(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
+        this.end(ruby, call, Some(&CoreAttendant::no_handler(call.core())))
+    }
+
+    fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        this.borrow(ruby, |attendant| {
+            contain(ruby, || {
+                attendant.leave();
+                Ok(())
+            })
+        })
+    }
+
+    fn end(&self, ruby: &Ruby, call: &Call, failure: Option<&RemoteFailure>) -> Result<(), Error> {
+        self.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(call.core(), failure, wait)))
+    }
+
+    /// One thread has it; another that takes it, as only a bug would, gets an error and not a second borrow.
+    fn borrow<T>(&self, ruby: &Ruby, body: impl FnOnce(&mut CoreAttendant) -> Result<T, Error>) -> Result<T, Error> {
+        match self.0.try_borrow_mut() {
+            Ok(mut attendant) => body(&mut attendant),
+            Err(_) => Err(internal(ruby, "two threads use one attendant")),
+        }
+    }
+}
+
+impl Steward {
+    /// The steward of a server that was just started.
+    pub(crate) fn new(steward: CoreSteward) -> Self {
+        Self(steward)
+    }
+
+    /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
+    fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
+        Ok(match waiting(ruby, |wait| this.0.next_duty(wait))? {
+            Some(Duty::Start(attendant)) => Some(Attendant(RefCell::new(attendant)).into_value_with(ruby)),
+            Some(Duty::Log(entries)) => {
+                let lines = ruby.ary_new();
+                for Entry { level, message } in entries {
+                    lines.push((level_name(ruby, level), message))?;
+                }
+                Some(lines.as_value())
+            }
+            None => None,
+        })
+    }
+}
+
+fn level_name(ruby: &Ruby, level: Level) -> Symbol {
+    ruby.to_symbol(match level {
+        Level::Warn => "warn",
+        Level::Error => "error",
+    })
+}

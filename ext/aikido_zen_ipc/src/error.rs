@@ -1,0 +1,99 @@
+//! The core's errors as Ruby exceptions. The classes are declared in `lib/aikido/zen/ipc/errors.rb`.
+
+use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RModule, Ruby, Value, kwargs, prelude::*};
+use zen_ipc::{Error as CoreError, RemoteFailure};
+
+use crate::codec::{DecodeError, EncodeError};
+
+/// The exception for an error of the core.
+pub(crate) fn to_ruby(ruby: &Ruby, error: CoreError) -> Error {
+    let message = error.to_string();
+    match error {
+        CoreError::Timeout { phase, waited } => {
+            let facts = kwargs!(ruby, "phase" => phase.to_string(), "waited" => waited.as_secs_f64());
+            build(ruby, "TimeoutError", &message, Some(facts))
+        }
+        CoreError::ConnectionRefused { .. } => build(ruby, "ConnectionRefusedError", &message, None),
+        CoreError::Disconnected { .. } => build(ruby, "DisconnectedError", &message, None),
+        CoreError::Closed { .. } => build(ruby, "ClosedError", &message, None),
+        CoreError::Handshake { .. } => build(ruby, "HandshakeError", &message, None),
+        CoreError::Protocol { .. } => build(ruby, "ProtocolError", &message, None),
+        CoreError::FrameTooLarge { size, limit } => {
+            build(ruby, "FrameTooLargeError", &message, Some(kwargs!(ruby, "size" => size, "limit" => limit)))
+        }
+        CoreError::Remote(failure) => remote(ruby, "RemoteError", failure, None),
+        CoreError::NoHandler(failure) => remote(ruby, "NoHandlerError", failure, None),
+        CoreError::InvalidArgument { .. } => Error::new(ruby.exception_arg_error(), message),
+        CoreError::System { operation, code } => build_system_error(ruby, &operation, code),
+        CoreError::Interrupted => internal(ruby, "an interrupt without a cause"),
+    }
+}
+
+/// The exception for an error of the core that belongs to a call of `method_name`.
+pub(crate) fn to_ruby_for_call(ruby: &Ruby, error: CoreError, method_name: &str) -> Error {
+    match error {
+        CoreError::Remote(failure) => remote(ruby, "RemoteError", failure, Some(method_name)),
+        CoreError::NoHandler(failure) => remote(ruby, "NoHandlerError", failure, Some(method_name)),
+        error => to_ruby(ruby, error),
+    }
+}
+
+/// The exception for a value that cannot be sent.
+pub(crate) fn unserializable(ruby: &Ruby, error: EncodeError) -> Error {
+    match error {
+        EncodeError::Unserializable { place, reason } => {
+            build(ruby, "SerializationError", &format!("{place}: {reason}"), None)
+        }
+        EncodeError::Raised(raised) => raised,
+    }
+}
+
+/// The exception for a text that holds no value.
+pub(crate) fn undecodable(ruby: &Ruby, error: DecodeError) -> Error {
+    match error {
+        DecodeError::Invalid(reason) => build(ruby, "ProtocolError", &reason, None),
+        DecodeError::Raised(raised) => raised,
+    }
+}
+
+/// The exception for a bug of this gem.
+pub(crate) fn internal(ruby: &Ruby, what: &str) -> Error {
+    build(ruby, "InternalError", &format!("a bug in aikido-zen-ipc, please report it: {what}"), None)
+}
+
+fn remote(ruby: &Ruby, class: &str, failure: RemoteFailure, method_name: Option<&str>) -> Error {
+    let RemoteFailure { message, class: remote_class, backtrace } = failure;
+    let facts = kwargs!(
+        ruby,
+        "remote_class" => remote_class,
+        "remote_backtrace" => backtrace,
+        "method_name" => method_name
+    );
+    build(ruby, class, &message, Some(facts))
+}
+
+fn build(ruby: &Ruby, class: &str, message: &str, facts: Option<KwArgs>) -> Error {
+    let exception = ipc(ruby).and_then(|ipc| {
+        let class: ExceptionClass = ipc.const_get(class)?;
+        match facts {
+            Some(facts) => class.funcall::<_, _, Exception>("new", (message, facts)),
+            None => class.new_instance((message,)),
+        }
+    });
+    exception.map_or_else(|error| error, Error::from)
+}
+
+/// `Errno::EADDRINUSE` and the like, as what Ruby code rescues, and one of the gem's errors as well.
+fn build_system_error(ruby: &Ruby, operation: &str, code: i32) -> Error {
+    let exception = ipc(ruby).and_then(|ipc| {
+        let exception: Exception = ruby.exception_system_call_error().new_instance((operation, code))?;
+        let marker: Value = ipc.const_get("Error")?;
+        exception.funcall::<_, _, Value>("extend", (marker,))?;
+        Ok(exception)
+    });
+    exception.map_or_else(|error| error, Error::from)
+}
+
+fn ipc(ruby: &Ruby) -> Result<RModule, Error> {
+    ruby.define_module("Aikido")?.define_module("Zen")?.define_module("IPC")
+}

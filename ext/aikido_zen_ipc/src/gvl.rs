@@ -1,0 +1,105 @@
+//! Leaving and entering the GVL, interrupts, and panics: the edge between Ruby's threads and the core.
+#![allow(unsafe_code, reason = "rb_nogvl has no safe interface")]
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+
+use magnus::{Error, Ruby};
+use zen_ipc::Wait;
+
+use crate::error;
+
+/// Runs the body of a method. A panic in it becomes an exception, and never crosses Ruby's frames.
+///
+/// # Errors
+///
+/// What `body` answers; `InternalError` for a panic.
+pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(outcome) => outcome,
+        Err(panic) => Err(error::internal(ruby, &panic_message(panic.as_ref()))),
+    }
+}
+
+/// Runs `body` with a way to wait without the GVL, and turns the core's errors into exceptions: also the one that
+/// interrupted a wait, which is raised as it came.
+///
+/// # Errors
+///
+/// As [`contain`].
+pub(crate) fn waiting<T>(
+    ruby: &Ruby,
+    body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
+) -> Result<T, Error> {
+    contain(ruby, || {
+        let wait = WithoutGvl { ruby, raised: RefCell::new(None) };
+        body(&wait).map_err(|error| wait.raised.take().unwrap_or_else(|| error::to_ruby(ruby, error)))
+    })
+}
+
+/// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.
+pub(crate) struct WithoutGvl<'a> {
+    ruby: &'a Ruby,
+    /// What Ruby raised when it was asked about an interrupt. This value lives on the machine stack, where the GC sees it.
+    raised: RefCell<Option<Error>>,
+}
+
+impl Wait for WithoutGvl<'_> {
+    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+        let mut job = Job { operation: Some(operation), outcome: None };
+        let run = runner_of(&job);
+        let data = ptr::from_mut(&mut job).cast::<c_void>();
+        // SAFETY: `rb_nogvl` calls `run` at most once, with `data`, before it returns, so `job` outlives its use.
+        // With RB_NOGVL_INTR_FAIL it never raises, so no jump skips a `Drop` here. The operation uses no Ruby.
+        unsafe { rb_sys::rb_nogvl(Some(run), data, unblock_by_signal(), ptr::null_mut(), INTR_FAIL) };
+        match job.outcome {
+            Some(Ok(value)) => Some(value),
+            Some(Err(panic)) => resume_unwind(panic),
+            None => None,
+        }
+    }
+
+    fn interrupted(&self) -> Result<(), zen_ipc::Error> {
+        self.ruby.thread_check_ints().map_err(|raised| {
+            self.raised.replace(Some(raised));
+            zen_ipc::Error::Interrupted
+        })
+    }
+}
+
+/// Return without raising, and without having called the function, if an interrupt is pending.
+const INTR_FAIL: c_int = rb_sys::RB_NOGVL_INTR_FAIL as c_int;
+
+struct Job<F, R> {
+    operation: Option<F>,
+    /// `None` until it has run.
+    outcome: Option<Result<R, Box<dyn Any + Send>>>,
+}
+
+type Runner = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+
+fn runner_of<F: FnOnce() -> R, R>(_job: &Job<F, R>) -> Runner {
+    run_job::<F, R>
+}
+
+unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
+    // SAFETY: `data` is the job of the `block` that called `rb_nogvl`, which alone refers to it and waits for this.
+    let job = unsafe { &mut *data.cast::<Job<F, R>>() };
+    job.outcome = job.operation.take().map(|operation| catch_unwind(AssertUnwindSafe(operation)));
+    ptr::null_mut()
+}
+
+/// `RUBY_UBF_IO`: Ruby ends the wait with a signal, again and again until it has ended. An unblock function of our own
+/// would make Ruby start helper threads, and double the cost of a call.
+fn unblock_by_signal() -> rb_sys::rb_unblock_function_t {
+    // SAFETY: Ruby compares the value and never calls it; it is not null.
+    Some(unsafe { std::mem::transmute::<isize, unsafe extern "C" fn(*mut c_void)>(-1) })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
+}

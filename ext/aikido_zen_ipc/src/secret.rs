@@ -1,0 +1,62 @@
+//! `Aikido::Zen::IPC::Secret`: a secret that can be handed on and compared, and that shows nothing.
+
+use magnus::{Error, Module, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
+use zen_ipc::Secret as CoreSecret;
+use zen_ipc::generation_page::GenerationPage;
+use zeroize::Zeroizing;
+
+use crate::error::to_ruby;
+use crate::gvl::contain;
+use crate::ruby_bytes::append_bytes;
+
+/// A secret, and the port of the server in this process or an ancestor whose it is.
+#[magnus::wrap(class = "Aikido::Zen::IPC::Secret", free_immediately, size)]
+pub(crate) struct Secret {
+    secret: CoreSecret,
+    port: u16,
+}
+
+/// Defines the class.
+pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
+    let class = ipc.define_class("Secret", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_method("==", method!(Secret::is_same, 1))
+}
+
+impl Secret {
+    /// The secret of the server that listens on `port`.
+    pub(crate) fn of_server(secret: CoreSecret, port: u16) -> Self {
+        Self { secret, port }
+    }
+
+    /// The secret that an option brings: a `Secret`, a String, or a new one for nil.
+    ///
+    /// # Errors
+    ///
+    /// `ArgumentError` for a String of another length than is allowed, `TypeError` for anything else.
+    pub(crate) fn from_option(ruby: &Ruby, value: Value) -> Result<CoreSecret, Error> {
+        if let Ok(secret) = <&Self>::try_convert(value) {
+            return Ok(secret.secret.clone());
+        }
+        if value.is_nil() {
+            return CoreSecret::generate().map_err(|error| to_ruby(ruby, error));
+        }
+        let Some(text) = RString::from_value(value) else {
+            // Not shown: what was meant to be a secret is one.
+            return Err(Error::new(ruby.exception_type_error(), "secret must be a String or a Secret"));
+        };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+        append_bytes(text, &mut bytes, |bytes, copy| copy.extend_from_slice(bytes));
+        CoreSecret::from_bytes(&bytes).map_err(|error| to_ruby(ruby, error))
+    }
+
+    /// The page on which the server at `port` tells of new documents, if this process shares it.
+    pub(crate) fn page_for(value: Value, port: u16) -> Option<GenerationPage> {
+        let secret = <&Self>::try_convert(value).ok()?;
+        if secret.port == port { GenerationPage::inherited(port) } else { None }
+    }
+
+    fn is_same(ruby: &Ruby, this: &Self, other: Value) -> Result<bool, Error> {
+        contain(ruby, || Ok(<&Self>::try_convert(other).is_ok_and(|other| this.secret.matches(&other.secret))))
+    }
+}

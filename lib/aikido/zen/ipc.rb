@@ -1,0 +1,18 @@
+# frozen_string_literal: true
+
+# The load order: what is declared in Ruby comes before the library that refers to it, and what builds on it after.
+require_relative "ipc/version"
+require_relative "ipc/errors"
+require_relative "ipc/native"
+require_relative "ipc/clock"
+require_relative "ipc/document"
+require_relative "ipc/document_cache"
+require_relative "ipc/log"
+require_relative "worker_process/agent/crew"
+require_relative "worker_process/agent/call"
+require_relative "worker_process/agent/local_call"
+require_relative "worker_process/agent/server"
+require_relative "worker_process/agent/client"
+require_relative "worker_process"
+require_relative "ipc/fork_tracker"
+require_relative "middleware/fork_detector"

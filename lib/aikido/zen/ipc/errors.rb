@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    # Calls, notifications and documents between a parent and the workers that it forked.
+    module IPC
+      # In every error of the gem. Each of them is also the standard class that Ruby code already rescues.
+      module Error; end
+
+      # The caller's time has passed, or the limit of one phase.
+      class TimeoutError < Errno::ETIMEDOUT
+        include Error
+
+        # @return [String] what was being done: "connecting", "the wait for the response", …
+        attr_reader :phase
+
+        # @return [Float] seconds that it took until then
+        attr_reader :waited
+
+        def initialize(message = nil, phase: nil, waited: nil)
+          super(message)
+          @phase = phase
+          @waited = waited
+        end
+      end
+
+      # No connection could be made, and nothing was sent: the parent is gone or stopped. Also raised at once, with the
+      # first cause, while a client waits out its `reconnect_delay`.
+      class ConnectionRefusedError < Errno::ECONNREFUSED
+        include Error
+      end
+
+      # The connection ended during a call. Whether the handler ran is not known.
+      class DisconnectedError < EOFError
+        include Error
+      end
+
+      # This process stopped or closed it, or inherited it from the process that owns it.
+      class ClosedError < IOError
+        include Error
+      end
+
+      # The other side does not know the secret, or speaks another version.
+      class HandshakeError < StandardError
+        include Error
+      end
+
+      # Bytes that are not the protocol.
+      class ProtocolError < StandardError
+        include Error
+      end
+
+      # A message is longer than `max_frame_size`.
+      class FrameTooLargeError < ProtocolError
+        # @return [Integer] bytes of the message
+        attr_reader :size
+
+        # @return [Integer] bytes that are allowed
+        attr_reader :limit
+
+        def initialize(message = nil, size: nil, limit: nil)
+          super(message)
+          @size = size
+          @limit = limit
+        end
+      end
+
+      # A value has no form in JSON. The message names its place and class.
+      class SerializationError < TypeError
+        include Error
+      end
+
+      # The handler raised. The message is exactly the handler's.
+      class RemoteError < RuntimeError
+        include Error
+
+        # @return [String, nil] the class of what the handler raised
+        attr_reader :remote_class
+
+        # @return [Array<String>] where it raised, innermost first
+        attr_reader :remote_backtrace
+
+        # @return [String, nil] the method that was called
+        attr_reader :method_name
+
+        def initialize(message = nil, remote_class: nil, remote_backtrace: [], method_name: nil)
+          super(message)
+          @remote_class = remote_class
+          @remote_backtrace = remote_backtrace
+          @method_name = method_name
+        end
+      end
+
+      # The parent has no handler for the method, which the message names.
+      class NoHandlerError < RemoteError; end
+
+      # A bug of this gem. It cost one call.
+      class InternalError < StandardError
+        include Error
+      end
+    end
+  end
+end

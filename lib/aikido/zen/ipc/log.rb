@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # Where the gem writes: the logger it was given, or `Kernel#warn`. A logger that fails costs its line only.
+      class Log
+        # @param logger [#warn, #error, nil] a `Logger` or what answers the same methods
+        def initialize(logger)
+          @logger = logger
+        end
+
+        # @param level [Symbol] `:warn` or `:error`
+        # @param message [String]
+        # @return [void]
+        def write(level, message)
+          if @logger
+            @logger.public_send(level, "aikido-zen-ipc: #{message}")
+          else
+            Kernel.warn("aikido-zen-ipc: #{message}")
+          end
+        rescue StandardError
+          # There is nowhere left to say it.
+          nil
+        end
+
+        # @param what [String] what failed
+        # @param error [Exception]
+        # @return [void]
+        def failure(what, error)
+          write(:error, "#{what}: #{error.message} (#{error.class}) #{error.backtrace&.first}")
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,24 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    # Rack middleware of the gem.
+    module Middleware
+      # Makes a worker ready on its first request after a fork. It needs no hook of the web server's.
+      class ForkDetector
+        # @param app [#call] the Rack application
+        def initialize(app)
+          @app = app
+          @tracker = IPC::ForkTracker.new
+        end
+
+        # @param env [Hash] of Rack
+        # @return [Array] the application's response
+        def call(env)
+          WorkerProcess.after_fork! if @tracker.forked?
+          @app.call(env)
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,146 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    # The face that applications use: a server in the parent, a client in every worker, and calls that look the same in
+    # both.
+    #
+    # @example In the parent, before it forks
+    #   Aikido::Zen::WorkerProcess.start do |server|
+    #     server.handle("add") { |respond, a, b| respond.call(a + b) }
+    #   end
+    # @example Anywhere
+    #   Aikido::Zen::WorkerProcess.invoke("add", 1.0, 1, 2) { |error| 3 }
+    module WorkerProcess
+      @server = nil
+      @client = nil
+      @documents = nil
+
+      class << self
+        # @return [Agent::Server, nil] the server of this process, or the one that it inherited
+        attr_reader :server
+
+        # Creates, configures and starts the server of this process, which thereby is the parent.
+        #
+        # @param options as of {Agent::Server#initialize}
+        # @yieldparam server [Agent::Server] before it is started
+        # @return [Agent::Server]
+        # @raise [RuntimeError] if this process has a server, or was forked from one that has
+        # @raise [ArgumentError, SystemCallError] as {Agent::Server#initialize}
+        def start(**options)
+          raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
+
+          server = Agent::Server.new(**options)
+          yield server if block_given?
+          server.start
+          @client = Agent::Client.for(server, logger: options[:logger])
+          @documents = local_documents(server)
+          @server = server
+        end
+
+        # Stops the server, in the parent; in a worker it does nothing.
+        #
+        # @param timeout [Numeric] seconds for handlers that are running
+        # @return [Boolean] whether there was something to stop
+        def stop(timeout: 5.0)
+          return false unless role == :parent
+
+          server = @server
+          @server = @client = @documents = nil
+          server.stop(timeout:)
+        end
+
+        # @return [Symbol, nil] `:parent`, `:worker`, or nil where no server was started in this process or an ancestor
+        def role
+          server = @server
+          return unless server
+
+          server.owned? ? :parent : :worker
+        end
+
+        # @return [Agent::Client, nil] the client of this process; nil in the parent and where there is no server
+        def client
+          @client if role == :worker
+        end
+
+        # Makes this worker's client ready, for those who have a hook to put it in. Not needed: the first use after a
+        # fork does it. Does no I/O.
+        #
+        # @return [Agent::Client, nil] as {client}
+        def after_fork!
+          client&.tap(&:connected?)
+        end
+
+        # Calls a method of the parent.
+        #
+        # In a worker it is a remote call, which waits for at most `timeout`. In the parent the handler runs here, in
+        # this thread, and its arguments and result go through the same conversion.
+        #
+        # @param name [String, Symbol]
+        # @param timeout [Numeric] seconds, positive
+        # @yieldparam error [IPC::Error] the block's value then is the result
+        # @return [Object] the result
+        # @raise [IPC::Error] without a block
+        # @raise [ArgumentError] for a timeout that is no positive number, also with a block
+        def invoke(name, timeout, *args, **kwargs)
+          case role
+          when :worker then @client.invoke(name, timeout, *args, **kwargs)
+          when :parent then @server.call_here(name.to_s, positive(timeout), args, kwargs)
+          else raise no_server
+          end
+        rescue IPC::Error => e
+          raise unless block_given?
+
+          yield e
+        end
+
+        # Tells the parent something, without waiting for the handler. In the parent the handler runs here, in this
+        # thread; what it raises is logged.
+        #
+        # @param name [String, Symbol]
+        # @return [true]
+        # @raise [IPC::Error] where it could not be sent
+        def notify(name, *args, **kwargs)
+          case role
+          when :worker then @client.notify(name, *args, **kwargs)
+          when :parent then @server.notify_here(name.to_s, args, kwargs)
+          else raise no_server
+          end
+        end
+
+        # The newest version of a document, as {Agent::Client#document}.
+        #
+        # @param key [String, Symbol]
+        # @return [IPC::Document, nil] nil also where there is no server
+        def document(key)
+          case role
+          when :worker then @client.document(key)
+          when :parent then @documents.read(key.to_s)
+          end
+        end
+
+        private
+
+        def no_server
+          IPC::ConnectionRefusedError.new(
+            "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
+            "parent before it forks (preload_app! in Puma, preload_app true in Unicorn)"
+          )
+        end
+
+        # The parent asks its own server each time; what did not change is not parsed again.
+        def local_documents(server)
+          IPC::DocumentCache.new(
+            retry_delay: 0, reading: ->(_key) {}, fetch: server.method(:read_document), on_failure: ->(_key, _error) {}
+          )
+        end
+
+        def positive(timeout)
+          return timeout if timeout.is_a?(Numeric) && timeout.real? && timeout.positive? && timeout.finite?
+
+          raise ArgumentError, "timeout is #{timeout.inspect}; a positive number of seconds is allowed"
+        end
+      end
+    end
+  end
+end

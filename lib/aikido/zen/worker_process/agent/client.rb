@@ -1,0 +1,88 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module WorkerProcess
+      module Agent
+        # A worker's side. Safe to use from any number of threads, and after a fork: a forked copy opens connections of
+        # its own and never touches the inherited ones. Every wait leaves the GVL, and ends at once for `Thread#kill`,
+        # `Thread#raise`, `Timeout` and signals; the connection is then not used again.
+        #
+        # Defined in Rust:
+        #
+        # - `start`: connects now; true, or raises as `invoke` does. Optional: the first call connects.
+        # - `invoke(name, timeout, *args, **kwargs)`: the result. `timeout` (seconds, positive) bounds everything: the
+        #   wait for a connection, connecting, the handshake, sending, the wait for the response. Raises ArgumentError,
+        #   SerializationError before anything is sent, and then any of the gem's errors. Nothing is ever sent twice.
+        # - `notify(name, *args, **kwargs)`: true once the kernel took it. Raises as `invoke` where it could not be sent.
+        # - `ping(timeout)`: true, or raises as `invoke` does. Needs no handler.
+        # - `connected?`, `host`, `port`, `stats` (a Hash of Integers).
+        # - `stop`, `close`: closes the connections; calls in flight and later ones raise ClosedError. False the second
+        #   time.
+        class Client
+          # A client of a server in this process or an ancestor. It shares the page that tells of new documents.
+          #
+          # @param server [Server]
+          # @param options as of {#initialize}
+          # @return [Client]
+          def self.for(server, **options)
+            new(server.host, server.port, secret: server.secret, **options)
+          end
+
+          # Nothing is connected yet. Times are seconds, sizes bytes.
+          #
+          # @param host [String] a loopback address
+          # @param port [Integer]
+          # @param secret [IPC::Secret, String] the server's; with a String every use of a document asks the parent
+          # @param connect_timeout [Numeric]
+          # @param handshake_timeout [Numeric]
+          # @param reconnect_delay [Numeric] after a failure to connect, calls fail at once for so long
+          # @param max_connections [Integer] and so calls at the same time
+          # @param idle_timeout [Numeric] after which an idle connection is closed
+          # @param max_frame_size [Integer] of a message
+          # @param document_timeout [Numeric] for a changed document to be fetched
+          # @param notify_timeout [Numeric] for a notification to be sent
+          # @param logger [Logger, nil] nil writes warnings to `$stderr`
+          # @raise [ArgumentError] for a value that is not allowed
+          def initialize(host, port, secret:, connect_timeout: 2.0, handshake_timeout: 3.0, reconnect_delay: 1.0,
+                         max_connections: 16, idle_timeout: 60.0, max_frame_size: 64 * 1024 * 1024,
+                         document_timeout: 1.0, notify_timeout: 1.0, logger: nil)
+            set_up(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
+                             idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
+            log = IPC::Log.new(logger)
+            @documents = IPC::DocumentCache.new(
+              retry_delay: reconnect_delay,
+              reading: method(:generation_reading),
+              fetch: method(:fetch_text),
+              on_failure: ->(key, error) { log.failure("document #{key.inspect} could not be fetched", error) }
+            )
+          end
+
+          # The newest version of a document. While nothing has changed it asks nobody; a changed one is fetched within
+          # `document_timeout`. If the parent cannot be reached it goes on giving the last one.
+          #
+          # @param key [String, Symbol]
+          # @return [IPC::Document, nil] nil if none was ever published, as far as this process knows
+          def document(key)
+            @documents.read(key.is_a?(String) ? key : key.to_s)
+          end
+
+          # Asks the parent for a document, always.
+          #
+          # @param key [String, Symbol]
+          # @param known_generation [Integer, nil]
+          # @return [IPC::Document, nil] nil if that is the newest, or none was published
+          # @raise as `invoke`; the timeout is `document_timeout`
+          def fetch(key, known_generation = nil)
+            generation, json = fetch_text(key.to_s, known_generation)
+            generation && IPC::Document.new(key.to_s, generation, json)
+          end
+
+          def inspect
+            "#<#{self.class} #{host}:#{port}>"
+          end
+        end
+      end
+    end
+  end
+end

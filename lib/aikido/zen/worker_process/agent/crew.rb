@@ -1,0 +1,61 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module WorkerProcess
+      module Agent
+        # The threads of a server.
+        class Crew
+          def initialize
+            @lock = Mutex.new
+            @threads = []
+          end
+
+          # Starts a thread that ends with the block.
+          #
+          # @param name [String] what `Thread#name` and `top -H` show
+          # @raise [ThreadError] if the operating system gives no thread
+          def start(name, &work)
+            thread = Thread.new do
+              work.call
+            ensure
+              @lock.synchronize { @threads.delete(Thread.current) }
+            end
+            thread.name = name
+            # What goes wrong in it is logged by the work itself.
+            thread.report_on_exception = false
+            # Puma warns of threads that were started before it forks, but for those that say this.
+            thread.thread_variable_set(:fork_safe, true)
+            @lock.synchronize { @threads << thread if thread.alive? }
+          end
+
+          # Waits for all threads but the calling one.
+          #
+          # @param deadline [Float] on the monotonic clock
+          # @return [void]
+          def join(deadline)
+            others.each { |thread| thread.join([deadline - IPC.monotonic_time, 0].max) }
+          end
+
+          # Kills those that are left, and waits until they have cleaned up.
+          #
+          # @return [void]
+          def kill
+            others.each(&:kill).each { |thread| thread.join(CLEAN_UP_TIMEOUT) }
+          end
+
+          private
+
+          # Seconds: a killed handler's answer goes to a socket that is closed. One that hangs in an `ensure` of its own
+          # is left behind.
+          CLEAN_UP_TIMEOUT = 0.5
+          private_constant :CLEAN_UP_TIMEOUT
+
+          def others
+            @lock.synchronize { @threads - [Thread.current] }
+          end
+        end
+      end
+    end
+  end
+end

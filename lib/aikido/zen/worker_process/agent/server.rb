@@ -1,0 +1,183 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module WorkerProcess
+      module Agent
+        # The parent's side. The core (in Rust) listens, lets in who knows the secret, and answers `ping` and the
+        # reading of documents; the threads that run handlers are here.
+        #
+        # Also defined in Rust: `close` (closes the listening socket only: connected workers go on; true if it did),
+        # `started?`, `owned?` (whether this process made it), `host`, `port`, `secret` (these three in a worker, too)
+        # and `stats` (a Hash of Integers).
+        class Server
+          # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, sizes bytes.
+          #
+          # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one
+          # @param host [String] a loopback address
+          # @param port [Integer] 0 lets the operating system choose
+          # @param handshake_timeout [Numeric] for a connection to prove itself
+          # @param read_timeout [Numeric] from the first byte of a request to its last
+          # @param write_timeout [Numeric] for a worker to take a response
+          # @param max_frame_size [Integer] of a message
+          # @param max_connections [Integer] admitted at the same time
+          # @param spare_threads [Integer] that always wait for a connection
+          # @param max_handshakes [Integer] connections that have not proved themselves; the oldest goes first
+          # @param logger [Logger, nil] nil writes warnings to `$stderr`
+          # @raise [ArgumentError] for a value that is not allowed
+          # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
+          def initialize(secret: nil, host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
+                         write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
+                         max_handshakes: 128, logger: nil)
+            bind(secret, { host:, port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
+                           max_connections:, spare_threads:, max_handshakes: })
+            @handlers = {}.freeze
+            @registering = Mutex.new
+            @crew = Crew.new
+            @log = IPC::Log.new(logger)
+          end
+
+          # Registers the handler of a method, before or after {#start}; a second one replaces the first.
+          #
+          # @param name [String, Symbol] not "ping", and not beginning with "rpc."
+          # @yield [respond, *args, **kwargs] in a thread of the server; `respond.call(value)` answers at once
+          # @yieldparam respond [Call]
+          # @return [self]
+          # @raise [ArgumentError] without a block, or for a name of the core's own
+          # @raise [IPC::ClosedError] in a worker
+          def handle(name, &handler)
+            name = name.to_s
+            raise ArgumentError, "no block given: it is what answers #{name.inspect}" unless handler
+            if name == "ping" || name.start_with?("rpc.")
+              raise ArgumentError, "name is #{name.inspect}; ping and names that begin with rpc. are the core's own"
+            end
+
+            check_process
+            # Replaced, never changed: handler threads read it without a lock.
+            @registering.synchronize { @handlers = @handlers.merge(name => handler).freeze }
+            self
+          end
+
+          # Stores a document and tells every worker. Leaves the GVL while it checks the text.
+          #
+          # @param key [String, Symbol]
+          # @param json [String, Object] a String is taken as JSON and sent byte for byte; anything else is serialized
+          # @return [Integer] the generation, which the same text does not change
+          # @raise [ArgumentError] if a String is not JSON
+          # @raise [IPC::SerializationError, IPC::FrameTooLargeError]
+          # @raise [IPC::ClosedError] in a worker
+          def publish(key, json)
+            json.is_a?(String) ? publish_json(key.to_s, json) : publish_value(key.to_s, json)
+          end
+
+          # Begins to admit workers; after {#stop} on the same port again.
+          #
+          # @return [Boolean] false if it was started before
+          # @raise [SystemCallError] if the port was taken meanwhile
+          # @raise [IPC::ClosedError] in a worker
+          def start
+            steward = open_doors or return false
+            start_steward(steward)
+            true
+          end
+
+          # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread.
+          #
+          # @param timeout [Numeric] seconds for the handlers; those that take longer are killed
+          # @return [Boolean] false if it was not started, or this is a worker
+          def stop(timeout: 5.0)
+            deadline = IPC.monotonic_time + timeout
+            return false unless begin_stop
+
+            @crew.join(deadline)
+            finish_stop
+            @crew.kill
+            true
+          end
+
+          # Runs a call in this process and thread, without a socket.
+          #
+          # @api private
+          def call_here(name, timeout, args, kwargs)
+            check_process
+            LocalCall.new(name, timeout).run(@handlers[name], args, kwargs)
+          end
+
+          # Runs a notification in this process and thread; what its handler raises is logged.
+          #
+          # @api private
+          def notify_here(name, args, kwargs)
+            call_here(name, nil, args, kwargs)
+            true
+          rescue IPC::RemoteError => e
+            @log.failure("notification #{name.inspect} failed", e)
+            true
+          end
+
+          def inspect
+            "#<#{self.class} #{host}:#{port}#{" started" if started?}>"
+          end
+
+          private
+
+          # Seconds: threads are short on this host, and asking again at once would only burn its time.
+          THREAD_SHORTAGE_PAUSE = 0.1
+          private_constant :THREAD_SHORTAGE_PAUSE
+
+          def start_steward(steward)
+            @crew.start("zen-ipc steward") do
+              while (duty = steward.next_duty)
+                duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
+              end
+            end
+          end
+
+          def start_attendant(attendant)
+            @crew.start("zen-ipc attendant") { attend(attendant) }
+          rescue ThreadError => e
+            attendant.leave
+            @log.failure("no thread for another connection", e)
+            sleep THREAD_SHORTAGE_PAUSE
+          end
+
+          def attend(attendant)
+            while (call = attendant.next_call)
+              answer(attendant, call)
+            end
+          rescue StandardError => e
+            @log.failure("a connection's thread ended", e)
+          ensure
+            attendant.leave
+          end
+
+          # Whatever the handler does, its caller gets an answer and the connection goes on: also if it raises what is
+          # no StandardError, exits, throws, or is killed.
+          def answer(attendant, call)
+            handler = @handlers[call.method_name]
+            return attendant.fail_without_handler(call) unless handler
+
+            failure = ABANDONED
+            begin
+              handler.call(call, *call.args, **call.kwargs)
+              failure = nil
+            rescue Exception => e
+              failure = e
+            ensure
+              conclude(attendant, call, failure)
+            end
+          end
+
+          ABANDONED = RuntimeError.new("the handler's thread was ended before it answered").freeze
+          private_constant :ABANDONED
+
+          def conclude(attendant, call, failure)
+            return attendant.conclude(call) unless failure
+
+            @log.failure("notification #{call.method_name.inspect} failed", failure) if call.notification?
+            attendant.fail(call, failure.message.to_s, failure.class.to_s, failure.backtrace || [])
+          end
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+RSpec.describe "aikido-zen-ipc.gemspec" do
+  subject(:specification) { Gem::Specification.load(File.join(root, "aikido-zen-ipc.gemspec")) }
+
+  let(:root) { File.expand_path("../..", __dir__) }
+
+  it "has the version of the crates" do
+    manifest = File.read(File.join(root, "Cargo.toml"))
+
+    expect(manifest[/^version = "(.+)"/, 1]).to eq(specification.version.to_s)
+  end
+
+  it "ships the crates whole, with their lock file, because they are compiled where the gem is installed" do
+    crates = Dir.glob("{src,ext}/**/*.{rs,toml}", base: root)
+
+    expect(specification.files).to include("Cargo.toml", "Cargo.lock", "ext/aikido_zen_ipc/extconf.rb", *crates)
+  end
+
+  it "ships all of lib, and nothing of the tests, the examples or a build" do
+    libraries = Dir.glob("lib/**/*.rb", base: root)
+
+    expect(specification.files).to include(*libraries)
+    expect(specification.files.grep(%r{\A(spec|tests|fuzz|benchmark|benches|examples|bin|target|tmp)/})).to be_empty
+    expect(specification.files.grep(/\.(so|bundle|o|gem)\z/)).to be_empty
+  end
+end

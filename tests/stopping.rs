@@ -1,0 +1,214 @@
+//! Stopping, closing, starting again, and how many threads a server keeps.
+
+mod support;
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
+
+use support::peer::Peer;
+use support::{PATIENCE, TestServer, echo, eventually, serve, stat_of};
+use zen_ipc::{ClientOptions, Error, RemoteFailure, ServerOptions, Uninterrupted};
+
+#[test]
+fn stopping_ends_idle_connections_and_every_thread() {
+    let server = TestServer::start(echo);
+    let client = server.client();
+    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    assert!(server.server.begin_stop());
+    eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
+    eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
+    server.server.finish_stop();
+    assert!(!server.server.is_started() && !server.server.begin_stop());
+}
+
+#[test]
+fn a_handler_at_work_may_answer_after_stopping_began() {
+    let (server, gate) = gated_server(false);
+    let client = server.client();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
+        gate.wait_for_handler();
+        server.server.begin_stop();
+        gate.open();
+        assert_eq!(call.join().unwrap().unwrap().as_slice(), b"\"expired: false\"");
+    });
+    eventually("the end of the connection", || server.stat("connections") == 0);
+}
+
+#[test]
+fn a_handler_at_work_when_stopping_ends_is_not_waited_for() {
+    let (server, gate) = gated_server(false);
+    let client = server.client();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
+        gate.wait_for_handler();
+        server.server.begin_stop();
+        server.server.finish_stop();
+        let outcome = call.join().unwrap();
+        assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
+        gate.open();
+    });
+    eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn a_connection_whose_handler_answered_and_goes_on_ends_when_stopping_begins() {
+    let (server, gate) = gated_server(true);
+    let client = server.client();
+    client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    gate.wait_for_handler();
+    server.server.begin_stop();
+    eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
+    gate.open();
+    eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn stopping_ends_connections_in_the_middle_of_a_handshake() {
+    let server = TestServer::start(echo);
+    let mut peer = Peer::silent(server.server.address());
+    peer.hello();
+    server.server.begin_stop();
+    assert_eq!(peer.rest(), b"");
+}
+
+#[test]
+fn a_stopped_server_starts_again_on_its_port_and_the_same_client_comes_back() {
+    let server = TestServer::start(echo);
+    let client = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });
+    for round in 1..=3 {
+        client.ping(PATIENCE, &Uninterrupted).unwrap();
+        assert_eq!(server.stat("admitted"), round);
+        server.server.begin_stop();
+        server.server.finish_stop();
+        eventually("the end of the connection", || !client.is_connected());
+        let outcome = client.ping(PATIENCE, &Uninterrupted);
+        assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
+        serve(&server.server, Arc::new(echo));
+    }
+    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    assert_eq!(stat_of(&client, "disconnects"), 0);
+}
+
+#[test]
+fn a_started_server_is_not_started_twice() {
+    let server = TestServer::start(echo);
+    assert!(server.server.start().unwrap().is_none());
+    server.client().ping(PATIENCE, &Uninterrupted).unwrap();
+}
+
+#[test]
+fn closing_leaves_connected_workers_working_and_lets_nobody_else_in() {
+    let server = TestServer::start(echo);
+    let connected = server.client();
+    connected.ping(PATIENCE, &Uninterrupted).unwrap();
+    assert!(server.server.close() && !server.server.close());
+    let outcome = server.client().ping(PATIENCE, &Uninterrupted);
+    assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
+    connected.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    assert!(server.server.is_started());
+}
+
+#[test]
+fn dropping_a_server_frees_its_port_and_ends_its_threads() {
+    let TestServer { server, threads } = TestServer::start(echo);
+    let address = server.address();
+    let client = zen_ipc::Client::new(address, server.secret().clone(), ClientOptions::default()).unwrap();
+    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    drop(server);
+    assert!(TcpStream::connect(address).is_err());
+    TcpListener::bind(address).unwrap();
+    eventually("the end of the threads", || threads.load(Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn spare_threads_are_as_many_as_wanted_while_connections_come_and_go() {
+    let server = TestServer::start_with(ServerOptions { spare_threads: 3, ..ServerOptions::default() }, echo);
+    for round in 1..=3 {
+        let clients: Vec<_> = (0..20).map(|_| server.client()).collect();
+        std::thread::scope(|scope| {
+            for client in &clients {
+                scope.spawn(|| client.ping(PATIENCE, &Uninterrupted).unwrap());
+            }
+        });
+        assert_eq!(server.stat("admitted"), round * 20);
+        assert_threads(&server, 20, 3);
+        drop(clients);
+        assert_threads(&server, 0, 3);
+    }
+}
+
+#[test]
+fn spare_threads_are_as_many_as_wanted_after_handlers_answered_early_and_after_they_ended() {
+    let (server, gate) = gated_server(true);
+    let client = server.client_with(ClientOptions { max_connections: 1, ..ClientOptions::default() });
+    for _ in 0..10 {
+        client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+        gate.wait_for_handler();
+    }
+    // Ten handlers at work, whose only connection is parked.
+    assert_threads(&server, 10, 4);
+    (0..10).for_each(|_| gate.open());
+    // One of them may have taken it back.
+    eventually("the end of the handlers", || server.threads.load(Ordering::SeqCst) <= 5);
+    client.close();
+    assert_threads(&server, 0, 4);
+}
+
+#[test]
+fn a_handler_thread_that_dies_is_replaced_and_its_caller_told() {
+    let server = TestServer::start(|call| match call.name() {
+        "fatal" => panic!("a thread dies, on purpose"),
+        _ => Ok(None),
+    });
+    let client = server.client();
+    for _ in 0..6 {
+        let outcome = client.invoke("fatal", b"[]", b"{}", PATIENCE, &Uninterrupted);
+        assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
+    }
+    assert_threads(&server, 0, 4);
+    client.invoke("harmless", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+}
+
+/// Checks that it comes to so many threads with a connection or a handler, and so many without.
+fn assert_threads(server: &TestServer, busy: usize, spare: usize) {
+    eventually("the right number of threads", || {
+        server.threads.load(Ordering::SeqCst) == busy + spare && server.stat("spare_threads") == spare as u64
+    });
+}
+
+/// A server whose handlers wait in the middle.
+fn gated_server(answer_early: bool) -> (TestServer, Gate) {
+    let arrived = Arc::new(Barrier::new(2));
+    let (sender, receiver) = channel();
+    let receiver: Arc<Mutex<Receiver<()>>> = Arc::new(Mutex::new(receiver));
+    let here = arrived.clone();
+    let server = TestServer::start(move |call| -> Result<Option<String>, RemoteFailure> {
+        if answer_early {
+            call.respond(b"\"early\"", &Uninterrupted).unwrap();
+        }
+        here.wait();
+        receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        Ok(Some(format!("\"expired: {}\"", call.is_expired())))
+    });
+    (server, Gate { arrived, sender })
+}
+
+/// What the handlers of a gated server wait for.
+struct Gate {
+    arrived: Arc<Barrier>,
+    sender: Sender<()>,
+}
+
+impl Gate {
+    fn wait_for_handler(&self) {
+        self.arrived.wait();
+    }
+
+    fn open(&self) {
+        self.sender.send(()).unwrap();
+    }
+}

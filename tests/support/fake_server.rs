@@ -1,0 +1,64 @@
+//! A server that is spoken by hand, and may do anything.
+
+use std::net::{SocketAddr, TcpListener};
+
+use zen_ipc::handshake::ServerHandshake;
+use zen_ipc::{Client, ClientOptions, Secret};
+
+use super::eventually;
+use super::peer::Peer;
+
+/// A listening socket and a secret.
+pub struct FakeServer {
+    listener: TcpListener,
+    pub secret: Secret,
+}
+
+impl FakeServer {
+    pub fn bind() -> Self {
+        Self::bind_to("127.0.0.1:0".parse().unwrap())
+    }
+
+    pub fn bind_to(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self { listener, secret: Secret::generate().unwrap() }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap()
+    }
+
+    pub fn client(&self) -> Client {
+        self.client_with(ClientOptions::default())
+    }
+
+    pub fn client_with(&self, options: ClientOptions) -> Client {
+        Client::new(self.address(), self.secret.clone(), options).unwrap()
+    }
+
+    /// Whether somebody connected who was not accepted yet; accepts and drops the connection.
+    pub fn has_visitor(&self) -> bool {
+        self.listener.accept().is_ok()
+    }
+
+    /// The next connection, before any handshake.
+    pub fn accept(&self) -> Peer {
+        let mut accepted = None;
+        eventually("a connection", || {
+            accepted = self.listener.accept().ok();
+            accepted.is_some()
+        });
+        Peer::new(accepted.unwrap().0)
+    }
+
+    /// The next connection, after the handshake.
+    pub fn admit(&self) -> Peer {
+        let mut peer = self.accept();
+        let handshake = ServerHandshake::new().unwrap();
+        peer.write(&handshake.hello());
+        let server_proof = handshake.verify(&self.secret, &peer.read()).unwrap();
+        peer.write(&server_proof);
+        peer
+    }
+}
