@@ -8,10 +8,9 @@ use super::lobby::Found;
 use super::session::{Next, Session, no_handler_message};
 use crate::error::{RemoteFailure, Result};
 use crate::message::NO_HANDLER_CLASS;
-use crate::wait::Wait;
+use crate::wait::{UntilSignal, Wait};
 
-/// A thread's place among the attendants. Dropping it gives the place up, and closes the connection in the middle of a
-/// call.
+/// A thread's place among the attendants. Dropping it gives the place up, as [`Attendant::leave`] does.
 #[derive(Debug)]
 pub struct Attendant {
     hall: Arc<Hall>,
@@ -22,14 +21,14 @@ pub struct Attendant {
 enum State {
     Spare,
     Serving(Box<Session>),
-    /// A call has the connection.
-    InCall,
+    /// The call has the connection.
+    InCall(Arc<Call>),
     Left,
 }
 
 /// What ended a wait outside the host's lock.
 enum Outcome {
-    Call(Box<Call>),
+    Call(Arc<Call>),
     Signal,
     Leave,
 }
@@ -50,7 +49,7 @@ impl Attendant {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
-    pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Box<Call>>> {
+    pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         while self.hall.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
                 Some(Outcome::Call(call)) if call.deadline().has_passed() => {
@@ -65,26 +64,23 @@ impl Attendant {
         Ok(None)
     }
 
-    /// The handler of `call` has ended. Answers for it if it has not, with `failure` or else with `null`; blocks for at
-    /// most `write_timeout`. Does nothing in a forked copy.
+    /// The handler of the last call has ended. Answers for it if it has not, with `failure` or else with `null`; blocks
+    /// for at most `write_timeout`. Does nothing in a forked copy.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
-    pub fn conclude(&mut self, call: &Call, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
+    pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
         if !self.hall.is_of_this_process() {
             return Ok(());
         }
-        match call.conclude(failure, wait) {
-            Ok(session) => {
-                self.resume(session);
-                Ok(())
-            }
-            Err(error) => {
-                self.resume(None);
-                Err(error)
-            }
-        }
+        let State::InCall(call) = &self.state else { return Ok(()) };
+        let (session, outcome) = match call.conclude(failure, wait) {
+            Ok(session) => (session, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.resume(session);
+        outcome
     }
 
     /// The answer to a call whose method has no handler.
@@ -96,19 +92,21 @@ impl Attendant {
         }
     }
 
-    /// Gives the place up. A connection that is not in the middle of anything finds another attendant.
+    /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
+    /// and the connection finds another attendant.
     pub fn leave(&mut self) {
         if !self.hall.is_of_this_process() {
             return;
         }
+        // It can only be closed instead if this fails.
+        let _ = self.conclude(Some(&abandoned()), &UntilSignal);
         match std::mem::replace(&mut self.state, State::Left) {
             State::Left => return,
-            State::Spare => {}
+            State::Spare | State::InCall(_) => {}
             State::Serving(session) => {
                 self.hall.lobby.is_free_again();
                 self.hall.seek_attendant(session);
             }
-            State::InCall => self.hall.lobby.is_free_again(),
         }
         self.hall.lobby.leave();
         // One less may be too few.
@@ -120,8 +118,9 @@ impl Attendant {
             match std::mem::replace(&mut self.state, State::Spare) {
                 State::Serving(mut session) => match session.next() {
                     Next::Request(request) => {
-                        self.state = State::InCall;
-                        return Ok(Outcome::Call(Box::new(Call::new(request, session))));
+                        let call = Arc::new(Call::new(request, session));
+                        self.state = State::InCall(call.clone());
+                        return Ok(Outcome::Call(call));
                     }
                     Next::Signal => {
                         self.state = State::Serving(session);
@@ -133,7 +132,7 @@ impl Attendant {
                     self.state = State::Left;
                     return Ok(Outcome::Leave);
                 }
-                State::InCall | State::Spare => match self.hall.lobby.find()? {
+                State::InCall(_) | State::Spare => match self.hall.lobby.find()? {
                     Found::Session(session) => self.state = State::Serving(session),
                     Found::Signal => return Ok(Outcome::Signal),
                     Found::Leave => {
@@ -154,6 +153,12 @@ impl Attendant {
             }
         };
     }
+}
+
+/// What a caller is told whose handler was ended from outside.
+fn abandoned() -> RemoteFailure {
+    let message = "the handler's thread was ended before it answered".to_owned();
+    RemoteFailure { message, class: None, backtrace: Vec::new() }
 }
 
 impl Drop for Attendant {

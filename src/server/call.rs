@@ -63,6 +63,11 @@ impl Call {
         self.request.id.is_none()
     }
 
+    /// Whether it was answered, or needs no answer: what its handler raises now reaches nobody.
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Acquire)
+    }
+
     /// When its caller stops waiting.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
@@ -129,7 +134,7 @@ impl Call {
     }
 
     /// Gives the connection back without an answer: nobody waits for one.
-    pub(super) fn drop_unanswered(self) -> Option<Box<Session>> {
+    pub(super) fn drop_unanswered(&self) -> Option<Box<Session>> {
         self.take_back()
     }
 

@@ -7,7 +7,9 @@
     reason = "clippy does not take a test's support for a test"
 )]
 
+pub mod child;
 pub mod fake_server;
+pub mod gate;
 pub mod peer;
 
 use std::net::{SocketAddr, TcpStream};
@@ -114,7 +116,7 @@ fn attend(mut attendant: Attendant, handler: &Handler) {
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        attendant.conclude(&call, failure.as_ref(), &Uninterrupted).unwrap();
+        attendant.conclude(failure.as_ref(), &Uninterrupted).unwrap();
     }
 }
 

@@ -1,5 +1,7 @@
 //! `Agent::Call`: a call in the hands of a handler, which answers it by `call`.
 
+use std::sync::Arc;
+
 use magnus::{Error, Module, RArray, RHash, RModule, Ruby, Value, method, prelude::*};
 use zen_ipc::server::Call as CoreCall;
 
@@ -10,7 +12,7 @@ use crate::gvl::{contain, waiting};
 
 /// A call, or a notification.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Call", free_immediately, size)]
-pub(crate) struct Call(Box<CoreCall>);
+pub(crate) struct Call(Arc<CoreCall>);
 
 /// Defines the class.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
@@ -20,6 +22,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("args", method!(Call::args, 0))?;
     class.define_method("kwargs", method!(Call::kwargs, 0))?;
     class.define_method("notification?", method!(Call::is_notification, 0))?;
+    class.define_method("answered?", method!(Call::is_answered, 0))?;
     class.define_method("call", method!(Call::respond, 1))?;
     class.define_method("remaining", method!(Call::remaining, 0))?;
     class.define_method("expired?", method!(Call::is_expired, 0))
@@ -27,7 +30,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 
 impl Call {
     /// A call that was just read.
-    pub(crate) fn new(call: Box<CoreCall>) -> Self {
+    pub(crate) fn new(call: Arc<CoreCall>) -> Self {
         Self(call)
     }
 
@@ -50,6 +53,10 @@ impl Call {
 
     fn is_notification(&self) -> bool {
         self.0.is_notification()
+    }
+
+    fn is_answered(&self) -> bool {
+        self.0.is_answered()
     }
 
     fn respond(ruby: &Ruby, this: &Self, value: Value) -> Result<bool, Error> {

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 
-use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
+use magnus::{Error, IntoValue, Module, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::RemoteFailure;
 use zen_ipc::journal::{Entry, Level};
 use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
 
 use crate::call::Call;
+use crate::codec_module::json_of;
 use crate::error::internal;
 use crate::gvl::{contain, waiting};
 
@@ -24,8 +25,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let attendant = agent.define_class("Attendant", ruby.class_object())?;
     attendant.undef_default_alloc_func();
     attendant.define_method("next_call", method!(Attendant::next_call, 0))?;
-    attendant.define_method("conclude", method!(Attendant::conclude, 1))?;
-    attendant.define_method("fail", method!(Attendant::fail, 4))?;
+    attendant.define_method("conclude", method!(Attendant::conclude, 0))?;
+    attendant.define_method("fail", method!(Attendant::fail, 3))?;
     attendant.define_method("fail_without_handler", method!(Attendant::fail_without_handler, 1))?;
     attendant.define_method("leave", method!(Attendant::leave, 0))?;
     let steward = agent.define_class("Steward", ruby.class_object())?;
@@ -38,23 +39,24 @@ impl Attendant {
         this.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
     }
 
-    fn conclude(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
-        this.end(ruby, call, None)
+    fn conclude(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        this.end(ruby, None)
     }
 
-    fn fail(
-        ruby: &Ruby,
-        this: &Self,
-        call: &Call,
-        message: String,
-        class: String,
-        backtrace: Vec<String>,
-    ) -> Result<(), Error> {
-        this.end(ruby, call, Some(&RemoteFailure { message, class: Some(class), backtrace }))
+    /// `backtrace` may be nil. What is not UTF-8 in either is replaced as in every String that is sent.
+    fn fail(ruby: &Ruby, this: &Self, message: RString, class: RString, backtrace: Value) -> Result<(), Error> {
+        let failure = contain(ruby, || {
+            Ok(RemoteFailure {
+                message: text_of(ruby, message)?,
+                class: Some(text_of(ruby, class)?),
+                backtrace: lines_of(ruby, backtrace)?,
+            })
+        })?;
+        this.end(ruby, Some(&failure))
     }
 
     fn fail_without_handler(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
-        this.end(ruby, call, Some(&CoreAttendant::no_handler(call.core())))
+        this.end(ruby, Some(&CoreAttendant::no_handler(call.core())))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -66,8 +68,8 @@ impl Attendant {
         })
     }
 
-    fn end(&self, ruby: &Ruby, call: &Call, failure: Option<&RemoteFailure>) -> Result<(), Error> {
-        self.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(call.core(), failure, wait)))
+    fn end(&self, ruby: &Ruby, failure: Option<&RemoteFailure>) -> Result<(), Error> {
+        self.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure, wait)))
     }
 
     /// One thread has it; another that takes it, as only a bug would, gets an error and not a second borrow.
@@ -106,4 +108,17 @@ fn level_name(ruby: &Ruby, level: Level) -> Symbol {
         Level::Warn => "warn",
         Level::Error => "error",
     })
+}
+
+/// The text of a String in whatever encoding, by way of the codec.
+fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
+    let json = json_of(ruby, string.as_value(), "message")?;
+    serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
+}
+
+fn lines_of(ruby: &Ruby, backtrace: Value) -> Result<Vec<String>, Error> {
+    let json = json_of(ruby, backtrace, "backtrace")?;
+    let lines: Option<Vec<String>> =
+        serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))?;
+    Ok(lines.unwrap_or_default())
 }

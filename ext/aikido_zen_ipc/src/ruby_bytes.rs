@@ -1,4 +1,5 @@
-//! The bytes of Ruby's Strings, and other small things that magnus offers only as `unsafe`, behind safe functions.
+//! Small things that magnus offers only as `unsafe`, behind safe functions: the bytes of a String,
+//! names, and allocations that report out of memory as an error.
 #![allow(unsafe_code, reason = "borrowing a String's bytes and calling Ruby's C API directly")]
 
 use std::ffi::{c_char, c_long};
@@ -39,7 +40,7 @@ pub(crate) fn allocate<T: ReprValue + TryConvert>(make: impl FnOnce() -> T) -> R
     T::try_convert(unsafe { Value::from_raw(value) })
 }
 
-/// The one frozen String that Ruby keeps for all with this text, as it does for the keys of a literal Hash.
+/// The one frozen String that Ruby keeps for this text, as it does for the keys of a literal Hash.
 ///
 /// # Errors
 ///

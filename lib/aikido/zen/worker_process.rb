@@ -31,10 +31,7 @@ module Aikido
           raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
 
           server = Agent::Server.new(**options)
-          yield server if block_given?
-          server.start
-          @client = Agent::Client.for(server, logger: options[:logger])
-          @documents = local_documents(server)
+          configure(server, options) { yield server if block_given? }
           @server = server
         end
 
@@ -85,7 +82,7 @@ module Aikido
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then @server.call_here(name.to_s, positive(timeout), args, kwargs)
+          when :parent then @server.call_here(method_name(name), positive(timeout), args, kwargs)
           else raise no_server
           end
         rescue IPC::Error => e
@@ -103,7 +100,7 @@ module Aikido
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then @server.notify_here(name.to_s, args, kwargs)
+          when :parent then @server.notify_here(method_name(name), args, kwargs)
           else raise no_server
           end
         end
@@ -121,6 +118,22 @@ module Aikido
 
         private
 
+        # What goes wrong leaves nothing behind, so that the same port can be bound again.
+        def configure(server, options)
+          yield
+          server.start
+          @client = Agent::Client.for(server, **options.slice(:max_frame_size, :logger))
+          @documents = local_documents(server)
+          configured = true
+        ensure
+          discard(server) unless configured
+        end
+
+        def discard(server)
+          server.stop
+          server.close
+        end
+
         def no_server
           IPC::ConnectionRefusedError.new(
             "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
@@ -133,6 +146,12 @@ module Aikido
           IPC::DocumentCache.new(
             retry_delay: 0, reading: ->(_key) {}, fetch: server.method(:read_document), on_failure: ->(_key, _error) {}
           )
+        end
+
+        def method_name(name)
+          return name.to_s if name.is_a?(String) || name.is_a?(Symbol)
+
+          raise ArgumentError, "name is #{name.inspect}; a String or a Symbol is allowed"
         end
 
         def positive(timeout)

@@ -1,12 +1,15 @@
 //! JSON to Ruby values.
 
+mod key;
+
 use std::{cell::Cell, fmt};
 
 use magnus::{Error, IntoValue, RArray, RHash, RString, Ruby, Value, prelude::*};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use self::key::{Key, KeySeed, NameSeed};
 use super::MAX_NESTING;
-use crate::ruby_bytes::{allocate, insert_pairs, interned_string};
+use crate::ruby_bytes::{allocate, insert_pairs};
 
 /// In values: so many are collected on the stack before they are stored together, because entering
 /// Ruby costs more than storing a value. Most objects have no more than 8 keys; 128 bytes a level.
@@ -75,7 +78,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn parse<'de, S: DeserializeSeed<'de>>(&self, json: &'de [u8], seed: S) -> Result<S::Value, DecodeError> {
-        let text = std::str::from_utf8(json).map_err(|error| DecodeError::Invalid(error.to_string()))?;
+        let text = std::str::from_utf8(json).map_err(|error| DecodeError::Invalid(format!("not UTF-8: {error}")))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let parsed = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
         parsed.map_err(|error| match self.raised.take() {
@@ -130,7 +133,7 @@ impl ValueSeed<'_> {
         let below = self.level_below()?;
         let hash: RHash = decoder.ruby_result(allocate(|| decoder.ruby.hash_new()))?;
         let mut next_key = first_key;
-        while next_key.is_some() {
+        while let Some(Key::Name(_)) = next_key {
             let mut batch = [decoder.ruby.qnil().as_value(); BATCH_LENGTH];
             let mut filled = 0;
             for pair in batch.chunks_exact_mut(2) {
@@ -211,65 +214,6 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             Some(Key::NumberToken) => self.decoder.number(&entries.next_value::<String>()?),
             first_key => self.hash(first_key, entries),
         }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Key {
-    Name(RString),
-    NumberToken,
-}
-
-/// Reads the next key of an object, and tells it from the token that serde_json passes off as a key
-/// in front of a number's digits. Comparing texts would let a peer write that token into an object.
-/// But where a newtype is asked for, a key from the text comes wrapped in one, and the token comes
-/// as a bare string.
-struct KeySeed<'a>(&'a Decoder<'a>);
-
-impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = Key;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
-        deserializer.deserialize_newtype_struct("Key", self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeySeed<'_> {
-    type Value = Key;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, key: D) -> Result<Key, D::Error> {
-        NameSeed(self.0).deserialize(key).map(Key::Name)
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, _token: &'de str) -> Result<Key, E> {
-        Ok(Key::NumberToken)
-    }
-}
-
-/// Reads a key as the one frozen String that Ruby keeps for all equal keys.
-struct NameSeed<'a>(&'a Decoder<'a>);
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = RString;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RString, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = RString;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<RString, E> {
-        self.0.ruby_result(interned_string(name))
     }
 }
 

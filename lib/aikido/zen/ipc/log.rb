@@ -5,6 +5,14 @@ module Aikido
     module IPC
       # Where the gem writes: the logger it was given, or `Kernel#warn`. A logger that fails costs its line only.
       class Log
+        # @param error [Exception]
+        # @return [String] its message; its class where asking for that fails
+        def self.message_of(error)
+          error.message.to_s
+        rescue StandardError
+          error.class.to_s
+        end
+
         # @param logger [#warn, #error, nil] a `Logger` or what answers the same methods
         def initialize(logger)
           @logger = logger
@@ -28,7 +36,7 @@ module Aikido
         # @param error [Exception]
         # @return [void]
         def failure(what, error)
-          write(:error, "#{what}: #{error.message} (#{error.class}) #{error.backtrace&.first}")
+          write(:error, "#{what}: #{Log.message_of(error)} (#{error.class}) #{error.backtrace&.first}")
         end
       end
     end

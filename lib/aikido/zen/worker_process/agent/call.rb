@@ -5,7 +5,7 @@ module Aikido
     module WorkerProcess
       module Agent
         # What a handler receives first: the call that it answers. `call`, `method_name`, `args`, `kwargs`,
-        # `notification?`, `remaining` and `expired?` are defined in Rust.
+        # `notification?`, `answered?`, `remaining` and `expired?` are defined in Rust.
         class Call
           # When the caller stops waiting.
           #

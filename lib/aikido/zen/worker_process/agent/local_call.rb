@@ -24,6 +24,7 @@ module Aikido
 
           # Runs the handler in this thread.
           #
+          # @yieldparam error [StandardError] what the handler raised where no caller can be told
           # @return [Object] what it answered first, or nil
           # @raise [IPC::NoHandlerError, IPC::RemoteError, IPC::SerializationError]
           def run(handler, args, kwargs)
@@ -34,8 +35,9 @@ module Aikido
             begin
               handler.call(self, *args, **kwargs)
             rescue StandardError => e
-              # An answer that was given stands, as it would for a worker.
-              raise remote_error(e) unless @answered && @deadline
+              raise remote_error(e) unless answered?
+
+              yield e
             end
             @result
           end
@@ -68,6 +70,11 @@ module Aikido
             deadline.nil?
           end
 
+          # @return [Boolean] whether it was answered, or needs no answer
+          def answered?
+            @answered
+          end
+
           # @return [Proc]
           def to_proc
             method(:call).to_proc
@@ -75,13 +82,14 @@ module Aikido
 
           private
 
-          def no_handler_message
-            "no handler for #{method_name.inspect}"
+          def no_handler
+            IPC::NoHandlerError.new("no handler for #{method_name.inspect}",
+                                    remote_class: IPC::NoHandlerError.name, method_name:)
           end
 
           def remote_error(error)
-            IPC::RemoteError.new(error.message, remote_class: error.class.name, remote_backtrace: error.backtrace || [],
-                                                method_name:)
+            IPC::RemoteError.new(IPC::Log.message_of(error), remote_class: error.class.to_s,
+                                                             remote_backtrace: error.backtrace || [], method_name:)
           end
         end
       end

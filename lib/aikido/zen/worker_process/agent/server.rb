@@ -100,7 +100,7 @@ module Aikido
           # @api private
           def call_here(name, timeout, args, kwargs)
             check_process
-            LocalCall.new(name, timeout).run(@handlers[name], args, kwargs)
+            LocalCall.new(name, timeout).run(@handlers[name], args, kwargs) { |error| log_unheard(name, error) }
           end
 
           # Runs a notification in this process and thread; what its handler raises is logged.
@@ -109,8 +109,8 @@ module Aikido
           def notify_here(name, args, kwargs)
             call_here(name, nil, args, kwargs)
             true
-          rescue IPC::RemoteError => e
-            @log.failure("notification #{name.inspect} failed", e)
+          rescue IPC::NoHandlerError
+            log_unhandled(name)
             true
           end
 
@@ -119,6 +119,10 @@ module Aikido
           end
 
           private
+
+          # What the core answers to a worker's ping.
+          PONG = "pong"
+          private_constant :PONG
 
           # Seconds: threads are short on this host, and asking again at once would only burn its time.
           THREAD_SHORTAGE_PAUSE = 0.1
@@ -150,31 +154,36 @@ module Aikido
             attendant.leave
           end
 
-          # Whatever the handler does, its caller gets an answer and the connection goes on: also if it raises what is
-          # no StandardError, exits, throws, or is killed.
+          # Whatever the handler raises, its caller gets an answer and the connection goes on. If it ends its thread,
+          # `attendant.leave` answers for it.
           def answer(attendant, call)
             handler = @handlers[call.method_name]
-            return attendant.fail_without_handler(call) unless handler
+            return refuse(attendant, call) unless handler
 
-            failure = ABANDONED
             begin
               handler.call(call, *call.args, **call.kwargs)
-              failure = nil
             rescue Exception => e
-              failure = e
-            ensure
-              conclude(attendant, call, failure)
+              return report_failure(attendant, call, e)
             end
+            attendant.conclude
           end
 
-          ABANDONED = RuntimeError.new("the handler's thread was ended before it answered").freeze
-          private_constant :ABANDONED
+          def refuse(attendant, call)
+            log_unhandled(call.method_name) if call.notification?
+            attendant.fail_without_handler(call)
+          end
 
-          def conclude(attendant, call, failure)
-            return attendant.conclude(call) unless failure
+          def report_failure(attendant, call, error)
+            log_unheard(call.method_name, error) if call.answered?
+            attendant.fail(IPC::Log.message_of(error), error.class.to_s, error.backtrace)
+          end
 
-            @log.failure("notification #{call.method_name.inspect} failed", failure) if call.notification?
-            attendant.fail(call, failure.message.to_s, failure.class.to_s, failure.backtrace || [])
+          def log_unhandled(name)
+            @log.write(:warn, "no handler for notification #{name.inspect}")
+          end
+
+          def log_unheard(name, error)
+            @log.failure("the handler of #{name.inspect} failed when nobody waited for its answer", error)
           end
         end
       end
