@@ -3,12 +3,12 @@
 //! A call takes a connection, sends one frame, waits for one, and puts the connection back. A connection that was left
 //! in the middle of a message is never used again.
 
+mod backoff;
 mod counters;
 mod dial;
 mod pool;
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::fork;
 use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
 use crate::options::ClientOptions;
 use crate::secret::Secret;
-use crate::sync::lock;
 use crate::wait::Wait;
+use backoff::Backoff;
 use counters::Counters;
 use pool::{Lease, Pool};
 
@@ -34,16 +34,9 @@ pub struct Client {
     pool: Pool,
     next_id: AtomicU64,
     closed: AtomicBool,
-    last_failure: Mutex<Option<Failure>>,
+    backoff: Backoff,
     counters: Counters,
     generation: u32,
-}
-
-/// Why connecting failed, and until when nobody tries again.
-#[derive(Debug)]
-struct Failure {
-    cause: String,
-    retry: Deadline,
 }
 
 impl Client {
@@ -194,7 +187,7 @@ impl Client {
             pool: Pool::new(options.max_connections, options.idle_timeout),
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(closed),
-            last_failure: Mutex::new(None),
+            backoff: Backoff::new(options.reconnect_delay),
             counters: Counters::default(),
             generation: fork::generation(),
             address,
@@ -279,11 +272,11 @@ impl Client {
         }
         // It may have been closed during the wait.
         self.check_open()?;
-        self.check_retry()?;
+        self.backoff.check()?;
         match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
             Ok(socket) => {
                 self.counters.connects.add_one();
-                *lock(&self.last_failure) = None;
+                self.backoff.end();
                 let connection = lease.adopt(Connection::new(socket, self.options.max_frame_size));
                 Ok((lease, connection.ok_or_else(closed_here)?))
             }
@@ -302,27 +295,13 @@ impl Client {
         if self.closed.load(Ordering::Acquire) { Err(closed_here()) } else { Ok(()) }
     }
 
-    /// After a failure nobody tries again for a while, and everybody is told the first cause.
-    fn check_retry(&self) -> Result<()> {
-        match &*lock(&self.last_failure) {
-            Some(Failure { cause, retry }) if !retry.has_passed() => {
-                let delay = self.options.reconnect_delay.as_secs_f64();
-                Err(Error::ConnectionRefused {
-                    reason: format!("{cause} (no new attempt within reconnect_delay, {delay} s)"),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A caller that had no time left says nothing about the parent.
     fn note_failure(&self, error: &Error, deadline: &Deadline) {
         if matches!(error, Error::Interrupted) || deadline.has_passed() {
             return;
         }
         self.counters.failed_connects.add_one();
-        let retry = Deadline::after(self.options.reconnect_delay);
-        *lock(&self.last_failure) = Some(Failure { cause: error.to_string(), retry });
+        self.backoff.begin(error.to_string());
     }
 
     /// What ended because this process closed it is called so.

@@ -135,9 +135,17 @@ impl ResultText {
 ///
 /// [`Error::Protocol`] if it is something else.
 pub fn parse_document(result: &ResultText) -> Result<Option<(u64, Vec<u8>)>> {
-    let document: Option<(u64, &serde_json::value::RawValue)> = serde_json::from_slice(result.as_slice())
+    let pair = result.as_slice();
+    let document: Option<(u64, &serde_json::value::RawValue)> = serde_json::from_slice(pair)
         .map_err(|error| Error::protocol(format!("the answer to {READ_DOCUMENT} is no document: {error}")))?;
-    Ok(document.map(|(generation, json)| (generation, json.get().as_bytes().to_vec())))
+    Ok(document.map(|(generation, _)| (generation, text_of_document(pair).to_vec())))
+}
+
+/// All that stands between the comma and the end of `[generation,document]`. White space around the document, which
+/// `RawValue` leaves out, belongs to the text as it was published.
+fn text_of_document(pair: &[u8]) -> &[u8] {
+    let pair = pair.trim_ascii_end();
+    pair.strip_suffix(b"]").unwrap_or(pair).splitn(2, |byte| *byte == b',').nth(1).unwrap_or_default()
 }
 
 /// What surrounds the arguments in a request: `head args "," kwargs tail`.

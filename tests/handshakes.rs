@@ -182,5 +182,5 @@ fn assert_rejected_among(server: &TestServer, count: usize, admitted: u64) {
     let expected = (count as u64, admitted);
     eventually("the last handshake's end", || seen() >= expected && server.stat("pending_handshakes") == 0);
     assert_eq!(seen(), expected);
-    server.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    assert_eq!(server.client().ping(PATIENCE, &Uninterrupted), Ok(()));
 }

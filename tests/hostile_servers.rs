@@ -216,7 +216,7 @@ fn greeted_by(greeting: impl FnOnce(&mut Peer)) -> Result<()> {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
         greeting(&mut server.accept());
-        call.join().unwrap()
+        call.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -230,7 +230,7 @@ fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
         peer.receive_frame();
         answer(&mut peer);
         assert_eq!(peer.rest(), b"");
-        call.join().unwrap()
+        call.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::fake_server::FakeServer;
+use support::fake_server::{FakeServer, ReservedAddress};
 use support::{PATIENCE, TestServer, echo, eventually, serve, stat_of};
 use zen_ipc::{Client, ClientOptions, Error, Phase, Secret, Uninterrupted};
 
@@ -17,7 +17,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
 fn where_nothing_listens_a_connection_is_refused() {
-    let client = Client::new(unused_address(), Secret::generate().unwrap(), ClientOptions::default()).unwrap();
+    let nowhere = ReservedAddress::new();
+    let client = Client::new(nowhere.address, Secret::generate().unwrap(), ClientOptions::default()).unwrap();
     for outcome in [client.ping(PATIENCE, &Uninterrupted), client.start(&Uninterrupted)] {
         assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
     }
@@ -26,11 +27,11 @@ fn where_nothing_listens_a_connection_is_refused() {
 
 #[test]
 fn within_reconnect_delay_the_first_cause_is_repeated_and_nothing_tried() {
-    let address = unused_address();
+    let nowhere = ReservedAddress::new();
     let options = ClientOptions { reconnect_delay: HOUR, ..ClientOptions::default() };
-    let client = Client::new(address, Secret::generate().unwrap(), options).unwrap();
+    let client = Client::new(nowhere.address, Secret::generate().unwrap(), options).unwrap();
     let first = client.ping(PATIENCE, &Uninterrupted).unwrap_err().to_string();
-    let server = FakeServer::bind_to(address);
+    let server = nowhere.listen();
     for _ in 0..3 {
         match client.ping(PATIENCE, &Uninterrupted) {
             Err(Error::ConnectionRefused { reason }) => {
@@ -160,9 +161,4 @@ fn closing_ends_callers_that_wait_for_a_free_connection_and_one_in_a_handshake()
         }
     });
     assert!(!server.has_visitor());
-}
-
-/// Where nothing listens: nobody else binds a port that was just given back.
-fn unused_address() -> std::net::SocketAddr {
-    FakeServer::bind().address()
 }

@@ -3,14 +3,14 @@
 mod support;
 
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
+use support::gate::gated_server;
 use support::peer::Peer;
 use support::{PATIENCE, TestServer, echo, eventually, serve, stat_of};
-use zen_ipc::{ClientOptions, Error, RemoteFailure, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, Error, ServerOptions, Uninterrupted};
 
 #[test]
 fn stopping_ends_idle_connections_and_every_thread() {
@@ -167,7 +167,8 @@ fn a_handler_thread_that_dies_is_replaced_and_its_caller_told() {
     let client = server.client();
     for _ in 0..6 {
         let outcome = client.invoke("fatal", b"[]", b"{}", PATIENCE, &Uninterrupted);
-        assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
+        let Err(Error::Remote(failure)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(failure.message, "the handler's thread was ended before it answered");
     }
     assert_threads(&server, 0, 4);
     client.invoke("harmless", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
@@ -178,37 +179,4 @@ fn assert_threads(server: &TestServer, busy: usize, spare: usize) {
     eventually("the right number of threads", || {
         server.threads.load(Ordering::SeqCst) == busy + spare && server.stat("spare_threads") == spare as u64
     });
-}
-
-/// A server whose handlers wait in the middle.
-fn gated_server(answer_early: bool) -> (TestServer, Gate) {
-    let arrived = Arc::new(Barrier::new(2));
-    let (sender, receiver) = channel();
-    let receiver: Arc<Mutex<Receiver<()>>> = Arc::new(Mutex::new(receiver));
-    let here = arrived.clone();
-    let server = TestServer::start(move |call| -> Result<Option<String>, RemoteFailure> {
-        if answer_early {
-            call.respond(b"\"early\"", &Uninterrupted).unwrap();
-        }
-        here.wait();
-        receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-        Ok(Some(format!("\"expired: {}\"", call.is_expired())))
-    });
-    (server, Gate { arrived, sender })
-}
-
-/// What the handlers of a gated server wait for.
-struct Gate {
-    arrived: Arc<Barrier>,
-    sender: Sender<()>,
-}
-
-impl Gate {
-    fn wait_for_handler(&self) {
-        self.arrived.wait();
-    }
-
-    fn open(&self) {
-        self.sender.send(()).unwrap();
-    }
 }

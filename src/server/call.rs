@@ -164,7 +164,12 @@ const TOO_LARGE: &str = "the handler raised an error that is too large to be sen
 fn park(session: Box<Session>) -> Place {
     let hall = session.hall().clone();
     match hall.parking.park(session) {
-        Parked::At(token) => Place::Parked(token, hall),
+        Parked::At(token, wakes_doorkeeper) => {
+            if wakes_doorkeeper {
+                hall.doorkeeper_bell.post();
+            }
+            Place::Parked(token, hall)
+        }
         Parked::Busy(session) => {
             hall.seek_attendant(session);
             Place::Gone

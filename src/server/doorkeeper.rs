@@ -15,6 +15,7 @@ use rustix::net::getpeername;
 use super::hall::Hall;
 use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
+use super::parking::GRACE;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -124,6 +125,9 @@ impl Doorkeeper {
         for socket in self.handshakes.take_late() {
             self.reject(&socket, "the handshake took too long");
         }
+        for session in self.hall.parking.look_around() {
+            self.hall.seek_attendant(session);
+        }
         if self.accept_again.is_some_and(|again| again.has_passed()) {
             self.accept();
         }
@@ -131,7 +135,8 @@ impl Doorkeeper {
 
     fn time_to_next_deadline(&self) -> Option<Duration> {
         let deadlines = [self.handshakes.next_deadline(), self.accept_again];
-        deadlines.iter().flatten().map(Deadline::remaining).min()
+        let round = self.hall.parking.needs_rounds().then_some(GRACE);
+        deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
 
     fn accept(&mut self) {

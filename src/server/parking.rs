@@ -1,18 +1,21 @@
 //! Connections whose handler has answered, or need not, and is still at work.
 //!
-//! Each is watched by the doorkeeper. Whoever takes it out of the map owns it: the doorkeeper when the next request
-//! arrives, or the attendant when the handler ends first.
+//! Whoever takes one out of the map owns it: the attendant when the handler ends, or the doorkeeper when the next request
+//! arrives first. Nearly every handler ends within microseconds, so the doorkeeper begins to watch a connection only after
+//! [`GRACE`]: while anything is parked it looks around every so often, and parking costs no system call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 
 use super::session::Session;
 use crate::connection::Socket;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::fork::ProcessLocal;
 use crate::sync::lock;
@@ -29,15 +32,32 @@ pub(super) struct Parking {
 
 #[derive(Debug, Default)]
 struct State {
-    parked: HashMap<Token, Box<Session>>,
+    parked: HashMap<Token, Place>,
     closed: bool,
+    /// Whether the doorkeeper looks around, and how many times in a row it found nothing.
+    rounds: Option<u32>,
 }
+
+/// A parked connection.
+#[derive(Debug)]
+struct Place {
+    session: Box<Session>,
+    grace: Deadline,
+    watched: bool,
+}
+
+/// How long a handler may go on after its answer before the connection is watched, and how often the doorkeeper looks
+/// around. 1 ms: the shortest that a poll can wait. A call behind a slow handler waits for two of them at most.
+pub(super) const GRACE: Duration = Duration::from_millis(1);
+
+/// Rounds that find nothing before the doorkeeper sleeps again. 100 ms: waking it up again costs a system call.
+const IDLE_ROUNDS: u32 = 100;
 
 /// What became of a connection that was to be parked.
 #[derive(Debug)]
 pub(super) enum Parked {
-    /// It is watched.
-    At(Token),
+    /// It is here. True if the doorkeeper is to be told, because it sleeps.
+    At(Token, bool),
     /// Its next request has arrived already, or it cannot be watched: it needs an attendant.
     Busy(Box<Session>),
     /// The server stops: it was closed.
@@ -76,36 +96,58 @@ impl Parking {
         Token(self.next_token.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Watches a connection until somebody takes it.
+    /// Keeps a connection until somebody takes it.
     pub(super) fn park(&self, session: Box<Session>) -> Parked {
         if session.has_begun_a_frame() {
             return Parked::Busy(session);
         }
-        let socket = session.socket().clone();
         let token = self.fresh_token();
-        {
-            let mut state = lock(&self.state);
-            if state.closed {
-                drop(state);
-                drop(session);
-                return Parked::Closed;
-            }
-            state.parked.insert(token, session);
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            drop(session);
+            return Parked::Closed;
         }
-        if self.watch(&socket, token).is_ok() {
-            return Parked::At(token);
-        }
-        match lock(&self.state).parked.remove(&token) {
-            Some(session) => Parked::Busy(session),
-            None => Parked::Closed,
-        }
+        state.parked.insert(token, Place { session, grace: Deadline::after(GRACE), watched: false });
+        let is_first = state.rounds.is_none();
+        state.rounds = Some(0);
+        Parked::At(token, is_first)
     }
 
     /// Takes a connection, if nobody else has.
     pub(super) fn take(&self, token: Token) -> Option<Box<Session>> {
-        let session = lock(&self.state).parked.remove(&token)?;
-        self.unwatch(session.socket());
+        let Place { session, watched, .. } = lock(&self.state).parked.remove(&token)?;
+        if watched {
+            self.unwatch(session.socket());
+        }
         Some(session)
+    }
+
+    /// The doorkeeper's round: watches the connections whose grace is over.
+    ///
+    /// # Returns
+    ///
+    /// Those that cannot be watched and need an attendant at once.
+    pub(super) fn look_around(&self) -> VecDeque<Box<Session>> {
+        let mut state = lock(&self.state);
+        let Some(rounds) = state.rounds else { return VecDeque::new() };
+        let mut unwatchable = Vec::new();
+        let mut is_idle = true;
+        for (token, place) in state.parked.iter_mut().filter(|(_, place)| !place.watched) {
+            is_idle = false;
+            if place.grace.has_passed() {
+                place.watched = self.watch(place.session.socket(), *token).is_ok();
+                unwatchable.extend((!place.watched).then_some(*token));
+            }
+        }
+        let rounds = if is_idle { rounds.saturating_add(1) } else { 0 };
+        state.rounds = (rounds < IDLE_ROUNDS).then_some(rounds);
+        unwatchable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
+    }
+
+    /// Whether the doorkeeper is to look around.
+    pub(super) fn needs_rounds(&self) -> bool {
+        lock(&self.state).rounds.is_some()
     }
 
     /// Watches a socket for something to read, at most once per arrival.
@@ -128,10 +170,10 @@ impl Parking {
     }
 
     /// Parks nothing any more, and gives back what was parked.
-    pub(super) fn close(&self) -> HashMap<Token, Box<Session>> {
+    pub(super) fn close(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         state.closed = true;
-        std::mem::take(&mut state.parked)
+        std::mem::take(&mut state.parked).into_values().map(|place| place.session).collect()
     }
 }
 

@@ -1,12 +1,35 @@
 //! A server that is spoken by hand, and may do anything.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use zen_ipc::handshake::ServerHandshake;
 use zen_ipc::{Client, ClientOptions, Secret};
 
 use super::eventually;
 use super::peer::Peer;
+
+/// An address on which nothing listens, and that nobody else can take.
+pub struct ReservedAddress {
+    socket: OwnedFd,
+    pub address: SocketAddr,
+}
+
+impl ReservedAddress {
+    pub fn new() -> Self {
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = getsockname(&socket).unwrap().try_into().unwrap();
+        Self { socket, address }
+    }
+
+    /// Lets something listen.
+    pub fn listen(self) -> FakeServer {
+        listen(&self.socket, 16).unwrap();
+        FakeServer::new(TcpListener::from(self.socket))
+    }
+}
 
 /// A listening socket and a secret.
 pub struct FakeServer {
@@ -16,11 +39,10 @@ pub struct FakeServer {
 
 impl FakeServer {
     pub fn bind() -> Self {
-        Self::bind_to("127.0.0.1:0".parse().unwrap())
+        Self::new(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
-    pub fn bind_to(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+    fn new(listener: TcpListener) -> Self {
         listener.set_nonblocking(true).unwrap();
         Self { listener, secret: Secret::generate().unwrap() }
     }

@@ -33,7 +33,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// `ArgumentError` for a String of another length than is allowed, `TypeError` for anything else.
+    /// `ArgumentError` for a String of another length than is allowed, and for anything else.
     pub(crate) fn from_option(ruby: &Ruby, value: Value) -> Result<CoreSecret, Error> {
         if let Ok(secret) = <&Self>::try_convert(value) {
             return Ok(secret.secret.clone());
@@ -43,7 +43,7 @@ impl Secret {
         }
         let Some(text) = RString::from_value(value) else {
             // Not shown: what was meant to be a secret is one.
-            return Err(Error::new(ruby.exception_type_error(), "secret must be a String or a Secret"));
+            return Err(Error::new(ruby.exception_arg_error(), "secret must be a String or a Secret"));
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
         append_bytes(text, &mut bytes, |bytes, copy| copy.extend_from_slice(bytes));

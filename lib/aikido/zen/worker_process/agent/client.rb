@@ -14,7 +14,7 @@ module Aikido
         # - `invoke(name, timeout, *args, **kwargs)`: the result. `timeout` (seconds, positive) bounds everything: the
         #   wait for a connection, connecting, the handshake, sending, the wait for the response. Raises ArgumentError,
         #   SerializationError before anything is sent, and then any of the gem's errors. Nothing is ever sent twice.
-        # - `notify(name, *args, **kwargs)`: true once the kernel took it. Raises as `invoke` where it could not be sent.
+        # - `notify(name, *args, **kwargs)`: true once the kernel took it; raises as `invoke` where it was not sent.
         # - `ping(timeout)`: true, or raises as `invoke` does. Needs no handler.
         # - `connected?`, `host`, `port`, `stats` (a Hash of Integers).
         # - `stop`, `close`: closes the connections; calls in flight and later ones raise ClosedError. False the second

@@ -28,13 +28,13 @@ module Aikido
           # @return [Object] what it answered first, or nil
           # @raise [IPC::NoHandlerError, IPC::RemoteError, IPC::SerializationError]
           def run(handler, args, kwargs)
-            raise IPC::NoHandlerError.new(no_handler_message, method_name:) unless handler
-
             args = IPC::Codec.copy_args(args)
             kwargs = IPC::Codec.copy_kwargs(kwargs)
+            raise no_handler unless handler
+
             begin
               handler.call(self, *args, **kwargs)
-            rescue StandardError => e
+            rescue StandardError, ScriptError => e
               raise remote_error(e) unless answered?
 
               yield e

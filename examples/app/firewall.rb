@@ -1,0 +1,31 @@
+# frozen_string_literal: true
+
+require "aikido-zen-ipc"
+
+require_relative "firewall/document_directory"
+require_relative "firewall/document_view"
+require_relative "firewall/settings"
+require_relative "firewall/address_lists"
+require_relative "firewall/rate_limiter"
+require_relative "firewall/event_counter"
+require_relative "firewall/parent"
+require_relative "firewall/gatekeeper"
+require_relative "firewall/application"
+
+# A miniature firewall, to show what the gem is for. It is shared by the Puma and the Unicorn example.
+#
+# - {Parent} runs before the server forks: it publishes the documents, counts requests and events for all workers.
+# - {Application} and {Gatekeeper} run in every worker: they block, limit or pass each request.
+#
+# The other files are what those use: {DocumentDirectory} finds the documents on disk, {DocumentView} builds
+# {Settings} and {AddressLists} from them once per generation, {RateLimiter} and {EventCounter} hold the counters.
+module Firewall
+  # Seconds that a web request waits for the parent at most, before the worker decides by itself.
+  # A call takes well under a millisecond; a second is what a visitor may lose when the host is in deep trouble.
+  CALL_TIMEOUT = Float(ENV.fetch("FIREWALL_CALL_TIMEOUT", "1.0"))
+
+  # @return [Float] seconds on the clock that all processes of a host share and nobody can set
+  def self.monotonic_now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end

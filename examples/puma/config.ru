@@ -1,0 +1,13 @@
+# frozen_string_literal: true
+
+# An application with the gem in its Gemfile leaves this line out.
+$LOAD_PATH.unshift(File.expand_path("../../lib", __dir__))
+
+require_relative "../app/firewall"
+
+# With preload_app! this file runs once, in the parent, before the workers are forked.
+parent = Firewall::Parent.new(Firewall::DocumentDirectory.find)
+Aikido::Zen::WorkerProcess.start { |server| parent.serve(server) }
+
+use Aikido::Zen::Middleware::ForkDetector
+run Firewall::Application.new

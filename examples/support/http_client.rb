@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+require "json"
+require "net/http"
+
+module Firewall
+  # One connection to the example, kept open where the server does so. Nothing is ever sent twice.
+  class HttpClient
+    # Seconds that connecting, or a response, may take. A server that is stuck must not hold a test or a demo.
+    TIMEOUT = 20.0
+
+    # `body` is the parsed JSON.
+    Response = Struct.new(:status, :body) do
+      # @return [Integer] the process id of the worker that answered
+      def worker
+        body.fetch("worker")
+      end
+    end
+
+    # @yield [HttpClient] which is closed afterwards
+    def self.open(port)
+      client = new(port)
+      yield client
+    ensure
+      client&.close
+    end
+
+    def initialize(port)
+      @http = Net::HTTP.new("127.0.0.1", port)
+      @http.max_retries = 0
+      @http.open_timeout = @http.read_timeout = @http.write_timeout = TIMEOUT
+      @http.keep_alive_timeout = TIMEOUT
+    end
+
+    # @param address [String, nil] what the request says that its client's address is
+    # @param user [String, nil] what the request says that its signed-in user is
+    # @return [Response]
+    def request(method, path, address: nil, user: nil, headers: {})
+      identity = { "X-Forwarded-For" => address, "X-User" => user }.compact
+      request = Net::HTTPGenericRequest.new(method, false, true, path, headers.merge(identity))
+      @http.start unless @http.started?
+      response = @http.request(request)
+      Response.new(response.code.to_i, JSON.parse(response.body))
+    end
+
+    def close
+      @http.finish if @http.started?
+    end
+  end
+end

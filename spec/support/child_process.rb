@@ -1,0 +1,184 @@
+# frozen_string_literal: true
+
+require "socket"
+
+# Forked processes for examples. None outlives its example.
+module ChildProcess
+  # Seconds for everything that is waited for here: many times what the slowest takes on a busy machine, and less than
+  # `HardTimeout::LIMIT`, so that the failure says what was waited for.
+  PATIENCE = 20.0
+
+  # Runs the block in a forked child.
+  #
+  # @param within [Float] seconds; then the child is killed and {TooSlow} raised
+  # @return what the block returns, which must be a plain value (what Marshal can carry)
+  # @raise what the block raises
+  def in_child(within: PATIENCE, &work)
+    start_child(&work).value(within:)
+  end
+
+  # Starts a forked child that goes on while the example does.
+  #
+  # @yieldparam parent [Link] to tell the example something, or to wait for what it tells
+  # @return [Child]
+  def start_child(&work)
+    Child.new(&work).tap { |child| ChildProcess.started << child }
+  end
+
+  @started = []
+
+  class << self
+    # @return [Array<Child>] those of the current example
+    attr_reader :started
+
+    # @return [Boolean, nil] whether this process is a child
+    attr_accessor :inside
+
+    def kill_all
+      started.each(&:kill)
+      started.clear
+    end
+  end
+
+  # A child did not do in time what it was waited for.
+  class TooSlow < StandardError; end
+
+  # A child ended, or was killed, before it did what it was waited for.
+  class Ended < StandardError; end
+
+  # One end of the line between an example and its child.
+  class Link
+    # @return [(Link, Link)]
+    def self.pair
+      UNIXSocket.pair.map { |socket| new(socket) }
+    end
+
+    def initialize(socket)
+      @socket = socket
+    end
+
+    # @param value [Object] a plain value
+    def tell(value)
+      @socket.write(Marshal.dump([:told, value]))
+    end
+
+    # @return what the other side told
+    def hear(within: PATIENCE)
+      kind, value = receive(within)
+      raise value if kind == :raised
+      raise "the block ended, with #{value.inspect}" if kind == :returned
+
+      value
+    end
+
+    # @return [Array] the kind and the value
+    def receive(within)
+      raise TooSlow, "nothing was heard within #{within} s" unless @socket.wait_readable(within)
+
+      Marshal.load(@socket) # rubocop:disable Security/MarshalLoad -- from a process that this one forked
+    rescue EOFError, Errno::ECONNRESET
+      raise Ended, "the other side ended without a word"
+    end
+
+    # Runs the block and sends how it ended.
+    def report
+      @socket.write(outcome { [:returned, yield(self)] })
+    end
+
+    def close
+      @socket.close
+    end
+
+    private
+
+    def outcome
+      Marshal.dump(yield)
+    rescue Exception => e # rubocop:disable Lint/RescueException -- it is raised again in the parent
+      begin
+        Marshal.dump([:raised, e])
+      rescue TypeError
+        Marshal.dump([:raised, RuntimeError.new("#{e.class}: #{e.message}\n#{e.backtrace&.join("\n")}")])
+      end
+    end
+  end
+
+  # A forked process that runs a block.
+  class Child
+    # @return [Integer]
+    attr_reader :pid
+
+    def initialize(&work)
+      @link, link_of_child = Link.pair
+      @pid = fork { run(link_of_child, work) }
+      link_of_child.close
+      @reaper = Process.detach(@pid)
+    end
+
+    # @return what the block told by `parent.tell`
+    def hear(within: PATIENCE)
+      @link.hear(within:)
+    end
+
+    # @param value [Object] what the block gets from `parent.hear`
+    def tell(value)
+      @link.tell(value)
+    end
+
+    # @return what the block returned
+    # @raise what the block raised
+    def value(within: PATIENCE)
+      kind, value = @link.receive(within) until %i[returned raised].include?(kind)
+      wait(within:)
+      raise value if kind == :raised
+
+      value
+    rescue TooSlow, Ended => e
+      kill
+      raise e.class, "#{e.message} (child #{pid}, #{@reaper.value})"
+    end
+
+    # @return [Process::Status] how it ended
+    def wait(within: PATIENCE)
+      @reaper.join(within) or raise TooSlow, "child #{pid} did not end within #{within} s"
+      @reaper.value
+    end
+
+    # @return [void]
+    def signal(name)
+      Process.kill(name, pid) if @reaper.alive?
+    end
+
+    # Kills it and what it forked, and waits until it is gone.
+    #
+    # @return [void]
+    def kill
+      send_kill(pid) if @reaper.alive?
+      send_kill(-pid)
+      @reaper.join
+    end
+
+    private
+
+    def run(link, work)
+      @link.close
+      # A group of its own, with what it forks; children of children stay in it.
+      Process.setpgid(0, 0) unless ChildProcess.inside
+      ChildProcess.inside = true
+      link.report(&work)
+    ensure
+      # Neither RSpec's hooks nor other blocks of `at_exit` are the child's.
+      exit!(true)
+    end
+
+    def send_kill(target)
+      Process.kill(:KILL, target)
+    rescue Errno::ESRCH
+      # It has ended, or has no group.
+    end
+  end
+
+  RSpec.configure do |config|
+    config.include(self)
+    config.after { ChildProcess.kill_all }
+  end
+end

@@ -1,0 +1,23 @@
+# frozen_string_literal: true
+
+# Waiting for a condition, under a deadline.
+module Eventually
+  # Seconds between two looks: short against what a test takes, long against what a look costs.
+  LOOK_INTERVAL = 0.005
+
+  # Runs the block again until its expectations are met.
+  #
+  # @param within [Float] seconds; then the last failure is the example's
+  # @return what the block returns
+  def eventually(within: 10.0)
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
+    begin
+      yield
+    rescue RSpec::Expectations::ExpectationNotMetError
+      raise if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+      sleep(LOOK_INTERVAL)
+      retry
+    end
+  end
+end

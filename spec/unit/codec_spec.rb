@@ -1,0 +1,307 @@
+# frozen_string_literal: true
+
+require "spec_helper"
+
+require "json"
+
+RSpec.describe Aikido::Zen::IPC::Codec do
+  # The key under which serde_json, the parser beneath, passes numbers on; and the one for raw text.
+  let(:reserved_keys) { ["$serde_json::private::Number", "$serde_json::private::RawValue"] }
+
+  def round_trip(value)
+    described_class.load(described_class.dump(value))
+  end
+
+  def nest(levels)
+    (1..levels).inject(nil) { |value, level| level.odd? ? [value] : { "key" => value } }
+  end
+
+  def object_with_as_json(&block)
+    Object.new.tap { |object| object.define_singleton_method(:as_json, &block) }
+  end
+
+  describe "a value that is written and read again" do
+    it "is what JSON makes of it, for thousands of random ones" do
+      values = RandomValues.new(seed: 20_240_611)
+
+      3_000.times do
+        value = values.next
+        expected = JSON.parse(JSON.generate(value))
+
+        expect(round_trip(value)).to eql(expected)
+        expect(JSON.parse(described_class.dump(value))).to eql(expected)
+        expect(described_class.load(JSON.pretty_generate(expected))).to eql(expected)
+      end
+    end
+
+    it "is the same when the GC runs at every allocation" do
+      value = { symbol: "\u00E9".encode("UTF-16LE"), 1.5 => object_with_as_json { { big: 2**80 } },
+                "list" => Array.new(20) { |index| "element #{index}" }, "float" => 1e300 }
+      begin
+        GC.stress = true
+        copy = round_trip(value)
+        keywords = described_class.copy_kwargs(value)
+      ensure
+        GC.stress = false
+      end
+
+      expect(copy).to eql("symbol" => "é", "1.5" => { "big" => 2**80 },
+                          "list" => Array.new(20) { |index| "element #{index}" }, "float" => 1e300)
+      expect(keywords).to eql(copy.transform_keys(&:to_sym))
+    end
+
+    it "has Strings for keys, whatever they were" do
+      expect(round_trip({ name: 1, "text" => 2, 3 => 3, 4.5 => 4, nil => 5, true => 6 }))
+        .to eql("name" => 1, "text" => 2, "3" => 3, "4.5" => 4, "" => 5, "true" => 6)
+    end
+
+    it "has the last of the values whose keys become equal" do
+      expect(round_trip({ 1 => "first", "1" => "last" })).to eql("1" => "last")
+    end
+
+    it "keeps the order of keys, in Hashes of every size" do
+      hashes = [0, 1, 7, 8, 9, 16, 17, 100].map { |size| (1..size).to_h { |number| ["key #{number}", number] } }
+
+      expect(hashes.map { |hash| round_trip(hash).to_a }).to eql(hashes.map(&:to_a))
+    end
+
+    it "has Strings in place of Symbols" do
+      expect(round_trip([:route, :café, :"", { actor: :admin }])).to eql(["route", "café", "", { "actor" => "admin" }])
+    end
+
+    it "keeps an Integer of any size" do
+      integers = [0, (2**62) - 1, 2**62, 2**63, (2**64) - 1, 2**64, 10**400]
+
+      expect(round_trip(integers)).to eql(integers)
+      expect(round_trip(integers.map(&:-@))).to eql(integers.map(&:-@))
+    end
+
+    it "keeps every bit of a finite Float, and that it is one" do
+      floats = [0.0, -0.0, 1.0, 1e20, 1e-7, 0.1 + 0.2, 1e22, 1e23, 5e-324, Float::MIN, Float::MAX]
+      copies = round_trip(floats)
+
+      expect(copies).to all(be_a(Float))
+      expect(copies.pack("G*")).to eq(floats.pack("G*"))
+    end
+
+    it "takes subclasses of String, Array and Hash for what they are based on" do
+      text, array, hash = [String, Array, Hash].map { |base| Class.new(base) { define_method(:as_json) { raise } } }
+
+      expect(round_trip(array[text.new("text"), hash["key", 1]])).to eql(["text", { "key" => 1 }])
+    end
+
+    it "can be changed, unlike its keys" do
+      copy = round_trip({ "key" => ["text"] })
+
+      expect([copy, copy["key"], copy["key"].first]).to all(satisfy { |value| !value.frozen? })
+      expect(copy.keys).to all(be_frozen)
+    end
+
+    it "is a Hash where it has the keys that the parser uses for itself" do
+      reserved_keys.each do |key|
+        values = [{ key => "1" }, { key => 1 }, { key => "1", "other" => 2 }, { "other" => 2, key => "1" },
+                  { key => { key => "1.5" } }]
+
+        expect(round_trip(values)).to eql(values)
+        expect(described_class.load(JSON.generate(values).gsub("$serde", "\\u0024s\\u0065rde"))).to eql(values)
+        expect(described_class.copy_kwargs({ key.to_sym => "1" })).to eql(key.to_sym => "1")
+      end
+    end
+  end
+
+  describe "text" do
+    it "is escaped as JSON.generate does it" do
+      text = "#{(0..0x7F).map(&:chr).join} é \u2028 \u{1F600} </script>"
+
+      expect(described_class.dump(text)).to eq(JSON.generate(text))
+    end
+
+    it "is escaped wherever in a long one the special character is" do
+      texts = (0..40).map { |position| ("x" * 40).insert(position, "\"") }
+
+      expect(texts.map { |text| described_class.dump(text) }).to eq(texts.map { |text| JSON.generate(text) })
+    end
+
+    it "has U+FFFD in place of bytes that are not UTF-8" do
+      expect(round_trip("/path/\xFF/\xE9")).to eq("/path/\u{FFFD}/\u{FFFD}")
+      expect(round_trip({ "\xFF" => :key })).to eq("\u{FFFD}" => "key")
+      expect(round_trip("\xFF".b.to_sym)).to eq("\u{FFFD}")
+    end
+
+    it "is taken for UTF-8 where it is binary or ASCII" do
+      expect(round_trip(["café", "caf\xE9"].map(&:b))).to eq(["café", "caf\u{FFFD}"])
+      expect(round_trip(String.new("café", encoding: "US-ASCII"))).to eq("café")
+    end
+
+    it "is transcoded from other encodings, with U+FFFD for what cannot be" do
+      expect(round_trip(%w[UTF-16LE ISO-8859-1 Shift_JIS].map { |encoding| "~ §".encode(encoding) }))
+        .to eq(["~ §"] * 3)
+      expect(round_trip(String.new("\x81\xFF", encoding: "Shift_JIS"))).to eq("\u{FFFD}\u{FFFD}")
+    end
+
+    it "is always valid UTF-8 in the end, from every encoding that Ruby knows" do
+      all_bytes = (0..255).map(&:chr).join
+      copies = Encoding.list.map { |encoding| round_trip(all_bytes.dup.force_encoding(encoding)) }
+
+      expect(copies.map(&:encoding).uniq).to eq([Encoding::UTF_8])
+      expect(copies).to all(be_valid_encoding)
+    end
+  end
+
+  describe "an object of another class" do
+    it "is sent as what its as_json returns" do
+      inner = object_with_as_json { :inner }
+
+      expect(round_trip([object_with_as_json { { key: inner } }])).to eql([{ "key" => "inner" }])
+    end
+
+    it "cannot be sent without a public as_json; the error names its place and its class" do
+      private_as_json = object_with_as_json { 1 }
+      private_as_json.singleton_class.send(:private, :as_json)
+
+      expect { described_class.dump({ "list" => [0, { actor: Object.new }] }) }.to raise_error(
+        Aikido::Zen::IPC::SerializationError,
+        'value["list"][1]["actor"]: an Object is neither a JSON value nor responds to as_json'
+      )
+      expect { described_class.dump([BasicObject.new]) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue\[0\]: a BasicObject is neither/)
+      expect { described_class.dump(private_as_json) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue: an Object is neither/)
+    end
+
+    it "lets through what its as_json or its to_s raises or throws" do
+      raising = object_with_as_json { raise ArgumentError, "not today" }
+      key = Object.new.tap { |object| object.define_singleton_method(:to_s) { raise KeyError, "no name" } }
+      throwing = object_with_as_json { throw :done, "thrown" }
+
+      expect { described_class.dump([{ "key" => raising }]) }.to raise_error(ArgumentError, "not today")
+      expect { described_class.dump([{ key => 1 }]) }.to raise_error(KeyError, "no name")
+      expect(catch(:done) { described_class.dump([{ "key" => throwing }]) }).to eq("thrown")
+    end
+
+    it "cannot be sent if its as_json returns itself" do
+      expect { described_class.dump(object_with_as_json { self }) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue: an Object is nested deeper than 100 levels/)
+    end
+
+    it "may change the Array it is in" do
+      shrinking = [1, object_with_as_json { shrinking.clear && 2 }, 3]
+      growing = Array.new(3) { object_with_as_json { growing.push(:added) && 1 } }
+
+      expect(round_trip(shrinking)).to eql([1, 2])
+      expect(round_trip(growing)).to eql([1, 1, 1])
+    end
+
+    it "may delete from the Hash it is in, and gets Ruby's own error for adding to it" do
+      shrinking = { first: object_with_as_json { shrinking.delete(:second) }, second: 2, third: 3 }
+      growing = { first: object_with_as_json { growing[:added] = 1 } }
+
+      expect(round_trip(shrinking)).to eql("first" => 2, "third" => 3)
+      expect { described_class.dump(growing) }.to raise_error(RuntimeError, /during iteration/)
+    end
+  end
+
+  describe "a Float that is not a number or not finite" do
+    it "cannot be sent; the error names it and its place" do
+      { "NaN" => Float::NAN, "Infinity" => Float::INFINITY, "-Infinity" => -Float::INFINITY }.each do |name, float|
+        expect { described_class.dump({ 'a "key"' => float }) }.to raise_error(
+          Aikido::Zen::IPC::SerializationError, "value[\"a \\\"key\\\"\"]: the Float #{name} has no form in JSON"
+        )
+      end
+    end
+  end
+
+  describe "nesting" do
+    it "may be 100 levels deep, also on the small stack of a Fiber or a Thread" do
+      expect(Fiber.new { round_trip(nest(100)) }.resume).to eql(nest(100))
+      expect(Thread.new { round_trip(nest(100)) }.value).to eql(nest(100))
+    end
+
+    it "may not be deeper in a value; the error says where and which" do
+      expect { described_class.dump(nest(101)) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue(\[0\]|\["key"\]){100}: an Array is nested/)
+      expect { described_class.dump([].tap { |array| array.push(array) }) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /nested deeper than 100 levels\z/)
+    end
+
+    it "may not be deeper in a text, however deep that is" do
+      ["[" * 101, "{\"key\":" * 101, "[" * 1_000_000, "{\"key\":" * 1_000_000].each do |text|
+        expect { Fiber.new { described_class.load(text) }.resume }
+          .to raise_error(Aikido::Zen::IPC::ProtocolError, /nesting deeper than 100 levels at line 1 column/)
+      end
+    end
+
+    it "does not count the Array of arguments or the Hash of keyword arguments" do
+      expect(described_class.copy_args([nest(100)])).to eql([nest(100)])
+      expect(described_class.copy_kwargs({ key: nest(100) })).to eql(key: nest(100))
+      expect { described_class.copy_args([nest(101)]) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Aargs\[0\]\[0\]\["key"\]/)
+      expect { described_class.copy_kwargs({ key: nest(101) }) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, /\Akwargs\["key"\]\[0\]\["key"\]/)
+    end
+  end
+
+  describe "keyword arguments" do
+    it "have Symbols for keys, and Strings further down" do
+      expect(described_class.copy_kwargs({ route: { method: "GET" } })).to eql(route: { "method" => "GET" })
+    end
+  end
+
+  describe "a text" do
+    it "may have any spaces, escapes and number formats that JSON allows" do
+      ["\t[ 1 ,\n2 ]\r\n", '"\\u00e9\\ud83d\\ude00\\/\\b\\f\\n\\r\\t\\"\\\\"', "[1E5, 1e+5, 1.5e-3, -0, -0.0, 0.1]",
+       "[12345678901234567890.5, 123456789012345678901234567890]", "null", "{}", "[[], {}]"].each do |text|
+        expect(described_class.load(text)).to eql(JSON.parse(text))
+      end
+    end
+
+    it "is rounded to infinity or zero where its exponent is out of the range of a Float" do
+      expect(described_class.load("[1e400, -1e400, 1e-400]")).to eql([Float::INFINITY, -Float::INFINITY, 0.0])
+    end
+
+    it "means the last of the values that have the same key" do
+      expect(described_class.load('{"a": 1, "b": 2, "a": 3}')).to eql("a" => 3, "b" => 2)
+      expect(described_class.load("{#{(0..99).map { |number| "\"#{number % 10}\": #{number}" }.join(",")}}"))
+        .to eql((90..99).to_h { |number| [(number % 10).to_s, number] })
+    end
+
+    it "is refused if it is not JSON; the error says what is wrong, and where" do
+      expect { described_class.load("[1,\n 2 3]") }
+        .to raise_error(Aikido::Zen::IPC::ProtocolError, "expected `,` or `]` at line 2 column 4")
+    end
+
+    [
+      "", " ", "[", "]", "{", "[1,]", "[1 2]", '{"a"}', '{"a":}', '{"a":1,}', "{1:2}", "nul", "truee", "1 2", "[1]x",
+      "01", "1.", "-", "+1", ".5", "1e", "NaN", "Infinity", "'a'", '"a', '"\\x"', "\"\n\"", "{\"a\nb\":1}", "\u{FEFF}1",
+      "\"\xFF\"", "{\"\xFF\":1}", '"\\ud800"', '"\\udc00x"', '{"\\ud800":1}', '{"\\udfff":1}', "// comment\n1", "\0"
+    ].each do |text|
+      it "is refused if it is #{text.dump}" do
+        expect { described_class.load(text) }
+          .to raise_error(Aikido::Zen::IPC::ProtocolError, /line \d+ column \d+|not UTF-8: /)
+      end
+    end
+
+    it "is read as JSON reads it or refused, whatever bytes of it were changed" do
+      values = RandomValues.new(seed: 7)
+      random = Random.new(7)
+
+      2_000.times do
+        text = described_class.dump([values.next]).b
+        3.times { text.setbyte(random.rand(text.bytesize), random.rand(256)) }
+        expect(described_class.load(text)).to eql(JSON.parse(text.force_encoding("UTF-8")))
+      rescue Aikido::Zen::IPC::ProtocolError => e
+        expect(e.message).to match(/line \d+ column \d+|not UTF-8: /)
+      end
+    end
+  end
+
+  describe ".load_frozen" do
+    it "returns what load does, frozen through and through" do
+      text = '{"list": ["text", {"key": []}], "big": 123456789012345678901234567890, "float": 1.5}'
+      value = described_class.load_frozen(text)
+
+      expect(value).to eql(described_class.load(text))
+      expect([value, value["list"], *value["list"], value.dig("list", 1, "key")]).to all(be_frozen)
+    end
+  end
+end

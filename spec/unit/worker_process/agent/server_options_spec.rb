@@ -1,0 +1,163 @@
+# frozen_string_literal: true
+
+RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
+  let(:ipc) { Aikido::Zen::IPC }
+  let(:patience) { Agents::PATIENCE }
+
+  it "binds and listens at once, on a port of the operating system's choice, on the loopback interface" do
+    server = new_server
+    expect(server).to have_attributes(host: "127.0.0.1", port: be_between(1, 65_535), started?: false)
+    expect(new_server.port).not_to eq(server.port)
+
+    TCPSocket.open(server.host, server.port) { |socket| expect(socket.remote_address.ip_port).to eq(server.port) }
+  end
+
+  it "binds the port and the loopback address that are given" do
+    port = new_server(host: "127.0.0.2").tap(&:close).port
+    server = new_server(host: "127.0.0.2", port:)
+
+    expect(server).to have_attributes(host: "127.0.0.2", port:)
+    TCPSocket.open("127.0.0.2", port, &:close)
+    expect { new_server(host: "127.0.0.2", port:) }
+      .to raise_error(Errno::EADDRINUSE, /could not listen on 127\.0\.0\.2:#{port}/)
+  end
+
+  it "has the defaults of its documentation" do
+    expect(options_of.new.options).to eq(
+      host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0, write_timeout: 5.0,
+      max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4, max_handshakes: 128
+    )
+  end
+
+  ["0.0.0.0", "192.0.2.1", "::", "localhost", "", nil, 5].each do |host|
+    it "refuses to listen on #{host.inspect}, which is no loopback address" do
+      expect { new_server(host:) }.to raise_error(ArgumentError) { |error|
+        expect(error.message).to start_with("host is #{host.is_a?(String) ? host : host.inspect};")
+          .or start_with("host is #{host.inspect};")
+        expect(error.message).to match(/loopback address .*allowed/)
+      }
+    end
+  end
+
+  {
+    handshake_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
+    read_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
+    write_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
+    port: [[-1, 65_536, nil, "80", 1.5], "an Integer from 0 to 65535 is"],
+    max_frame_size: [[0, 2**32], "1 to 4294967295 bytes are"],
+    max_connections: [[0], "at least 1 is"],
+    spare_threads: [[0], "at least 1 is"],
+    max_handshakes: [[0], "at least 1 is"]
+  }.each do |option, (values, allowed)|
+    it "refuses every #{option} but those of which #{allowed} allowed" do
+      values.each do |value|
+        expect { new_server(option => value) }
+          .to raise_error(ArgumentError, "#{option} is #{value.inspect}; #{allowed} allowed")
+      end
+    end
+  end
+
+  it "refuses a count that is no positive Integer" do
+    %i[max_frame_size max_connections spare_threads max_handshakes].product([-1, 1.5, "1", nil, 2**80]) do |name, value|
+      expect { new_server(name => value) }
+        .to raise_error(ArgumentError, "#{name} is #{value.inspect}; a positive Integer is allowed")
+    end
+  end
+
+  it "refuses what is no option" do
+    expect { new_server(timeout: 1) }.to raise_error(ArgumentError, "unknown keyword: :timeout")
+  end
+
+  it "ends a connection that does not prove itself within handshake_timeout, and says so in the log" do
+    server = start_server(handshake_timeout: 0.05)
+    peer = raw_client(server.port)
+    peer.read_hello
+
+    expect(peer).to be_ended
+    eventually { expect(server.stats).to include(rejected_handshakes: 1, pending_handshakes: 0, connections: 0) }
+    eventually { expect(agent_log.string).to match(/WARN.* was rejected: the handshake took too long/) }
+  end
+
+  it "ends a connection that begins a request and does not finish it within read_timeout" do
+    server = start_server(secret: Agents::SECRET, read_timeout: 0.05)
+    peer = raw_client(server.port, secret: Agents::SECRET)
+    peer.send_bytes(RawPeer.frame('["1","ping",[],{}]').byteslice(0, 10))
+
+    expect(peer).to be_ended
+    expect(server.stats).to include(protocol_errors: 1)
+  end
+
+  it "ends a connection that does not take its answer within write_timeout" do
+    server = start_server(secret: Agents::SECRET, write_timeout: 0.05)
+    server.publish("large", ["x" * 16_000_000])
+    peer = raw_client(server.port, secret: Agents::SECRET)
+    peer.send_message(["1", "rpc.document", ["large", nil], {}])
+
+    eventually { expect(server.stats).to include(requests: 1, connections: 0) }
+  end
+
+  it "ends a connection that announces a frame over max_frame_size" do
+    server = start_server(secret: Agents::SECRET, max_frame_size: 300)
+    peer = raw_client(server.port, secret: Agents::SECRET)
+    peer.send_bytes(RawPeer.frame("", length: 301))
+
+    expect(peer).to be_ended
+    message = "a frame of 301 bytes is over the limit of 300 bytes (max_frame_size)"
+    eventually { expect(agent_log.string).to include(message) }
+  end
+
+  it "tells a handler whose answer is over max_frame_size, and its caller" do
+    server = start_server(max_frame_size: 9000)
+    server.handle("large") { |respond| respond.call("x" * 9000) }
+    client = client_of(server)
+
+    expect { client.invoke("large", patience) }.to raise_error(ipc::RemoteError) { |error|
+      expect(error.message).to match(/\Aa frame of 90\d\d bytes is over the limit of 9000 bytes \(max_frame_size\)\z/)
+      expect(error.remote_class).to eq("Aikido::Zen::IPC::FrameTooLargeError")
+    }
+    expect(client.ping(patience)).to be(true)
+  end
+
+  it "refuses a connection while there are max_connections others, and admits one when there is room again" do
+    server = start_server(max_connections: 1)
+    first = client_of(server).tap(&:start)
+    second = client_of(server, reconnect_delay: 0)
+    expect { second.start }.to raise_error(ipc::HandshakeError, /max_connections/)
+    expect(server.stats).to include(refused_connections: 1, connections: 1)
+
+    first.close
+    eventually { expect(server.stats).to include(connections: 0) }
+    expect(second.start).to be(true)
+  end
+
+  it "keeps max_handshakes connections that have not proved themselves: the oldest goes first" do
+    server = start_server(max_handshakes: 2)
+    oldest, older, newest = Array.new(3) { raw_client(server.port).tap(&:read_hello) }
+
+    expect(oldest).to be_ended
+    eventually { expect(server.stats).to include(pending_handshakes: 2, rejected_handshakes: 1) }
+    secret = Agents::SECRET
+    [older, newest].each { |peer| peer.send_bytes("#{RawPeer::PREAMBLE}#{secret}"[0, 6]) }
+    expect(server.stats).to include(pending_handshakes: 2)
+  end
+
+  it "keeps spare_threads threads waiting besides those that serve" do
+    server = start_server(spare_threads: 2)
+    Array.new(3) { client_of(server).tap(&:start) }
+
+    eventually { expect(server.stats).to include(connections: 3, spare_threads: 2) }
+  end
+
+  # A server's class that shows its options instead of binding.
+  def options_of
+    Class.new(described_class) do
+      attr_reader :options
+
+      private
+
+      def bind(_secret, options)
+        @options = options
+      end
+    end
+  end
+end

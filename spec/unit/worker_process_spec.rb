@@ -1,0 +1,187 @@
+# frozen_string_literal: true
+
+RSpec.describe Aikido::Zen::WorkerProcess do
+  include_context "with a WorkerProcess of its own"
+
+  let(:no_server) do
+    "Connection refused - no server was started in this process or an ancestor: call " \
+      "Aikido::Zen::WorkerProcess.start in the parent before it forks (preload_app! in Puma, preload_app true in " \
+      "Unicorn)"
+  end
+
+  describe ".start" do
+    it "yields the server before it starts, and returns it started" do
+      yielded = nil
+      started_in_block = nil
+      server = start do |given|
+        yielded = given
+        started_in_block = given.started?
+      end
+
+      expect(yielded).to equal(server)
+      expect(started_in_block).to be(false)
+      expect(server).to be_started.and be_an_instance_of(described_class::Agent::Server)
+    end
+
+    it "needs no block" do
+      expect(start).to be_started
+    end
+
+    it "hands its options to the server" do
+      secret = "s" * 32
+      expect { start(host: "192.0.2.1") }.to raise_error(ArgumentError, /\Ahost is 192\.0\.2\.1; /)
+      server = start(secret:)
+      expect(raw_client(server.port, secret:)).not_to be_nil
+    end
+
+    it "makes the workers' client with the frame size of the server" do
+      start(max_frame_size: 1000)
+      expect { in_child { described_class.invoke("any", 5.0, "x" * 1000) } }
+        .to raise_error(Aikido::Zen::IPC::FrameTooLargeError) { |error| expect(error.limit).to eq(1000) }
+    end
+
+    it "raises the second time, and the first server goes on" do
+      server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
+      expect { start }.to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before, in this process")
+      expect(described_class.server).to equal(server)
+      expect(in_child { described_class.invoke("add", 5.0, 1, 2) }).to eq(3)
+    end
+
+    it "raises in a worker" do
+      start
+      expect { in_child { described_class.start } }
+        .to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before, in an ancestor")
+    end
+
+    it "leaves nothing behind where its block raises" do
+      port = nil
+      configuration = lambda do |server|
+        port = server.port
+        raise KeyError, "no such setting"
+      end
+      expect { start(&configuration) }.to raise_error(KeyError, "no such setting")
+      expect(described_class).to have_attributes(role: nil, server: nil, client: nil)
+
+      expect(start(port:).port).to eq(port)
+    end
+  end
+
+  describe ".stop" do
+    it "stops the server, once" do
+      server = start
+      expect(described_class.stop).to be(true)
+      expect(server).not_to be_started
+      expect(described_class).to have_attributes(role: nil, server: nil, client: nil)
+      expect(described_class.stop).to be(false)
+    end
+
+    it "lets the server be started again" do
+      start { |server| server.handle("which") { |respond| respond.call("first") } }
+      described_class.stop
+      start { |server| server.handle("which") { |respond| respond.call("second") } }
+      expect(in_child { described_class.invoke("which", 5.0) }).to eq("second")
+    end
+
+    it "ends handlers that run longer than its timeout" do
+      entered = Queue.new
+      start do |server|
+        server.handle("hang") do
+          entered << true
+          Queue.new.pop
+        end
+      end
+      worker = start_child { described_class.invoke("hang", ChildProcess::PATIENCE) }
+      entered.pop
+      expect(described_class.stop(timeout: 0.01)).to be(true)
+      expect { worker.value }.to raise_error(Aikido::Zen::IPC::Error)
+    end
+
+    it "does nothing in a worker" do
+      server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
+      expect(in_child { [described_class.stop, described_class.role, described_class.invoke("add", 5.0, 1, 2)] })
+        .to eq([false, :worker, 3])
+      expect(server).to be_started
+    end
+  end
+
+  describe ".role" do
+    it "is :parent where the server was started" do
+      start
+      expect(described_class.role).to be(:parent)
+    end
+
+    it "is :worker in a process forked from that, at any depth" do
+      start
+      expect(in_child { [described_class.role, in_child { described_class.role }] }).to eq(%i[worker worker])
+    end
+
+    it "is nil where no server was started in this process or an ancestor" do
+      expect(described_class.role).to be_nil
+      expect(in_child { described_class.role }).to be_nil
+    end
+  end
+
+  describe ".server" do
+    it "is the server of the parent, and in a worker the inherited one, which is not started there" do
+      server = start
+      expect(described_class.server).to equal(server)
+      expect(in_child { [described_class.server.port, described_class.server.started?] }).to eq([server.port, false])
+    end
+
+    it "is nil where there is none" do
+      expect(described_class.server).to be_nil
+    end
+  end
+
+  describe ".client" do
+    it "is a client of the server in a worker" do
+      server = start
+      expect(in_child { [described_class.client.port, described_class.client.ping(5.0)] }).to eq([server.port, true])
+    end
+
+    it "is nil in the parent, and where there is no server" do
+      expect(described_class.client).to be_nil
+      start
+      expect(described_class.client).to be_nil
+    end
+  end
+
+  context "where no server was started" do
+    it "raises for an invocation, and says what to do" do
+      expect { described_class.invoke("any", 5.0) }.to raise_error(Aikido::Zen::IPC::ConnectionRefusedError, no_server)
+      expect { in_child { described_class.invoke("any", 5.0) } }
+        .to raise_error(Aikido::Zen::IPC::ConnectionRefusedError, no_server)
+    end
+
+    it "raises for a notification, and says what to do" do
+      expect { described_class.notify("any") }.to raise_error(Aikido::Zen::IPC::ConnectionRefusedError, no_server)
+    end
+
+    it "answers an invocation from its fallback" do
+      expect(described_class.invoke("any", 5.0, &:message)).to eq(no_server)
+    end
+
+    it "has no documents" do
+      expect(described_class.document("config")).to be_nil
+    end
+  end
+
+  describe ".after_fork!" do
+    it "gives the client of this worker, and does no I/O" do
+      server = start
+      port, opened, connects = in_child do
+        descriptors = open_descriptors
+        client = described_class.after_fork!
+        [client.port, open_descriptors - descriptors, client.stats[:connects]]
+      end
+      expect([port, opened, connects]).to eq([server.port, 0, 0])
+      expect(server.stats).to include(accepted: 0)
+    end
+
+    it "does nothing in the parent, nor where there is no server" do
+      expect(described_class.after_fork!).to be_nil
+      start
+      expect(described_class.after_fork!).to be_nil
+    end
+  end
+end

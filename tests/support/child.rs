@@ -1,0 +1,67 @@
+//! A forked child that does something and says what went wrong.
+#![allow(unsafe_code, reason = "fork, alarm, _exit and waitpid have no safe interface among our dependencies")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::pipe::pipe;
+
+/// A child process.
+pub struct Child {
+    process: libc::pid_t,
+    report: File,
+}
+
+impl Child {
+    /// Forks; the child does `work`, reports the panic that ends it, if one does, and exits.
+    pub fn fork(work: impl FnOnce()) -> Self {
+        let (reader, writer) = pipe().unwrap();
+        // SAFETY: the child has one thread; it allocates, which glibc allows after a fork, waits for no lock of this
+        // process, and leaves by `_exit`.
+        match unsafe { libc::fork() } {
+            0 => {
+                drop(reader);
+                // SAFETY: as above; a child that hangs is killed.
+                unsafe { libc::alarm(20) };
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+                    let text = panic.downcast_ref::<String>().map_or("panicked with a text of its own", String::as_str);
+                    let _ = File::from(writer).write_all(text.as_bytes());
+                }
+                // SAFETY: it ends this process.
+                unsafe { libc::_exit(0) }
+            }
+            process => {
+                assert!(process > 0, "fork failed");
+                Self { process, report: File::from(reader) }
+            }
+        }
+    }
+
+    /// Waits for the child's end, and panics with what it reported.
+    pub fn join(mut self) {
+        let mut report = String::new();
+        self.report.read_to_string(&mut report).unwrap();
+        let mut status = 0;
+        // SAFETY: the pointer is to a value on this stack, and the process is a child that nobody else waits for.
+        let waited = unsafe { libc::waitpid(self.process, &raw mut status, 0) };
+        assert_eq!((waited, status, report.as_str()), (self.process, 0, ""));
+    }
+}
+
+/// The numbers of this process's open descriptors.
+pub fn open_descriptors() -> Vec<i32> {
+    (0..1024).filter(|number| is_open(*number)).collect()
+}
+
+/// Whether a descriptor number is open.
+pub fn is_open(number: i32) -> bool {
+    // SAFETY: it only asks.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// Whether a descriptor would survive `exec`.
+pub fn survives_exec(number: i32) -> bool {
+    // SAFETY: it only asks.
+    unsafe { libc::fcntl(number, libc::F_GETFD) & libc::FD_CLOEXEC == 0 }
+}

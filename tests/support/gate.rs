@@ -1,0 +1,43 @@
+//! Handlers that wait in the middle of their work until a test lets them go on.
+
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Barrier, Mutex};
+
+use zen_ipc::Uninterrupted;
+
+use super::{PATIENCE, TestServer};
+
+/// What the handlers of a gated server wait for.
+pub struct Gate {
+    arrived: Arc<Barrier>,
+    sender: Sender<()>,
+}
+
+impl Gate {
+    /// Waits until a handler stands before the gate.
+    pub fn wait_for_handler(&self) {
+        self.arrived.wait();
+    }
+
+    /// Lets one handler go on.
+    pub fn open(&self) {
+        self.sender.send(()).unwrap();
+    }
+}
+
+/// A server whose handlers wait at a gate, after their answer or before it: whether their call has expired.
+pub fn gated_server(answer_early: bool) -> (TestServer, Gate) {
+    let arrived = Arc::new(Barrier::new(2));
+    let here = arrived.clone();
+    let (sender, receiver) = channel();
+    let receiver = Mutex::new(receiver);
+    let server = TestServer::start(move |call| {
+        if answer_early {
+            call.respond(b"\"early\"", &Uninterrupted).unwrap();
+        }
+        here.wait();
+        receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        Ok(Some(format!("\"expired: {}\"", call.is_expired())))
+    });
+    (server, Gate { arrived, sender })
+}
