@@ -206,6 +206,25 @@ module RawPeer
     Server.new(**options, &behaviour).tap { |peer| opened_peers << peer }
   end
 
+  # @param requests [Queue] gets the requests' bodies
+  # @return [Server] that takes one request of each client and answers none
+  def silent_server(requests = Queue.new)
+    raw_server(secret: Agents::SECRET) do |connection|
+      requests << connection.read_frame
+      connection.ended?
+    end
+  end
+
+  # @param bytes [String] what it sends after the first request of each client
+  # @return [Server]
+  def answering_server(bytes)
+    raw_server(secret: Agents::SECRET) do |connection|
+      connection.read_frame
+      connection.send_bytes(bytes)
+      connection.ended?
+    end
+  end
+
   def opened_peers
     @opened_peers ||= []
   end
