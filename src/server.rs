@@ -7,6 +7,7 @@
 mod attendant;
 mod call;
 mod counters;
+mod desk;
 mod doorkeeper;
 mod hall;
 mod handshakes;
@@ -119,7 +120,7 @@ impl Server {
             // It handles each event without blocking, and contains its own panics.
             let _ = doorkeeper.join();
         }
-        running.hall.shut_down_connections(Shutdown::Read);
+        running.hall.desk.shut_down_connections(Shutdown::Read);
         true
     }
 
@@ -129,7 +130,7 @@ impl Server {
             return;
         }
         if let Some(running) = lock(&self.running).take() {
-            running.hall.shut_down_connections(Shutdown::Both);
+            running.hall.desk.shut_down_connections(Shutdown::Both);
         }
     }
 

@@ -50,10 +50,10 @@ impl Attendant {
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
-        while self.hall.is_of_this_process() {
+        while self.hall.desk.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
                 Some(Outcome::Call(call)) if call.deadline().has_passed() => {
-                    self.hall.counters.expired_calls.add_one();
+                    self.hall.desk.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }
                 Some(Outcome::Call(call)) => return Ok(Some(call)),
@@ -71,7 +71,7 @@ impl Attendant {
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
-        if !self.hall.is_of_this_process() {
+        if !self.hall.desk.is_of_this_process() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
@@ -95,7 +95,7 @@ impl Attendant {
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another attendant.
     pub fn leave(&mut self) {
-        if !self.hall.is_of_this_process() {
+        if !self.hall.desk.is_of_this_process() {
             return;
         }
         // It can only be closed instead if this fails.
@@ -110,7 +110,7 @@ impl Attendant {
         }
         self.hall.lobby.leave();
         // One less may be too few.
-        self.hall.steward_bell.post();
+        self.hall.desk.steward_bell.post();
     }
 
     fn work(&mut self) -> Result<Outcome> {
@@ -118,7 +118,7 @@ impl Attendant {
             match std::mem::replace(&mut self.state, State::Spare) {
                 State::Serving(mut session) => match session.next() {
                     Next::Request(request) => {
-                        let call = Arc::new(Call::new(request, session));
+                        let call = Arc::new(Call::new(request, session, self.hall.clone()));
                         self.state = State::InCall(call.clone());
                         return Ok(Outcome::Call(call));
                     }

@@ -1,10 +1,11 @@
 //! One call or notification in the hands of a handler, with the connection that it came over.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mio::Token;
 
+use super::hall::Hall;
 use super::parking::Parked;
 use super::session::Session;
 use crate::deadline::Deadline;
@@ -23,24 +24,25 @@ pub struct Call {
     deadline: Deadline,
     answered: AtomicBool,
     place: Mutex<Place>,
+    hall: Arc<Hall>,
 }
 
 /// Where the connection is.
 #[derive(Debug)]
 enum Place {
     Here(Box<Session>),
-    Parked(Token, std::sync::Arc<super::hall::Hall>),
+    Parked(Token),
     /// Being written to, or with another attendant, or closed.
     Gone,
 }
 
 impl Call {
     /// A request that was just read over `session`.
-    pub(super) fn new(request: Request, session: Box<Session>) -> Self {
+    pub(super) fn new(request: Request, session: Box<Session>, hall: Arc<Hall>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { park(session) } else { Place::Here(session) };
-        Self { request, deadline, answered: AtomicBool::new(is_notification), place: Mutex::new(place) }
+        let place = if is_notification { park(session, &hall) } else { Place::Here(session) };
+        Self { request, deadline, answered: AtomicBool::new(is_notification), place: Mutex::new(place), hall }
     }
 
     /// The method.
@@ -77,7 +79,7 @@ impl Call {
     /// time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
         self.deadline.has_passed()
-            || matches!(&*lock(&self.place), Place::Here(session) if !session.hall().is_closed() && session.has_ended())
+            || matches!(&*lock(&self.place), Place::Here(session) if !self.hall.desk.is_closed() && session.has_ended())
     }
 
     /// Sends the text of a result, once; the handler may go on working.
@@ -91,12 +93,12 @@ impl Call {
     /// [`Error::FrameTooLarge`], after which it can still be answered; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
         let Some((id, mut session)) = self.claim() else { return Ok(false) };
-        if !session.hall().is_of_this_process() {
+        if !self.hall.desk.is_of_this_process() {
             return Ok(false);
         }
         match session.send_result(id, result, wait) {
             Ok(()) => {
-                *lock(&self.place) = park(session);
+                *lock(&self.place) = park(session, &self.hall);
                 Ok(true)
             }
             Err(error @ Error::FrameTooLarge { .. }) => {
@@ -153,7 +155,7 @@ impl Call {
     fn take_back(&self) -> Option<Box<Session>> {
         match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
             Place::Here(session) => Some(session),
-            Place::Parked(token, hall) => hall.parking.take(token),
+            Place::Parked(token) => self.hall.parking.take(token),
             Place::Gone => None,
         }
     }
@@ -161,14 +163,13 @@ impl Call {
 
 const TOO_LARGE: &str = "the handler raised an error that is too large to be sent";
 
-fn park(session: Box<Session>) -> Place {
-    let hall = session.hall().clone();
+fn park(session: Box<Session>, hall: &Hall) -> Place {
     match hall.parking.park(session) {
         Parked::At(token, wakes_doorkeeper) => {
             if wakes_doorkeeper {
                 hall.doorkeeper_bell.post();
             }
-            Place::Parked(token, hall)
+            Place::Parked(token)
         }
         Parked::Busy(session) => {
             hall.seek_attendant(session);

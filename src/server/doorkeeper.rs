@@ -80,13 +80,13 @@ impl Doorkeeper {
 
     fn run(mut self, mut poll: ProcessLocal<Poll>) {
         let mut events = Events::with_capacity(256);
-        while !self.hall.is_closed() {
+        while !self.hall.desk.is_closed() {
             let timeout = self.time_to_next_deadline();
             let Ok(poll) = poll.here_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
-                self.hall.report(Level::Error, format!("the doorkeeper cannot poll and ends: {error}"));
+                self.hall.desk.report(Level::Error, format!("the doorkeeper cannot poll and ends: {error}"));
                 return;
             }
             for event in &events {
@@ -100,7 +100,7 @@ impl Doorkeeper {
     /// Runs a step; a panic in it is reported and costs only that step.
     fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.hall.report(Level::Error, "a bug in the doorkeeper cost one connection (please report it)");
+            self.hall.desk.report(Level::Error, "a bug in the doorkeeper cost one connection (please report it)");
         }
     }
 
@@ -154,13 +154,15 @@ impl Doorkeeper {
     }
 
     fn pause_accepting(&mut self) {
-        self.hall.counters.accept_pauses.add_one();
-        self.hall.report(Level::Warn, "accepting connections pauses: this process is out of descriptors or memory");
+        self.hall.desk.counters.accept_pauses.add_one();
+        self.hall
+            .desk
+            .report(Level::Warn, "accepting connections pauses: this process is out of descriptors or memory");
         self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
     }
 
     fn greet(&mut self, socket: Socket) {
-        self.hall.counters.accepted.add_one();
+        self.hall.desk.counters.accepted.add_one();
         let token = self.hall.parking.fresh_token();
         let greeted =
             self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
@@ -177,10 +179,10 @@ impl Doorkeeper {
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Proved(socket, server_proof) => {
                 self.hall.parking.unwatch(&socket);
-                if !self.hall.has_room() {
-                    self.hall.counters.refused_connections.add_one();
+                if !self.hall.desk.has_room() {
+                    self.hall.desk.counters.refused_connections.add_one();
                     let reason = "a worker's connection was refused: there are max_connections others";
-                    self.hall.report(Level::Warn, reason);
+                    self.hall.desk.report(Level::Warn, reason);
                 } else if let Err(error) = send_whole(&socket, &server_proof) {
                     self.reject(&socket, &error.to_string());
                 } else {
@@ -192,10 +194,10 @@ impl Doorkeeper {
 
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
     fn reject(&self, socket: &Socket, reason: &str) {
-        self.hall.counters.rejected_handshakes.add_one();
+        self.hall.desk.counters.rejected_handshakes.add_one();
         let peer = socket.here().ok().and_then(|socket| getpeername(socket).ok().flatten());
         let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
         let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
-        self.hall.report(Level::Warn, format!("a connection from {peer} was rejected: {reason}"));
+        self.hall.desk.report(Level::Warn, format!("a connection from {peer} was rejected: {reason}"));
     }
 }

@@ -109,11 +109,6 @@ impl Lobby {
         std::mem::take(&mut state.waiting)
     }
 
-    /// Whether it was closed.
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
-    }
-
     /// How many attendants have no connection.
     pub(super) fn spares(&self) -> usize {
         lock(&self.state).spares()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hall::Hall;
+use super::desk::Desk;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
 use crate::document::Document;
@@ -17,7 +17,7 @@ use crate::wait::{UntilSignal, Wait};
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Connection,
-    hall: Arc<Hall>,
+    desk: Arc<Desk>,
     number: u64,
     /// An answer of the core's own that a signal left unfinished.
     unfinished: Option<(Answer, usize, Deadline)>,
@@ -36,8 +36,8 @@ pub(super) enum Next {
 
 impl Session {
     /// A session over an authenticated connection.
-    pub(super) fn new(connection: Connection, hall: Arc<Hall>, number: u64) -> Box<Self> {
-        Box::new(Self { connection, hall, number, unfinished: None })
+    pub(super) fn new(connection: Connection, desk: Arc<Desk>, number: u64) -> Box<Self> {
+        Box::new(Self { connection, desk, number, unfinished: None })
     }
 
     /// Blocks until a request for a handler comes; answers those to the core itself meanwhile.
@@ -47,8 +47,8 @@ impl Session {
             Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
             Err(Error::Interrupted) => Next::Signal,
             Err(error) => {
-                self.hall.counters.protocol_errors.add_one();
-                self.hall.report(Level::Warn, format!("a worker's connection was closed: {error}"));
+                self.desk.counters.protocol_errors.add_one();
+                self.desk.report(Level::Warn, format!("a worker's connection was closed: {error}"));
                 Next::End
             }
         }
@@ -57,13 +57,13 @@ impl Session {
     /// Sends the answer to a call: the text of its result.
     pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
         let envelope = ResultEnvelope::new(id);
-        let deadline = Deadline::after(self.hall.write_timeout);
+        let deadline = Deadline::after(self.desk.write_timeout);
         self.connection.send(&[&envelope.head, result, envelope.tail], &deadline, wait)
     }
 
     /// Sends the answer to a call: what its handler raised.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
-        let deadline = Deadline::after(self.hall.write_timeout);
+        let deadline = Deadline::after(self.desk.write_timeout);
         self.connection.send(&[&failure_response(id, failure)], &deadline, wait)
     }
 
@@ -82,33 +82,28 @@ impl Session {
         self.connection.socket()
     }
 
-    /// The hall that it is in.
-    pub(super) fn hall(&self) -> &Arc<Hall> {
-        &self.hall
-    }
-
     fn next_request(&mut self) -> Result<Option<Request>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.hall.read_timeout };
+        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
         loop {
             self.finish_answer()?;
-            if self.hall.is_closed() {
+            if self.desk.is_closed() {
                 return Ok(None);
             }
             let body = self.connection.receive(&by, Phase::Request, &UntilSignal)?;
             let Parsed::Message(request) = Request::parse(body)? else {
-                self.hall.counters.skipped_messages.add_one();
+                self.desk.counters.skipped_messages.add_one();
                 continue;
             };
             match &request.id {
-                Some(_) => self.hall.counters.requests.add_one(),
-                None => self.hall.counters.notifications.add_one(),
+                Some(_) => self.desk.counters.requests.add_one(),
+                None => self.desk.counters.notifications.add_one(),
             }
             if request.name != PING && !request.name.starts_with(RESERVED_PREFIX) {
                 return Ok(Some(request));
             }
             if let Some(id) = &request.id {
                 let answer = self.native_answer(id, &request);
-                self.unfinished = Some((answer, 0, Deadline::after(self.hall.write_timeout)));
+                self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
             }
         }
     }
@@ -129,7 +124,7 @@ impl Session {
         match request.name.as_str() {
             PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
             READ_DOCUMENT => match request.document_wanted() {
-                Some((key, known)) => match self.hall.documents.read(&key, known) {
+                Some((key, known)) => match self.desk.documents.read(&key, known) {
                     Some(document) => Answer::document(id, document),
                     None => Answer::Text(ResultEnvelope::new(id), "null"),
                 },
@@ -142,7 +137,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.hall.forget(self.number);
+        self.desk.forget(self.number);
     }
 }
 

@@ -41,18 +41,19 @@ impl Steward {
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
-        while self.hall.is_of_this_process() {
+        while self.hall.desk.is_of_this_process() {
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }
-            if !self.hall.journal.is_empty() {
-                return Ok(Some(Duty::Log(self.hall.journal.take())));
+            let reports = self.hall.desk.take_reports();
+            if !reports.is_empty() {
+                return Ok(Some(Duty::Log(reports)));
             }
-            if self.hall.is_closed() {
+            if self.hall.desk.is_closed() {
                 return Ok(None);
             }
-            match wait.block(|| self.hall.steward_bell.wait(&Deadline::never())).transpose()? {
-                Some(Waited::Woken) => self.hall.steward_bell.take(),
+            match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose()? {
+                Some(Waited::Woken) => self.hall.desk.steward_bell.take(),
                 _ => wait.interrupted()?,
             }
         }

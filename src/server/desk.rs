@@ -1,0 +1,124 @@
+//! What every connection of a started server needs: who is there, what is counted, and where to report.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::net::Shutdown;
+
+use super::counters::Counters;
+use crate::connection::{Socket, shut_down};
+use crate::document::Documents;
+use crate::error::Result;
+use crate::fork;
+use crate::journal::{Entry, Journal, Level};
+use crate::options::ServerOptions;
+use crate::semaphore::Semaphore;
+use crate::sync::lock;
+
+/// From a server's start to its stop.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) documents: Arc<Documents>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) read_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    /// Posted when the steward has something to do.
+    pub(super) steward_bell: Semaphore,
+    journal: Journal,
+    max_connections: usize,
+    guests: Mutex<Guests>,
+    closed: AtomicBool,
+    generation: u32,
+}
+
+#[derive(Debug, Default)]
+struct Guests {
+    sockets: HashMap<u64, Socket>,
+    next_number: u64,
+}
+
+impl Desk {
+    /// A desk at which nobody is yet.
+    pub(super) fn new(
+        options: &ServerOptions,
+        documents: Arc<Documents>,
+        counters: Arc<Counters>,
+    ) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            documents,
+            counters,
+            read_timeout: options.read_timeout,
+            write_timeout: options.write_timeout,
+            steward_bell: Semaphore::new()?,
+            journal: Journal::default(),
+            max_connections: options.max_connections,
+            guests: Mutex::default(),
+            closed: AtomicBool::new(false),
+            generation: fork::generation(),
+        }))
+    }
+
+    /// Whether it was not inherited. In a forked copy, such as that of a thread that forked inside a handler, no lock of
+    /// the server may be waited for: its holder does not exist.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Whether another connection may be admitted.
+    pub(super) fn has_room(&self) -> bool {
+        self.connections() < self.max_connections
+    }
+
+    /// Takes note of an admitted connection, and gives it a number.
+    pub(super) fn enroll(&self, socket: Socket) -> u64 {
+        self.counters.admitted.add_one();
+        let mut guests = lock(&self.guests);
+        let number = guests.next_number;
+        guests.next_number = number.wrapping_add(1);
+        guests.sockets.insert(number, socket);
+        number
+    }
+
+    /// Forgets a connection that ended. Does nothing in a forked copy.
+    pub(super) fn forget(&self, number: u64) {
+        if self.is_of_this_process() {
+            lock(&self.guests).sockets.remove(&number);
+        }
+    }
+
+    /// How many connections are admitted.
+    pub(super) fn connections(&self) -> usize {
+        lock(&self.guests).sockets.len()
+    }
+
+    /// Ends one or both directions of every connection.
+    pub(super) fn shut_down_connections(&self, how: Shutdown) {
+        for socket in lock(&self.guests).sockets.values() {
+            shut_down(socket, how);
+        }
+    }
+
+    /// Writes to the journal and calls the steward.
+    pub(super) fn report(&self, level: Level, message: impl Into<String>) {
+        self.journal.write(level, message);
+        self.steward_bell.post();
+    }
+
+    /// What was reported and not taken yet.
+    pub(super) fn take_reports(&self) -> Vec<Entry> {
+        self.journal.take()
+    }
+
+    /// Lets every thread end as soon as it looks.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.steward_bell.post();
+    }
+
+    /// Whether it was closed; also in a forked copy.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) || !self.is_of_this_process()
+    }
+}
