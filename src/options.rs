@@ -30,6 +30,9 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// Threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
     pub spare_threads: usize,
+    /// Threads that serve connections and run handlers, spare ones included. 2,048: one for each connection, and as many
+    /// for handlers that go on after their answer. At it, requests wait.
+    pub max_threads: usize,
     /// Connections that have not proved themselves. 128: the backlog of a busy start; the oldest goes first.
     pub max_handshakes: usize,
 }
@@ -45,6 +48,7 @@ impl Default for ServerOptions {
             max_frame_size: MAX_FRAME_SIZE,
             max_connections: 1024,
             spare_threads: 4,
+            max_threads: 2048,
             max_handshakes: 128,
         }
     }
@@ -69,7 +73,16 @@ impl ServerOptions {
         frame_size(self.max_frame_size)?;
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("spare_threads", self.spare_threads)?;
-        at_least_one("max_handshakes", self.max_handshakes)
+        at_least_one("max_handshakes", self.max_handshakes)?;
+        // An idle connection keeps its thread, so fewer threads would leave some connections unserved for ever.
+        let fewest_threads = self.max_connections.saturating_add(self.spare_threads);
+        if self.max_threads < fewest_threads {
+            return Err(Error::invalid_argument(format!(
+                "max_threads is {}; at least max_connections + spare_threads ({fewest_threads}) is allowed",
+                self.max_threads
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -157,6 +170,15 @@ mod tests {
         let options = ServerOptions { host: "0.0.0.0".parse().unwrap(), ..ServerOptions::default() };
         let message = options.check().unwrap_err().to_string();
         assert_eq!(message, "host is 0.0.0.0; only a loopback address is allowed (127.0.0.1, ::1)");
+    }
+
+    #[test]
+    fn fewer_threads_than_connections_are_refused() {
+        let options = ServerOptions { max_threads: 1027, ..ServerOptions::default() };
+        assert_eq!(
+            options.check().unwrap_err().to_string(),
+            "max_threads is 1027; at least max_connections + spare_threads (1028) is allowed"
+        );
     }
 
     #[test]

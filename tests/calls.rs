@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use support::{PATIENCE, TestServer, echo, eventually};
-use zen_ipc::{ClientOptions, Error, Phase, RemoteFailure, Uninterrupted};
+use zen_ipc::{ClientOptions, Error, Phase, RemoteFailure, ServerOptions, Uninterrupted};
 
 #[test]
 fn a_call_returns_what_the_handler_answered() {
@@ -177,6 +177,43 @@ fn a_call_larger_than_the_limit_is_refused_and_the_connection_goes_on() {
     assert!(matches!(outcome, Err(Error::FrameTooLarge { limit: 100, .. })), "{outcome:?}");
     client.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
     assert_eq!(server.stat("admitted"), 1);
+}
+
+#[test]
+fn an_answer_larger_than_the_limit_is_told_to_both_sides_and_the_connection_goes_on() {
+    let options = ServerOptions { max_frame_size: 300, ..ServerOptions::default() };
+    let server = TestServer::start_with(options, |call| {
+        if call.name() == "small" {
+            return Ok(None);
+        }
+        let large = format!("\"{}\"", "x".repeat(400));
+        assert!(matches!(call.respond(large.as_bytes(), &Uninterrupted), Err(Error::FrameTooLarge { limit: 300, .. })));
+        Ok(None)
+    });
+    let client = server.client();
+    let Err(Error::Remote(failure)) = client.invoke("large", b"[]", b"{}", PATIENCE, &Uninterrupted) else {
+        panic!("the caller was not told")
+    };
+    assert_eq!(failure.class.as_deref(), Some("Aikido::Zen::IPC::FrameTooLargeError"));
+    client.invoke("small", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    assert_eq!(server.stat("admitted"), 1);
+}
+
+#[test]
+fn at_the_most_threads_requests_wait_and_none_is_lost() {
+    let options = ServerOptions { max_connections: 1, spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = handled.clone();
+    let server = TestServer::start_with(options, move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok(None)
+    });
+    let client = server.client_with(ClientOptions { max_connections: 1, ..ClientOptions::default() });
+    for _ in 0..500 {
+        client.notify("seen", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    }
+    eventually("every notification", || handled.load(Ordering::SeqCst) == 500);
+    assert!(server.stat("threads") <= 2);
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 mod support;
 
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use support::child::{Child, is_open, open_descriptors, survives_exec};
+use support::child::{Child, open_descriptors, survives_exec};
 use support::{PATIENCE, TestServer, echo, eventually, stat_of};
 use zen_ipc::{ClientOptions, Error, Uninterrupted};
 
@@ -16,23 +19,29 @@ fn a_child_has_none_of_the_parents_descriptors() {
     let server = TestServer::start(echo);
     let client = server.client();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
-    let ours: Vec<i32> = open_descriptors().into_iter().filter(|number| !before.contains(number)).collect();
-    // Listening, both ends of the connection, two of the poll, three pipes.
-    assert!(ours.len() >= 11, "{ours:?}");
-    assert!(!ours.iter().any(|number| survives_exec(*number)), "{ours:?}");
+    let ours = opened_since(&before);
+    let identities: HashSet<&String> = ours.iter().map(|(_, identity)| identity).collect();
+    // Listening, both ends of the connection, three pipes.
+    assert!(identities.len() >= 6, "{ours:?}");
+    assert!(!ours.iter().any(|(number, _)| survives_exec(*number)), "{ours:?}");
     Child::fork(|| {
-        let inherited: Vec<&i32> = ours.iter().filter(|number| is_open(**number)).collect();
-        assert!(inherited.is_empty(), "{inherited:?} of {ours:?}");
+        let here = open_descriptors();
+        assert!(!here.iter().any(|(_, identity)| identities.contains(identity)), "{here:?} of {ours:?}");
+        assert!(!here.iter().any(|(_, identity)| identity == "anon_inode:[eventpoll]"), "a poll in {here:?}");
         // And so at any depth.
-        let before = open_descriptors();
         let own = client.afresh();
         own.ping(PATIENCE, &Uninterrupted).unwrap();
-        let number = open_descriptors().into_iter().find(|number| !before.contains(number)).unwrap();
-        Child::fork(|| assert!(!is_open(number), "a grandchild has {number}")).join();
-        assert!(is_open(number), "{number} was closed");
+        let own = opened_since(&here);
+        assert!(!own.is_empty(), "it has no socket of its own in {own:?}");
+        Child::fork(|| {
+            let here = open_descriptors();
+            assert!(!own.iter().any(|descriptor| here.contains(descriptor)), "{here:?} of {own:?}");
+        })
+        .join();
     })
     .join();
-    assert!(ours.iter().all(|number| is_open(*number)));
+    let still_open = open_descriptors();
+    assert!(ours.iter().all(|descriptor| still_open.contains(descriptor)), "{still_open:?} of {ours:?}");
     client.ping(PATIENCE, &Uninterrupted).unwrap();
 }
 
@@ -153,18 +162,24 @@ fn a_worker_learns_of_the_parents_end_although_a_child_of_the_parent_lives_on() 
     let server = TestServer::start(echo);
     let client = server.client();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
-    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let (mut here, mut there) = UnixStream::pair().unwrap();
     let sibling = Child::fork(|| {
-        // Until the parent has seen what it wants.
-        let _ = rustix::io::read(&reader, &mut [0u8; 1]);
+        // It has been forked, and stays until the parent has seen what it wants.
+        there.write_all(b"!").unwrap();
+        there.read_exact(&mut [0]).unwrap();
     });
+    here.read_exact(&mut [0]).unwrap();
     server.server.begin_stop();
     server.server.finish_stop();
     eventually("the end of the connection", || !client.is_connected());
     let outcome = client.ping(PATIENCE, &Uninterrupted);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
-    rustix::io::write(&writer, &[1]).unwrap();
+    here.write_all(b"!").unwrap();
     sibling.join();
+}
+
+fn opened_since(before: &[(i32, String)]) -> Vec<(i32, String)> {
+    open_descriptors().into_iter().filter(|(_, identity)| !before.iter().any(|(_, known)| known == identity)).collect()
 }
 
 fn turn() -> MutexGuard<'static, ()> {

@@ -50,6 +50,8 @@ impl Attendant {
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
+        // Nothing to do unless the last call was never concluded.
+        self.conclude(Some(&abandoned()), wait)?;
         while self.hall.desk.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
                 Some(Outcome::Call(call)) if call.deadline().has_passed() => {
@@ -132,7 +134,7 @@ impl Attendant {
                     self.state = State::Left;
                     return Ok(Outcome::Leave);
                 }
-                State::InCall(_) | State::Spare => match self.hall.lobby.find()? {
+                State::Spare | State::InCall(_) => match self.hall.lobby.find()? {
                     Found::Session(session) => self.state = State::Serving(session),
                     Found::Signal => return Ok(Outcome::Signal),
                     Found::Leave => {

@@ -9,7 +9,7 @@ use super::hall::Hall;
 use super::parking::Parked;
 use super::session::Session;
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, RemoteFailure, Result};
+use crate::error::{Error, RemoteFailure, Result};
 use crate::message::Request;
 use crate::sync::lock;
 use crate::wait::Wait;
@@ -90,21 +90,21 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`], after which it can still be answered; [`Error::Interrupted`].
+    /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
         let Some((id, mut session)) = self.claim() else { return Ok(false) };
         if !self.hall.desk.is_of_this_process() {
             return Ok(false);
         }
-        match session.send_result(id, result, wait) {
+        let sent = session.send_result(id, result, wait);
+        let answered = match &sent {
+            Err(error @ Error::FrameTooLarge { .. }) => session.send_failure(id, &too_large(error), wait),
+            _ => sent.clone(),
+        };
+        match answered {
             Ok(()) => {
                 *lock(&self.place) = park(session, &self.hall);
-                Ok(true)
-            }
-            Err(error @ Error::FrameTooLarge { .. }) => {
-                *lock(&self.place) = Place::Here(session);
-                self.answered.store(false, Ordering::Release);
-                Err(error)
+                sent.map(|()| true)
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
             Err(_) => Ok(false),
@@ -122,14 +122,14 @@ impl Call {
                 Some(failure) => session.send_failure(id, failure, wait),
                 None => session.send_result(id, b"null", wait),
             };
-            return match sent {
+            let answered = match &sent {
+                Err(error @ Error::FrameTooLarge { .. }) => session.send_failure(id, &too_large(error), wait),
+                _ => sent,
+            };
+            return match answered {
                 Ok(()) => Ok(Some(session)),
-                Err(Error::FrameTooLarge { .. }) => {
-                    let failure = RemoteFailure { message: TOO_LARGE.to_owned(), ..RemoteFailure::default() };
-                    Ok(session.send_failure(id, &failure, wait).is_ok().then_some(session))
-                }
                 Err(Error::Interrupted) => Err(Error::Interrupted),
-                Err(Error::Timeout { phase: Phase::Send, .. } | _) => Ok(None),
+                Err(_) => Ok(None),
             };
         }
         Ok(self.take_back())
@@ -161,7 +161,11 @@ impl Call {
     }
 }
 
-const TOO_LARGE: &str = "the handler raised an error that is too large to be sent";
+/// What a caller is told whose answer no frame can carry.
+fn too_large(error: &Error) -> RemoteFailure {
+    let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
+    RemoteFailure { message: error.to_string(), class, backtrace: Vec::new() }
+}
 
 fn park(session: Box<Session>, hall: &Hall) -> Place {
     match hall.parking.park(session) {

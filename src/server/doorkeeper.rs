@@ -145,19 +145,19 @@ impl Doorkeeper {
             match self.listener.accept() {
                 None | Some(Err(Errno::AGAIN)) => return,
                 Some(Ok(socket)) => self.greet(socket),
-                Some(Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => return self.pause_accepting(),
                 // That one connection went away again.
-                Some(Err(_)) => {}
+                Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
+                // Out of descriptors or memory, or something that asking again at once would not change either.
+                Some(Err(errno)) => return self.pause_accepting(errno),
             }
         }
         self.accept_again = Some(Deadline::after(Duration::ZERO));
     }
 
-    fn pause_accepting(&mut self) {
+    fn pause_accepting(&mut self, errno: Errno) {
         self.hall.desk.counters.accept_pauses.add_one();
-        self.hall
-            .desk
-            .report(Level::Warn, "accepting connections pauses: this process is out of descriptors or memory");
+        let cause = std::io::Error::from(errno);
+        self.hall.desk.report(Level::Warn, format!("accepting connections pauses: {cause}"));
         self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
     }
 
@@ -197,7 +197,7 @@ impl Doorkeeper {
         self.hall.desk.counters.rejected_handshakes.add_one();
         let peer = socket.here().ok().and_then(|socket| getpeername(socket).ok().flatten());
         let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
-        let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
+        let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
         self.hall.desk.report(Level::Warn, format!("a connection from {peer} was rejected: {reason}"));
     }
 }

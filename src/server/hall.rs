@@ -35,7 +35,7 @@ impl Hall {
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             desk: Desk::new(options, documents, counters)?,
-            lobby: Lobby::new(options.spare_threads)?,
+            lobby: Lobby::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
             doorkeeper_bell: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
@@ -72,9 +72,11 @@ impl Hall {
 
     /// Figures by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
+        let (threads, spare_threads) = self.lobby.attendants_and_spares();
         vec![
             ("connections", self.desk.connections() as u64),
-            ("spare_threads", self.lobby.spares() as u64),
+            ("threads", threads as u64),
+            ("spare_threads", spare_threads as u64),
             ("pending_handshakes", self.pending_handshakes.load(Ordering::Relaxed) as u64),
         ]
     }

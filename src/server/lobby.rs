@@ -13,6 +13,7 @@ use crate::sync::lock;
 #[derive(Debug)]
 pub(super) struct Lobby {
     spare_threads: usize,
+    max_threads: usize,
     state: Mutex<State>,
     arrivals: Semaphore,
 }
@@ -44,9 +45,9 @@ pub(super) enum Found {
 }
 
 impl Lobby {
-    /// An empty lobby in which `spare_threads` attendants should wait at any time.
-    pub(super) fn new(spare_threads: usize) -> Result<Self> {
-        Ok(Self { spare_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
+    /// An empty lobby in which `spare_threads` attendants should wait at any time, of `max_threads` in all.
+    pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
+        Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
     }
 
     /// Lets a connection wait. True if an attendant more will be needed.
@@ -60,7 +61,7 @@ impl Lobby {
             return false;
         }
         state.waiting.push_back(session);
-        let is_short = state.spares() < self.spare_threads.saturating_add(state.waiting.len());
+        let is_short = self.is_short(&state);
         drop(state);
         self.arrivals.post();
         is_short
@@ -81,7 +82,7 @@ impl Lobby {
     /// Counts another attendant, if one is needed.
     pub(super) fn enlist(&self) -> bool {
         let mut state = lock(&self.state);
-        let is_needed = !state.closed && state.spares() < self.spare_threads.saturating_add(state.waiting.len());
+        let is_needed = !state.closed && self.is_short(&state);
         if is_needed {
             state.attendants = state.attendants.saturating_add(1);
         }
@@ -109,9 +110,15 @@ impl Lobby {
         std::mem::take(&mut state.waiting)
     }
 
-    /// How many attendants have no connection.
-    pub(super) fn spares(&self) -> usize {
-        lock(&self.state).spares()
+    /// How many attendants there are, and how many of them have no connection.
+    pub(super) fn attendants_and_spares(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.attendants, state.spares())
+    }
+
+    fn is_short(&self, state: &State) -> bool {
+        let wanted = self.spare_threads.saturating_add(state.waiting.len());
+        state.spares() < wanted && state.attendants < self.max_threads
     }
 
     fn look(&self) -> Option<Found> {

@@ -57,14 +57,12 @@ impl Session {
     /// Sends the answer to a call: the text of its result.
     pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
         let envelope = ResultEnvelope::new(id);
-        let deadline = Deadline::after(self.desk.write_timeout);
-        self.connection.send(&[&envelope.head, result, envelope.tail], &deadline, wait)
+        self.send(&[&envelope.head, result, envelope.tail], wait)
     }
 
     /// Sends the answer to a call: what its handler raised.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
-        let deadline = Deadline::after(self.desk.write_timeout);
-        self.connection.send(&[&failure_response(id, failure)], &deadline, wait)
+        self.send(&[&failure_response(id, failure)], wait)
     }
 
     /// Whether the worker has closed the connection.
@@ -80,6 +78,14 @@ impl Session {
     /// The socket, to be watched.
     pub(super) fn socket(&self) -> &Socket {
         self.connection.socket()
+    }
+
+    fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
+        let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
+        if let Err(error @ Error::Timeout { .. }) = &sent {
+            self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
+        }
+        sent
     }
 
     fn next_request(&mut self) -> Result<Option<Request>> {

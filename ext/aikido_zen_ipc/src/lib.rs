@@ -13,7 +13,7 @@ mod ruby_bytes;
 mod secret;
 mod server;
 
-use magnus::{Error, Module, Object, Ruby, function};
+use magnus::{Error, Module, Object, Ruby, TypedData, function};
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
@@ -28,5 +28,18 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     call::define(ruby, agent)?;
     crew::define(ruby, agent)?;
     server::define(ruby, agent)?;
-    client::define(ruby, agent)
+    client::define(ruby, agent)?;
+    look_up_classes(ruby);
+    Ok(())
+}
+
+/// magnus looks a class up at its first use, behind a lock, and Ruby may change threads meanwhile: another thread that
+/// comes to that lock then waits with the GVL for one that waits for the GVL. Here there is no other thread yet.
+fn look_up_classes(ruby: &Ruby) {
+    secret::Secret::class(ruby);
+    call::Call::class(ruby);
+    crew::Attendant::class(ruby);
+    crew::Steward::class(ruby);
+    server::Server::class(ruby);
+    client::Client::class(ruby);
 }

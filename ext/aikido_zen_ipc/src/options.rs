@@ -22,6 +22,7 @@ pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOption
         max_frame_size: given.count("max_frame_size")?,
         max_connections: given.count("max_connections")?,
         spare_threads: given.count("spare_threads")?,
+        max_threads: given.count("max_threads")?,
         max_handshakes: given.count("max_handshakes")?,
     })
 }

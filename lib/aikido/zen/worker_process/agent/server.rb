@@ -22,15 +22,16 @@ module Aikido
           # @param max_frame_size [Integer] of a message
           # @param max_connections [Integer] admitted at the same time
           # @param spare_threads [Integer] that always wait for a connection
+          # @param max_threads [Integer] for connections and handlers, spare ones included; at it, requests wait
           # @param max_handshakes [Integer] connections that have not proved themselves; the oldest goes first
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
           # @raise [ArgumentError] for a value that is not allowed
           # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
           def initialize(secret: nil, host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
-                         max_handshakes: 128, logger: nil)
+                         max_threads: 2048, max_handshakes: 128, logger: nil)
             bind(secret, { host:, port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
-                           max_connections:, spare_threads:, max_handshakes: })
+                           max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
             @registering = Mutex.new
             @crew = Crew.new
