@@ -54,7 +54,8 @@ impl Attendant {
         self.conclude(Some(&abandoned()), wait)?;
         while self.hall.desk.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
-                Some(Outcome::Call(call)) if call.deadline().has_passed() => {
+                // Asked only now, with the host's lock: the wait for that may have been long.
+                Some(Outcome::Call(call)) if call.is_expired() => {
                     self.hall.desk.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }
@@ -120,7 +121,7 @@ impl Attendant {
             match std::mem::replace(&mut self.state, State::Spare) {
                 State::Serving(mut session) => match session.next() {
                     Next::Request(request) => {
-                        let call = Arc::new(Call::new(request, session, self.hall.clone()));
+                        let call = Arc::new(Call::new(request, session, &self.hall));
                         self.state = State::InCall(call.clone());
                         return Ok(Outcome::Call(call));
                     }

@@ -1,7 +1,7 @@
 //! One call or notification in the hands of a handler, with the connection that it came over.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use mio::Token;
 
@@ -24,7 +24,8 @@ pub struct Call {
     deadline: Deadline,
     answered: AtomicBool,
     place: Mutex<Place>,
-    hall: Arc<Hall>,
+    /// Not kept alive: a host may hold on to a call for long after its server was stopped.
+    hall: Weak<Hall>,
 }
 
 /// Where the connection is.
@@ -38,11 +39,17 @@ enum Place {
 
 impl Call {
     /// A request that was just read over `session`.
-    pub(super) fn new(request: Request, session: Box<Session>, hall: Arc<Hall>) -> Self {
+    pub(super) fn new(request: Request, session: Box<Session>, hall: &Arc<Hall>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { park(session, &hall) } else { Place::Here(session) };
-        Self { request, deadline, answered: AtomicBool::new(is_notification), place: Mutex::new(place), hall }
+        let place = if is_notification { park(session, Some(hall)) } else { Place::Here(session) };
+        Self {
+            request,
+            deadline,
+            answered: AtomicBool::new(is_notification),
+            place: Mutex::new(place),
+            hall: Arc::downgrade(hall),
+        }
     }
 
     /// The method.
@@ -78,8 +85,7 @@ impl Call {
     /// Whether its caller waits no more: its time has passed, or its connection has ended. Once the server stops only
     /// time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
-        self.deadline.has_passed()
-            || matches!(&*lock(&self.place), Place::Here(session) if !self.hall.desk.is_closed() && session.has_ended())
+        self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.was_left())
     }
 
     /// Sends the text of a result, once; the handler may go on working.
@@ -93,9 +99,6 @@ impl Call {
     /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
         let Some((id, mut session)) = self.claim() else { return Ok(false) };
-        if !self.hall.desk.is_of_this_process() {
-            return Ok(false);
-        }
         let sent = session.send_result(id, result, wait);
         let answered = match &sent {
             Err(error @ Error::FrameTooLarge { .. }) => session.send_failure(id, &too_large(error), wait),
@@ -103,7 +106,7 @@ impl Call {
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = park(session, &self.hall);
+                *lock(&self.place) = park(session, self.hall.upgrade().as_ref());
                 sent.map(|()| true)
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
@@ -155,7 +158,7 @@ impl Call {
     fn take_back(&self) -> Option<Box<Session>> {
         match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
             Place::Here(session) => Some(session),
-            Place::Parked(token) => self.hall.parking.take(token),
+            Place::Parked(token) => self.hall.upgrade()?.parking.take(token),
             Place::Gone => None,
         }
     }
@@ -167,7 +170,8 @@ fn too_large(error: &Error) -> RemoteFailure {
     RemoteFailure { message: error.to_string(), class, backtrace: Vec::new() }
 }
 
-fn park(session: Box<Session>, hall: &Hall) -> Place {
+fn park(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
+    let Some(hall) = hall else { return Place::Gone };
     match hall.parking.park(session) {
         Parked::At(token, wakes_doorkeeper) => {
             if wakes_doorkeeper {

@@ -65,9 +65,10 @@ impl Session {
         self.send(&[&failure_response(id, failure)], wait)
     }
 
-    /// Whether the worker has closed the connection.
-    pub(super) fn has_ended(&self) -> bool {
-        self.connection.has_ended()
+    /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
+    /// connection itself then.
+    pub(super) fn was_left(&self) -> bool {
+        !self.desk.is_closed() && self.connection.has_ended()
     }
 
     /// Whether part of a further request has been read already.

@@ -14,11 +14,11 @@ use crate::gvl::{contain, waiting};
 
 /// A thread that serves connections.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
-pub(crate) struct Attendant(RefCell<CoreAttendant>);
+pub(crate) struct Attendant(Post<CoreAttendant>);
 
 /// The thread that logs and starts attendants.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
-pub(crate) struct Steward(CoreSteward);
+pub(crate) struct Steward(Post<CoreSteward>);
 
 /// Defines both classes.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
@@ -36,7 +36,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 
 impl Attendant {
     fn next_call(ruby: &Ruby, this: &Self) -> Result<Option<Call>, Error> {
-        this.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
+        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
     }
 
     fn conclude(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -60,37 +60,27 @@ impl Attendant {
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.borrow(ruby, |attendant| {
-            contain(ruby, || {
-                attendant.leave();
-                Ok(())
-            })
+        contain(ruby, || {
+            this.0.give_up();
+            Ok(())
         })
     }
 
     fn end(&self, ruby: &Ruby, failure: Option<&RemoteFailure>) -> Result<(), Error> {
-        self.borrow(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure, wait)))
-    }
-
-    /// One thread has it; another that takes it, as only a bug would, gets an error and not a second borrow.
-    fn borrow<T>(&self, ruby: &Ruby, body: impl FnOnce(&mut CoreAttendant) -> Result<T, Error>) -> Result<T, Error> {
-        match self.0.try_borrow_mut() {
-            Ok(mut attendant) => body(&mut attendant),
-            Err(_) => Err(internal(ruby, "two threads use one attendant")),
-        }
+        self.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure, wait)))
     }
 }
 
 impl Steward {
     /// The steward of a server that was just started.
     pub(crate) fn new(steward: CoreSteward) -> Self {
-        Self(steward)
+        Self(Post::new(steward))
     }
 
     /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
-        Ok(match waiting(ruby, |wait| this.0.next_duty(wait))? {
-            Some(Duty::Start(attendant)) => Some(Attendant(RefCell::new(attendant)).into_value_with(ruby)),
+        Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
+            Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
             Some(Duty::Log(entries)) => {
                 let lines = ruby.ary_new();
                 for Entry { level, message } in entries {
@@ -98,8 +88,35 @@ impl Steward {
                 }
                 Some(lines.as_value())
             }
-            None => None,
+            None => {
+                this.0.give_up();
+                None
+            }
         })
+    }
+}
+
+/// What one thread holds until it gives it up. The server's descriptors then need not wait for the GC to be closed.
+struct Post<T>(RefCell<Option<T>>);
+
+impl<T> Post<T> {
+    fn new(held: T) -> Self {
+        Self(RefCell::new(Some(held)))
+    }
+
+    /// A second thread, which only a bug would bring here, gets an error and not a second borrow.
+    fn hold<R>(&self, ruby: &Ruby, body: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
+        match self.0.try_borrow_mut().as_deref_mut() {
+            Ok(Some(held)) => body(held),
+            Ok(None) => Err(internal(ruby, "a thread goes on after it left")),
+            Err(_) => Err(internal(ruby, "two threads hold one post")),
+        }
+    }
+
+    fn give_up(&self) {
+        if let Ok(mut held) = self.0.try_borrow_mut() {
+            held.take();
+        }
     }
 }
 
