@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "fiddle"
 require "socket"
 
 # Forked processes for examples. None outlives its example.
@@ -25,6 +26,22 @@ module ChildProcess
     Child.new(&work).tap { |child| ChildProcess.started << child }
   end
 
+  # Forks as a C library would, so that none of Ruby's hooks runs. To be called in a process of one thread.
+  #
+  # @yieldreturn [Integer] the status with which the fork ends
+  # @return [Integer] that status
+  def fork_without_hooks
+    fork = Fiddle::Function.new(Fiddle::Handle::DEFAULT["fork"], [], Fiddle::TYPE_INT, need_gvl: true)
+    pid = fork.call
+    return Process.wait2(pid).last.exitstatus unless pid.zero?
+
+    begin
+      status = yield
+    ensure
+      exit!(status || 99)
+    end
+  end
+
   @started = []
 
   class << self
@@ -35,7 +52,10 @@ module ChildProcess
     attr_accessor :inside
 
     def kill_all
-      started.each(&:kill)
+      started.each do |child|
+        child.kill
+        child.close
+      end
       started.clear
     end
   end
@@ -157,18 +177,35 @@ module ChildProcess
       @reaper.join
     end
 
+    def close
+      @link.close
+    end
+
     private
 
     def run(link, work)
       @link.close
-      # A group of its own, with what it forks; children of children stay in it.
-      Process.setpgid(0, 0) unless ChildProcess.inside
+      separate unless ChildProcess.inside
       ChildProcess.inside = true
       link.report(&work)
     ensure
       # Neither RSpec's hooks nor other blocks of `at_exit` are the child's.
       exit!(true)
     end
+
+    # A group of its own, with what it forks, to be killed as one; and killed also where the whole run is.
+    def separate
+      Process.setpgid(0, 0)
+      return unless RUBY_PLATFORM.include?("linux")
+
+      prctl = Fiddle::Function.new(Fiddle::Handle::DEFAULT["prctl"], [Fiddle::TYPE_INT, Fiddle::TYPE_LONG],
+                                   Fiddle::TYPE_INT)
+      prctl.call(PR_SET_PDEATHSIG, Signal.list.fetch("KILL"))
+    end
+
+    # From <sys/prctl.h>: the signal that a process gets when the thread that forked it ends.
+    PR_SET_PDEATHSIG = 1
+    private_constant :PR_SET_PDEATHSIG
 
     def send_kill(target)
       Process.kill(:KILL, target)

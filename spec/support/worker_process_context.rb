@@ -14,7 +14,13 @@ RSpec.shared_context "with a WorkerProcess of its own" do
     described_class.start(logger:, **options, &configuration)
   end
 
-  def open_descriptors
-    Dir.children("/proc/self/fd").size
+  # @return [Array<String>] the sockets of this process, each by what the kernel calls it
+  def open_sockets
+    Dir.children("/proc/self/fd").filter_map do |number|
+      target = File.readlink("/proc/self/fd/#{number}")
+      target if target.start_with?("socket:")
+    rescue Errno::ENOENT
+      # That was the directory itself.
+    end
   end
 end

@@ -158,6 +158,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     expect(client.stats[:connects]).to eq(1)
   end
 
+  it "do not run for a call whose caller's time has passed, which is counted, and the connection goes on" do
+    server = start_server(secret: Agents::SECRET)
+    server.handle("note") { |respond, value| respond.call(events.push(value).nil?) }
+    peer = raw_client(server.port, secret: Agents::SECRET)
+    peer.send_message(["1", "note", ["late"], {}, { "timeout_ms" => 0 }])
+    peer.send_message(["2", "note", ["in time"], {}, { "timeout_ms" => 10_000 }])
+
+    expect(peer.read_message).to eq(["2", false, nil])
+    expect(events.pop).to eq("in time")
+    expect(server.stats).to include(requests: 2, expired_calls: 1)
+  end
+
   it "that are missed by a notification are logged" do
     client.notify("unknown")
 

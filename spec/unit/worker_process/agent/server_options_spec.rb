@@ -25,7 +25,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
   it "has the defaults of its documentation" do
     expect(options_of.new.options).to eq(
       host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0, write_timeout: 5.0,
-      max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4, max_handshakes: 128
+      max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
+      max_threads: 2048, max_handshakes: 128
     )
   end
 
@@ -47,6 +48,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
     max_frame_size: [[0, 2**32], "1 to 4294967295 bytes are"],
     max_connections: [[0], "at least 1 is"],
     spare_threads: [[0], "at least 1 is"],
+    max_threads: [[1, 1027], "at least max_connections + spare_threads (1028) is"],
     max_handshakes: [[0], "at least 1 is"]
   }.each do |option, (values, allowed)|
     it "refuses every #{option} but those of which #{allowed} allowed" do
@@ -131,14 +133,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
   end
 
   it "keeps max_handshakes connections that have not proved themselves: the oldest goes first" do
-    server = start_server(max_handshakes: 2)
-    oldest, older, newest = Array.new(3) { raw_client(server.port).tap(&:read_hello) }
+    server = start_server(secret: Agents::SECRET, max_handshakes: 2)
+    oldest, *others = Array.new(3) { raw_client(server.port) }
+    oldest.read_hello
 
     expect(oldest).to be_ended
-    eventually { expect(server.stats).to include(pending_handshakes: 2, rejected_handshakes: 1) }
-    secret = Agents::SECRET
-    [older, newest].each { |peer| peer.send_bytes("#{RawPeer::PREAMBLE}#{secret}"[0, 6]) }
-    expect(server.stats).to include(pending_handshakes: 2)
+    others.each { |peer| peer.prove(Agents::SECRET) }
+    eventually { expect(server.stats).to include(pending_handshakes: 0, rejected_handshakes: 1, admitted: 2) }
   end
 
   it "keeps spare_threads threads waiting besides those that serve" do

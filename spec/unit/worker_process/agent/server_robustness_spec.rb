@@ -89,8 +89,10 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
     server = start_server(max_frame_size: 1000)
     server.handle("fail") { |_respond| raise "x" * 2000 }
 
-    expect { client_of(server).invoke("fail", patience) }
-      .to raise_error(ipc::RemoteError, "the handler raised an error that is too large to be sent")
+    expect { client_of(server).invoke("fail", patience) }.to raise_error(ipc::RemoteError) { |error|
+      expect(error.message).to match(/\Aa frame of \d{4} bytes is over the limit of 1000 bytes/)
+      expect(error.remote_class).to eq("Aikido::Zen::IPC::FrameTooLargeError")
+    }
   end
 
   it "answers with an error if the arguments are not the handler's" do
@@ -104,7 +106,6 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
   def expect_spare_threads(count)
     client.close
     eventually { expect(server.stats).to include(connections: 0, spare_threads: count) }
-    names = Thread.list.map(&:name)
-    expect(names.count("zen-ipc attendant")).to eq(count)
+    eventually { expect(Thread.list.map(&:name).count("zen-ipc attendant")).to eq(count) }
   end
 end

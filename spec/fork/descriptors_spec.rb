@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+RSpec.describe "A fork and the parent's descriptors" do
+  let(:patience) { Agents::PATIENCE }
+  let(:server) { @server }
+  let(:client) { @client }
+
+  # Listening, accepted, and two clients' connections.
+  before do
+    @opened = Descriptors.opened_by do
+      @server = start_server { |server| server.handle("echo") { |respond, value| respond.call(value) } }
+      @client = client_of(@server).tap(&:start)
+      client_of(@server).ping(patience)
+      eventually { expect(@server.stats).to include(connections: 2) }
+    end
+  end
+
+  it "are those of which the examples below speak" do
+    expect(@opened.grep(/socket/).size).to eq(1 + 2 + 2)
+    expect(Descriptors.polls).to be_positive
+    expect(tcp_inodes).to include(*@opened.grep(/socket/))
+  end
+
+  it "leaves none of them open in a child, from its first moment on" do
+    held, polls = in_child { [Descriptors.of.values & @opened, Descriptors.polls] }
+
+    expect(held).to be_empty
+    expect(polls).to eq(0)
+  end
+
+  it "leaves none of them open in a child that uses the gem, nor in its own child" do
+    held = in_child do
+      client.invoke("echo", patience, 1)
+      mine = Descriptors.of.values.grep(/socket/) & tcp_inodes
+      (Descriptors.of.values & @opened) + in_child { Descriptors.of.values & (@opened + mine) }
+    end
+
+    expect(held).to be_empty
+  end
+
+  it "leaves them open and working in the parent" do
+    in_child { nil }
+
+    expect(Descriptors.of.values & @opened).to match_array(@opened)
+    expect(client.invoke("echo", patience, 1)).to eq(1)
+    expect(client.stats).to include(connects: 1)
+  end
+
+  it "leaves the parent's connections alone whatever a child does to its copies" do
+    in_child do
+      client.stop
+      client.close
+      server.stop
+      server.close
+      @server = @client = nil
+      GC.start
+    end
+
+    expect(client).to be_connected
+    expect(client.invoke("echo", patience, 1)).to eq(1)
+    expect(client.stats).to include(connects: 1)
+    expect(client_of(server).ping(patience)).to be(true)
+  end
+
+  it "never closes a descriptor of another in a child, whose number was one of the gem's in the parent" do
+    in_child do
+      pipes = Array.new(20) { IO.pipe }
+      client.invoke("echo", patience, 1)
+      client.close
+      server.stop
+      pipes.each { |_reader, writer| writer.syswrite("x") }
+      expect(pipes.map { |reader, _writer| reader.readpartial(1) }).to all(eq("x"))
+    end
+  end
+
+  it "closes them at exec, also where Ruby closes nothing" do
+    listing = IO.popen(["ls", "-l", "/proc/self/fd"], close_others: false, &:read)
+    flags = Descriptors.of.filter_map { |number, what| flags_of(number) if @opened.include?(what) }
+
+    expect(listing).to include("-> ")
+    expect(@opened.select { |what| listing.include?(what) }).to be_empty
+    expect(flags).to all(satisfy("have O_CLOEXEC") { |flag| (flag & 0o2000000).positive? })
+  end
+
+  def flags_of(number)
+    File.read("/proc/self/fdinfo/#{number}")[/^flags:\s+(\d+)/, 1].oct
+  end
+
+  # The sockets of TCP that are open anywhere on this host.
+  def tcp_inodes
+    File.readlines("/proc/net/tcp").drop(1).map { |line| "socket:[#{line.split[9]}]" }
+  end
+end

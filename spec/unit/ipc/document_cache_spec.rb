@@ -1,0 +1,160 @@
+# frozen_string_literal: true
+
+RSpec.describe Aikido::Zen::IPC::DocumentCache do
+  # The page's readings and the published documents by key, and what the cache asked for.
+  let(:readings) { {} }
+  let(:published) { {} }
+  let(:asked) { [] }
+  let(:failures) { [] }
+
+  def cache(retry_delay: 60, fetch: method(:fetch))
+    described_class.new(retry_delay:, fetch:, reading: ->(key) { readings[key] },
+                        on_failure: ->(key, error) { failures << [key, error.message] })
+  end
+
+  def publish(key, json)
+    generation, = published[key]
+    published[key] = [(generation || 0) + 1, json]
+    readings[key] = published[key].first
+  end
+
+  def fetch(key, known_generation)
+    asked << [key, known_generation]
+    generation, = published[key]
+    published[key] unless generation == known_generation
+  end
+
+  def unreachable(key, known_generation)
+    asked << [key, known_generation]
+    raise Aikido::Zen::IPC::ConnectionRefusedError, "nobody there"
+  end
+
+  it "asks for a document once, and gives the same one as long as the page's reading is the same" do
+    publish("config", "[1]")
+    documents = cache
+    first = documents.read("config")
+    expect(first).to have_attributes(key: "config", generation: 1, json: "[1]")
+    expect(documents.read("config")).to equal(first)
+    expect(asked).to eq([["config", nil]])
+  end
+
+  it "asks again once the reading has changed, and says what it knows" do
+    publish("config", "[1]")
+    documents = cache
+    documents.read("config")
+    publish("config", "[2]")
+    expect(documents.read("config")).to have_attributes(generation: 2, json: "[2]")
+    expect(asked).to eq([["config", nil], ["config", 1]])
+  end
+
+  it "keeps its document where only the reading has changed" do
+    publish("config", "[1]")
+    documents = cache
+    first = documents.read("config")
+    readings["config"] = "of another document in the same place"
+    expect(Array.new(2) { documents.read("config") }).to all(equal(first))
+    expect(asked).to eq([["config", nil], ["config", 1]])
+  end
+
+  it "remembers that there is no document, until the reading changes" do
+    readings["config"] = 0
+    documents = cache
+    expect(Array.new(2) { documents.read("config") }).to eq([nil, nil])
+    expect(asked).to eq([["config", nil]])
+    publish("config", "[1]")
+    expect(documents.read("config").value).to eq([1])
+  end
+
+  it "asks every time where there is no page" do
+    published["config"] = [1, "[1]"]
+    documents = cache
+    first = documents.read("config")
+    expect(documents.read("config")).to equal(first)
+    published["config"] = [2, "[2]"]
+    expect(documents.read("config").value).to eq([2])
+    expect(asked).to eq([["config", nil], ["config", 1], ["config", 1]])
+  end
+
+  it "sees a change that falls between the reading and the answer" do
+    publish("config", "[1]")
+    late = lambda do |key, known_generation|
+      fetch(key, known_generation).tap { publish("config", "[2]") if asked.size == 1 }
+    end
+    documents = cache(fetch: late)
+    expect(documents.read("config").value).to eq([1])
+    expect(documents.read("config").value).to eq([2])
+  end
+
+  it "knows each document by itself" do
+    publish("config", "[1]")
+    publish("lists", "[2]")
+    documents = cache
+    expect(%w[config lists config lists].map { |key| documents.read(key).value }).to eq([[1], [2], [1], [2]])
+    expect(asked).to eq([["config", nil], ["lists", nil]])
+  end
+
+  context "when the parent cannot be asked" do
+    let(:reachable) { [true] }
+    let(:sometimes) do
+      lambda do |key, known_generation|
+        reachable.first ? fetch(key, known_generation) : unreachable(key, known_generation)
+      end
+    end
+
+    def lose_the_parent
+      reachable[0] = false
+      readings["config"] = "changed"
+    end
+
+    it "goes on giving the last document, tells why once, and asks nobody within retry_delay" do
+      publish("config", "[1]")
+      documents = cache(fetch: sometimes)
+      first = documents.read("config")
+      lose_the_parent
+      expect(Array.new(3) { documents.read("config") }).to all(equal(first))
+      expect(failures).to eq([["config", "Connection refused - nobody there"]])
+      expect(asked.size).to eq(2)
+    end
+
+    it "gives nil where it knows no document" do
+      lose_the_parent
+      documents = cache(fetch: sometimes)
+      expect(Array.new(2) { documents.read("config") }).to eq([nil, nil])
+      expect(failures.size).to eq(1)
+    end
+
+    it "asks again after retry_delay" do
+      publish("config", "[1]")
+      documents = cache(fetch: sometimes, retry_delay: 0)
+      documents.read("config")
+      lose_the_parent
+      documents.read("config")
+      reachable[0] = true
+      publish("config", "[2]")
+      expect(documents.read("config").value).to eq([2])
+    end
+
+    it "raises what is no error of the gem" do
+      documents = cache(fetch: ->(_key, _known) { raise IndexError, "a bug" })
+      expect { documents.read("config") }.to raise_error(IndexError, "a bug")
+    end
+  end
+
+  it "asks once for all threads that want the same change, and gives it to each" do
+    publish("config", "[1]")
+    entered = Queue.new
+    release = Queue.new
+    slow = lambda do |key, known_generation|
+      entered << true
+      release.pop
+      fetch(key, known_generation)
+    end
+    documents = cache(fetch: slow)
+    readers = Array.new(4) { in_thread { documents.read("config").value } }
+    entered.pop
+    eventually { expect(readers.map(&:status)).to all(eq("sleep")) }
+    release.close
+    expect(readers.map(&:value)).to all(eq([1]))
+    expect(asked).to eq([["config", nil]])
+  end
+end

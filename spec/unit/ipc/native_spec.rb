@@ -1,0 +1,25 @@
+# frozen_string_literal: true
+
+require "open3"
+
+RSpec.describe Aikido::Zen::IPC, "its compiled library" do
+  let(:lib) { File.expand_path("../../../lib", __dir__) }
+
+  # A lookup at the first use would be behind a lock, for which a second thread would wait with the GVL.
+  it "looks its classes up when it is loaded, and never again" do
+    output, status = Open3.capture2e(RbConfig.ruby, "-w", "-I#{lib}", "-e", <<~RUBY)
+      require "aikido-zen-ipc"
+      def Object.const_get(name) = raise("\#{name} was looked up late")
+      agent = Aikido::Zen::WorkerProcess::Agent
+      server = agent::Server.new
+      server.handle("echo") { |respond, value| respond.call(value) }
+      server.publish("config", "[1]")
+      server.start
+      client = agent::Client.for(server)
+      print [client.invoke("echo", 10, 7), client.document("config").value, server.secret == server.secret, server.stop]
+    RUBY
+
+    expect(output).to eq("[7, [1], true, true]")
+    expect(status).to be_success
+  end
+end

@@ -1,0 +1,214 @@
+# frozen_string_literal: true
+
+RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" do
+  let(:ipc) { Aikido::Zen::IPC }
+  let(:server) { new_server }
+  let(:patience) { Agents::PATIENCE }
+  let(:gate) { Queue.new }
+  let(:events) { Queue.new }
+
+  it "says whether start and stop did something" do
+    expect(server.stop).to be(false)
+    expect([server.start, server.start]).to eq([true, false])
+    expect([server.stop, server.stop]).to eq([true, false])
+  end
+
+  it "knows whether it is started" do
+    states = [server.started?]
+    server.start
+    states << server.started?
+    server.stop
+    expect(states << server.started?).to eq([false, true, false])
+  end
+
+  it "admits nobody before the start, and then those who have waited" do
+    client = client_of(server, reconnect_delay: 0)
+    expect { client.ping(0.05) }.to raise_error(ipc::TimeoutError, /the handshake took longer than/)
+
+    ping = in_thread { client.ping(patience) }
+    server.start
+    expect(ping.value).to be(true)
+  end
+
+  it "shows its address, and not its secret" do
+    expect(server.inspect).to eq("#<#{described_class} 127.0.0.1:#{server.port}>")
+    server.start
+    expect(server.inspect).to eq("#<#{described_class} 127.0.0.1:#{server.port} started>")
+  end
+
+  it "has threads of its own that web servers take for fork-safe" do
+    before = Thread.list
+    server.start
+    eventually { expect(server.stats).to include(spare_threads: 4) }
+    eventually { expect((Thread.list - before).map(&:name)).to match_array(thread_names(4)) }
+
+    expect((Thread.list - before).map { |thread| thread.thread_variable_get(:fork_safe) }).to all(be(true))
+  end
+
+  it "lets handlers that run finish when it is stopped, and their callers get their answers" do
+    calls = call_waiting_handler(2)
+    stop = in_thread { server.stop(timeout: patience) }
+    eventually { expect { TCPSocket.open(server.host, server.port) }.to raise_error(Errno::ECONNREFUSED) }
+    expect(stop).to be_alive
+
+    2.times { |number| gate << number }
+    expect(calls.map(&:value)).to contain_exactly(0, 1)
+    expect(stop.value).to be(true)
+  end
+
+  it "does not let a handler take its caller for gone while it stops" do
+    server.handle("ask") do |respond|
+      events << :entered
+      gate.pop
+      respond.call(respond.expired?)
+    end
+    server.start
+    call = in_thread { client_of(server).invoke("ask", patience) }
+    events.pop
+    stop = in_thread { server.stop(timeout: patience) }
+    eventually { expect(Thread.list.map(&:name)).not_to include("zen-ipc steward") }
+    gate << :open
+
+    expect(call.value).to be(false)
+    expect(stop.value).to be(true)
+  end
+
+  it "kills handlers that do not finish within the timeout of stop, and their callers are told at once" do
+    call = call_waiting_handler(1).first
+    before = now
+    expect(server.stop(timeout: 0.05)).to be(true)
+    expect(now - before).to be < patience
+
+    expect { call.value }.to raise_error(ipc::DisconnectedError)
+  end
+
+  it "runs what handlers that are killed have to clean up" do
+    server.handle("clean up") do |_respond|
+      events << :entered
+      gate.pop
+    ensure
+      events << :cleaned_up
+    end
+    server.start
+    client_of(server).notify("clean up")
+    expect(events.pop).to eq(:entered)
+    server.stop(timeout: 0)
+
+    expect(events.pop).to eq(:cleaned_up)
+  end
+
+  it "does not wait for ever for a handler that cannot be killed" do
+    server.handle("refuse to end") do |_respond|
+      events << :entered
+      Thread.handle_interrupt(Object => :never) { gate.pop }
+    end
+    server.start
+    client_of(server).notify("refuse to end")
+    expect(events.pop).to eq(:entered)
+
+    expect(server.stop(timeout: 0)).to be(true)
+    gate << :open
+  end
+
+  it "has joined every thread, and closed every socket, when stop returns" do
+    threads = Thread.list
+    sockets = Descriptors.of.values
+    call_waiting_handler(3)
+    2.times { client_of(server).ping(patience) }
+    server.stop(timeout: 0)
+    stop_agents
+
+    expect(Thread.list - threads).to be_empty
+    expect(native_thread_names).not_to include("zen-ipc door")
+    expect((Descriptors.of.values - sockets).grep(/socket/)).to be_empty
+  end
+
+  it "ends idle connections when it is stopped, and callers are refused at once" do
+    server.start
+    client = client_of(server).tap(&:start)
+    server.stop
+
+    expect(client).not_to be_connected
+    expect { client.ping(patience) }.to raise_error(ipc::ConnectionRefusedError)
+  end
+
+  it "can be stopped by a handler, whose caller gets an answer that was given before" do
+    server.handle("stop") do |respond|
+      respond.call("stopping")
+      events << server.stop(timeout: patience)
+    end
+    server.start
+
+    expect(client_of(server).invoke("stop", patience)).to eq("stopping")
+    expect(events.pop).to be(true)
+    expect(server).not_to be_started
+  end
+
+  it "starts again on the same port after it was stopped, with its handlers and documents" do
+    server.handle("add") { |respond, a, b| respond.call(a + b) }
+    server.publish("config", "[1]")
+    server.start
+    client = client_of(server, reconnect_delay: 0).tap(&:start)
+    port = server.port
+    server.stop
+
+    expect(server.start).to be(true)
+    expect(server.port).to eq(port)
+    expect(client.invoke("add", patience, 1, 2)).to eq(3)
+    expect(client_of(server).document("config").json).to eq("[1]")
+  end
+
+  it "says so if its port was taken meanwhile, and starts when it is free" do
+    server.start
+    server.stop
+    other = TCPServer.new(server.host, server.port)
+    expect { server.start }.to raise_error(Errno::EADDRINUSE, /could not listen on 127\.0\.0\.1:#{server.port}/)
+    expect(server).not_to be_started
+    other.close
+
+    expect(server.start).to be(true)
+  end
+
+  it "lets connected workers go on after close, and nobody else in" do
+    server.handle("add") { |respond, a, b| respond.call(a + b) }
+    server.start
+    client = client_of(server).tap(&:start)
+    expect([server.close, server.close]).to eq([true, false])
+
+    expect(server).to be_started
+    expect(client.invoke("add", patience, 1, 2)).to eq(3)
+    expect { client_of(server).start }.to raise_error(ipc::ConnectionRefusedError)
+    expect(server.stop).to be(true)
+  end
+
+  it "frees its port by close if it was never started" do
+    port = server.port
+    expect(server.close).to be(true)
+
+    expect(new_server(port:).port).to eq(port)
+  end
+
+  # Calls whose handlers wait for what comes through the gate, which they answer.
+  def call_waiting_handler(count)
+    server.handle("wait") do |respond|
+      events << :entered
+      respond.call(gate.pop)
+    end
+    server.start
+    calls = Array.new(count) { in_thread { client_of(server).invoke("wait", patience) } }
+    count.times { events.pop }
+    calls
+  end
+
+  def thread_names(attendants)
+    ["zen-ipc steward"] + (["zen-ipc attendant"] * attendants)
+  end
+
+  def native_thread_names
+    Dir.glob("/proc/self/task/*/comm").map { |path| File.read(path).chomp }
+  end
+
+  def now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+end
