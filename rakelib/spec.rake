@@ -6,7 +6,7 @@ desc "Run all specs"
 RSpec::Core::RakeTask.new(spec: :compile) { |task| task.verbose = false }
 
 namespace :spec do
-  { unit: "one class at a time", integration: "real forks, sockets and web servers" }.each do |kind, about|
+  { unit: "one class at a time", fork: "real forks", integration: "real web servers" }.each do |kind, about|
     desc "Run the #{kind} specs: #{about}"
     RSpec::Core::RakeTask.new(kind => :compile) do |task|
       task.pattern = "spec/#{kind}/**/*_spec.rb"
