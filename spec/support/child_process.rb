@@ -95,7 +95,7 @@ module ChildProcess
     def receive(within)
       raise TooSlow, "nothing was heard within #{within} s" unless @socket.wait_readable(within)
 
-      Marshal.load(@socket) # rubocop:disable Security/MarshalLoad -- from a process that this one forked
+      Marshal.load(@socket)
     rescue EOFError, Errno::ECONNRESET
       raise Ended, "the other side ended without a word"
     end
@@ -113,7 +113,7 @@ module ChildProcess
 
     def outcome
       Marshal.dump(yield)
-    rescue Exception => e # rubocop:disable Lint/RescueException -- it is raised again in the parent
+    rescue Exception => e
       begin
         Marshal.dump([:raised, e])
       rescue TypeError

@@ -10,7 +10,7 @@ module HardTimeout
   GRACE = 10.0
 
   # Is no StandardError, so that no code under test rescues it.
-  class Expired < Exception; end # rubocop:disable Lint/InheritException
+  class Expired < Exception; end
 
   # Runs the example under the limit.
   def self.enforce(example)

@@ -66,8 +66,8 @@ RSpec.describe Aikido::Zen::IPC::Secret do
 
   it "shows nothing in inspect, to_s, an interpolation, its variables or an error" do
     secret = new_server(secret: bytes).secret
-    shown = [secret.inspect, secret.to_s, "#{secret}", new_server(secret: bytes).inspect] # rubocop:disable Style/RedundantInterpolation
-    shown << (secret.bytes rescue $!.message) # rubocop:disable Style/RescueModifier, Style/SpecialGlobalVars
+    shown = [secret.inspect, secret.to_s, format("%s", secret), new_server(secret: bytes).inspect]
+    expect { secret.bytes }.to raise_error(NoMethodError) { |error| shown << error.message }
 
     expect(secret.instance_variables).to be_empty
     expect(shown.join).not_to include_secret(bytes)
