@@ -30,8 +30,7 @@ RSpec.describe "A fork and the parent's descriptors" do
 
   it "leaves none of them open in a child that uses the gem, nor in its own child" do
     held = in_child do
-      client.invoke("echo", patience, 1)
-      mine = Descriptors.of.values.grep(/socket/) & tcp_inodes
+      mine = Descriptors.opened_by { client.invoke("echo", patience, 1) }
       (Descriptors.of.values & @opened) + in_child { Descriptors.of.values & (@opened + mine) }
     end
 

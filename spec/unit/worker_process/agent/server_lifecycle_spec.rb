@@ -48,7 +48,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   it "lets handlers that run finish when it is stopped, and their callers get their answers" do
     calls = call_waiting_handler(2)
     stop = in_thread { server.stop(timeout: patience) }
-    eventually { expect { TCPSocket.open(server.host, server.port) }.to raise_error(Errno::ECONNREFUSED) }
+    eventually { expect { TCPSocket.open(server.host, server.port, &:close) }.to raise_error(Errno::ECONNREFUSED) }
     expect(stop).to be_alive
 
     2.times { |number| gate << number }
