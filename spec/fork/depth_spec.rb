@@ -145,11 +145,4 @@ RSpec.describe "A client in a forked process" do
       exit!
     end
   end
-
-  def error_of
-    yield
-    nil
-  rescue ipc::Error => e
-    e.class
-  end
 end

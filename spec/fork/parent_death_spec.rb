@@ -54,11 +54,4 @@ RSpec.describe "The death of a parent" do
       exit!
     end
   end
-
-  def error_of
-    yield
-    nil
-  rescue ipc::Error => e
-    e.class
-  end
 end

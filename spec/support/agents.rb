@@ -26,6 +26,14 @@ module Agents
     end
   end
 
+  # @return [Class, nil] of the gem's error that the block raises
+  def error_of
+    yield
+    nil
+  rescue Aikido::Zen::IPC::Error => e
+    e.class
+  end
+
   # @return [Agent::Client] not connected
   def client_of(server, **options)
     client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, logger: Logger.new(agent_log), **options)

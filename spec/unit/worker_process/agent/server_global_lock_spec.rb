@@ -66,11 +66,4 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
       expect(attendants).to all(be_stop)
     end
   end
-
-  def error_of
-    yield
-    nil
-  rescue ipc::Error => e
-    e.class
-  end
 end
