@@ -1,6 +1,7 @@
-//! The only `unsafe` code of the core: memory mappings, and what must happen at a fork.
-#![allow(unsafe_code, reason = "mmap, madvise, pthread_atfork and close have no safe interface")]
+//! The only `unsafe` code of the core: memory mappings, signal masks, and what must happen at a fork.
+#![allow(unsafe_code, reason = "mmap, madvise, pthread_atfork, pthread_sigmask and close have no safe interface")]
 
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::atomic::AtomicU64;
@@ -28,6 +29,16 @@ pub(crate) fn close_inherited(descriptor: RawFd) {
     // SAFETY: nothing uses the number afterwards: its owner compares the fork generation before every use and
     // before it would close it, and the child runs nothing else yet. `close` is async-signal-safe.
     unsafe { libc::close(descriptor) };
+}
+
+/// Leaves all signals to the other threads: the calling one is not the host's, whose handlers may expect one of theirs.
+pub(crate) fn leave_signals_to_others() {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: `sigfillset` initializes the set before `pthread_sigmask` reads it; nothing is written back.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
 }
 
 /// Counters in memory that is shared with every process forked after it was made.

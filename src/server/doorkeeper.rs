@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::fork::ProcessLocal;
 use crate::journal::Level;
 use crate::options::ServerOptions;
+use crate::os;
 use crate::secret::Secret;
 
 /// Starts the doorkeeper of a hall.
@@ -79,6 +80,7 @@ impl Doorkeeper {
     }
 
     fn run(mut self, mut poll: ProcessLocal<Poll>) {
+        os::leave_signals_to_others();
         let mut events = Events::with_capacity(256);
         while !self.hall.desk.is_closed() {
             let timeout = self.time_to_next_deadline();

@@ -110,6 +110,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
     [-> { client.invoke("echo", patience, large) }, -> { client.notify("echo", large) }].each do |act|
       call = in_thread(&act)
       events.pop
+      # The peer is connected before the client knows it.
+      eventually { expect(client.stats).to include(connections: 1) }
       call.raise(interruption)
       expect { call.value }.to raise_error(interruption)
     end

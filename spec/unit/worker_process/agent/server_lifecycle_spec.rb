@@ -45,6 +45,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect((Thread.list - before).map { |thread| thread.thread_variable_get(:fork_safe) }).to all(be(true))
   end
 
+  it "leaves all signals to Ruby's threads" do
+    server.start
+    eventually do
+      door = Dir["/proc/self/task/*"].find { |task| File.read("#{task}/comm").chomp == "zen-ipc door" }
+      blocked = File.read("#{door}/status")[/^SigBlk:\s*(\h+)/, 1].hex
+      expect(%w[TERM USR1 PROF].map { |name| blocked[Signal.list.fetch(name) - 1] }).to all(eq(1))
+    end
+  end
+
   it "lets handlers that run finish when it is stopped, and their callers get their answers" do
     calls = call_waiting_handler(2)
     stop = in_thread { server.stop(timeout: patience) }
