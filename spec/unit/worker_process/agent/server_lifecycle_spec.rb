@@ -224,6 +224,6 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   def blocked_signals(thread_name)
     statuses = Dir["/proc/self/task/*/status"].filter_map { |file| File.read(file) if File.exist?(file) }
     status = statuses.find { |text| text.start_with?("Name:\t#{thread_name}\n") }.to_s
-    status[/^SigBlk:\s*(\h+)/, 1].to_i(16)
+    status[/^SigBlk:\s*(\h+)/, 1].to_s.to_i(16)
   end
 end
