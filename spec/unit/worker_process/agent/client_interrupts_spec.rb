@@ -11,6 +11,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
   let(:events) { Queue.new }
   let(:interruption) { Class.new(StandardError) }
 
+  # Made before any signal comes: RSpec makes them under a lock, for which a signal's handler may not wait.
+  before { [gate, events, interruption] }
+
   before do
     server.handle("echo") { |respond, value| respond.call(value) }
     server.handle("wait") do |respond|
