@@ -230,17 +230,12 @@ impl Client {
     ) -> Result<()> {
         let (lease, mut connection) = self.connection(deadline, wait)?;
         let envelope = RequestEnvelope::new(None, name, None);
-        match connection.send(&[&envelope.head, args, b",", kwargs, &envelope.tail], deadline, wait) {
-            Ok(()) => {
-                lease.put_back(connection);
-                Ok(())
-            }
-            Err(error @ Error::FrameTooLarge { .. }) => {
-                lease.put_back(connection);
-                Err(error)
-            }
-            Err(error) => Err(self.explain(error)),
+        let sent = connection.send(&[&envelope.head, args, b",", kwargs, &envelope.tail], deadline, wait);
+        // Of a frame that is too large nothing was sent.
+        if matches!(sent, Ok(()) | Err(Error::FrameTooLarge { .. })) {
+            lease.put_back(connection);
         }
+        sent.map_err(|error| self.explain(error))
     }
 
     fn receive(
