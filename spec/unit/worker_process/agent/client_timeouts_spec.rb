@@ -131,7 +131,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "timeouts" do
   end
 
   def thread_states(pid)
-    Dir.glob("/proc/#{pid}/task/*/stat").map { |path| File.read(path)[/\) (\S)/, 1] }
+    NativeThreads.read("stat", pid:).map { |text| text[/\) (\S)/, 1] }
   end
 
   # Connects until the kernel completes no connection any more.

@@ -127,7 +127,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     stop_agents
 
     expect(Thread.list - threads).to be_empty
-    expect(native_thread_names).not_to include("zen-ipc door")
+    expect(NativeThreads.names).not_to include("zen-ipc door")
     expect((Descriptors.of.values - sockets).grep(/socket/)).to be_empty
   end
 
@@ -212,18 +212,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     ["zen-ipc steward"] + (["zen-ipc attendant"] * attendants)
   end
 
-  def native_thread_names
-    Dir.glob("/proc/self/task/*/comm").map { |path| File.read(path).chomp }
-  end
-
   def now
     Process.clock_gettime(Process::CLOCK_MONOTONIC)
   end
 
   # @return [Integer] a bit for each signal that the thread of this process with the name does not take; 0 without one
   def blocked_signals(thread_name)
-    statuses = Dir["/proc/self/task/*/status"].filter_map { |file| File.read(file) if File.exist?(file) }
-    status = statuses.find { |text| text.start_with?("Name:\t#{thread_name}\n") }.to_s
+    status = NativeThreads.read("status").find { |text| text.start_with?("Name:\t#{thread_name}\n") }.to_s
     status[/^SigBlk:\s*(\h+)/, 1].to_s.to_i(16)
   end
 end
