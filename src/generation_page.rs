@@ -50,6 +50,11 @@ impl GenerationPage {
         self.counter(key).map_or(0, |counter| counter.load(Ordering::Acquire))
     }
 
+    /// A watch on the document's counter, which stood at `seen`.
+    pub fn watch(&self, key: &str, seen: u64) -> Option<Watch> {
+        self.counter(key).map(|counter| Watch { counter, seen })
+    }
+
     /// Tells every process that a document has changed. To be called after the new one can be fetched.
     pub fn announce(&self, key: &str) {
         if let Some(counter) = self.counter(key) {
@@ -63,6 +68,20 @@ impl GenerationPage {
         (self.port, key).hash(&mut hasher);
         let place = hasher.finish() % COUNTERS as u64;
         self.counters.get(usize::try_from(place).ok()?)
+    }
+}
+
+/// A counter, and how it stood when it was read. Looking at it is one atomic load.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    counter: &'static AtomicU64,
+    seen: u64,
+}
+
+impl Watch {
+    /// Whether the document cannot have changed since.
+    pub fn is_unchanged(&self) -> bool {
+        self.counter.load(Ordering::Acquire) == self.seen
     }
 }
 
@@ -82,6 +101,16 @@ mod tests {
         assert_eq!(page.reading("config"), before);
         page.announce("config");
         assert_eq!(page.reading("config"), before + 1);
+    }
+
+    #[test]
+    fn a_watch_tells_of_a_change_since_its_reading_and_of_none_before() {
+        let page = page(3);
+        page.announce("config");
+        let watch = page.watch("config", page.reading("config")).unwrap();
+        assert!(watch.is_unchanged());
+        page.announce("config");
+        assert!(!watch.is_unchanged());
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use magnus::scan_args::scan_args;
 use magnus::{Error, Module, RArray, RHash, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
-use zen_ipc::generation_page::GenerationPage;
 
 use crate::codec::decode;
 use crate::codec_module::json_of;
@@ -25,7 +24,6 @@ pub(crate) struct Client(OnceLock<Inner>);
 struct Inner {
     /// Replaced after a fork, with the GVL, so no lock is needed that another thread might hold at the fork.
     current: RefCell<Arc<CoreClient>>,
-    page: Option<GenerationPage>,
     document_timeout: Duration,
     notify_timeout: Duration,
 }
@@ -36,7 +34,6 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_alloc_func::<Client>();
     class.define_private_method("set_up", method!(Client::set_up, 2))?;
     class.define_private_method("fetch_text", method!(Client::fetch_text, 2))?;
-    class.define_private_method("generation_reading", method!(Client::generation_reading, 1))?;
     class.define_method("start", method!(Client::start, 0))?;
     class.define_method("invoke", method!(Client::invoke, -1))?;
     class.define_method("notify", method!(Client::notify, -1))?;
@@ -58,8 +55,7 @@ impl Client {
             }
             let core = CoreClient::new(address, Secret::from_option(ruby, secret)?, options);
             let current = RefCell::new(Arc::new(core.map_err(|error| to_ruby(ruby, error))?));
-            let page = Secret::page_for(secret, address.port());
-            let inner = Inner { current, page, document_timeout, notify_timeout };
+            let inner = Inner { current, document_timeout, notify_timeout };
             this.0.set(inner).map_err(|_| Error::new(ruby.exception_type_error(), "already initialized client"))
         })
     }
@@ -105,11 +101,6 @@ impl Client {
         let core = inner.current();
         let document = waiting(ruby, |wait| core.fetch(&key, known, inner.document_timeout, wait))?;
         Ok(document.map(|(generation, json)| (generation, ruby.enc_str_new(json, ruby.utf8_encoding()))))
-    }
-
-    /// Differs from an earlier reading if the document may have changed since; nil where the parent's page is not shared.
-    fn generation_reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
-        Ok(this.inner(ruby)?.page.map(|page| page.reading(&key)))
     }
 
     fn is_connected(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

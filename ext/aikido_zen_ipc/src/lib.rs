@@ -6,6 +6,7 @@ mod client;
 mod codec;
 mod codec_module;
 mod crew;
+mod document_cache;
 mod error;
 mod gvl;
 mod options;
@@ -25,6 +26,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     codec_module::define(ipc)?;
     secret::define(ruby, ipc)?;
+    document_cache::define(ruby, ipc)?;
     call::define(ruby, agent)?;
     crew::define(ruby, agent)?;
     server::define(ruby, agent)?;
@@ -37,6 +39,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
 /// comes to that lock then waits with the GVL for one that waits for the GVL. Here there is no other thread yet.
 fn look_up_classes(ruby: &Ruby) {
     secret::Secret::class(ruby);
+    document_cache::DocumentCache::class(ruby);
     call::Call::class(ruby);
     crew::Attendant::class(ruby);
     crew::Steward::class(ruby);

@@ -2,6 +2,7 @@
 //! names, and allocations that report out of memory as an error.
 #![allow(unsafe_code, reason = "borrowing a String's bytes and calling Ruby's C API directly")]
 
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_long};
 
 use magnus::{
@@ -15,6 +16,12 @@ use magnus::{
 pub(crate) fn append_bytes(string: RString, output: &mut Vec<u8>, append: fn(&[u8], &mut Vec<u8>)) {
     // SAFETY: Ruby does not run before `append` has returned, and the slice cannot outlive that.
     append(unsafe { string.as_slice() }, output);
+}
+
+/// What is under the String's bytes.
+pub(crate) fn find_by_bytes<T>(map: &BTreeMap<Box<[u8]>, T>, string: RString) -> Option<&T> {
+    // SAFETY: comparing bytes runs nothing of Ruby's, and the slice does not outlive that.
+    map.get(unsafe { string.as_slice() })
 }
 
 /// The Symbol's name, without making a new String.

@@ -110,10 +110,7 @@ module Aikido
         # @param key [String, Symbol]
         # @return [IPC::Document, nil] nil also where there is no server
         def document(key)
-          case role
-          when :worker then @client.document(key)
-          when :parent then @documents.read(key.to_s)
-          end
+          @documents&.read(key)
         end
 
         private
@@ -123,7 +120,9 @@ module Aikido
           yield
           server.start
           @client = Agent::Client.for(server, **options.slice(:max_frame_size, :logger))
-          @documents = local_documents(server)
+          @client.local_server = server
+          # The client's own, at hand: whatever the role, a document that did not change costs one call.
+          @documents = @client.documents
           configured = true
         ensure
           discard(server) unless configured
@@ -138,13 +137,6 @@ module Aikido
           IPC::ConnectionRefusedError.new(
             "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
             "parent before it forks (preload_app! in Puma, preload_app true in Unicorn)"
-          )
-        end
-
-        # The parent asks its own server each time; what did not change is not parsed again.
-        def local_documents(server)
-          IPC::DocumentCache.new(
-            retry_delay: 0, reading: ->(_key) {}, fetch: server.method(:read_document), on_failure: ->(_key, _error) {}
           )
         end
 

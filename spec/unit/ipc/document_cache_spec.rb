@@ -1,27 +1,23 @@
 # frozen_string_literal: true
 
 RSpec.describe Aikido::Zen::IPC::DocumentCache do
-  # The page's readings and the published documents by key, and what the cache asked for.
-  let(:readings) { {} }
-  let(:published) { {} }
+  # Whose page the cache reads, and what the cache asked for.
+  let(:server) { new_server }
   let(:asked) { [] }
   let(:failures) { [] }
 
-  def cache(retry_delay: 60, fetch: method(:fetch))
-    described_class.new(retry_delay:, fetch:, reading: ->(key) { readings[key] },
+  def cache(retry_delay: 60, fetch: method(:fetch), secret: server.secret)
+    described_class.new(secret:, port: server.port, retry_delay:, fetch:,
                         on_failure: ->(key, error) { failures << [key, error.message] })
   end
 
   def publish(key, json)
-    generation, = published[key]
-    published[key] = [(generation || 0) + 1, json]
-    readings[key] = published[key].first
+    server.publish(key, json)
   end
 
   def fetch(key, known_generation)
     asked << [key, known_generation]
-    generation, = published[key]
-    published[key] unless generation == known_generation
+    server.read_document(key, known_generation)
   end
 
   def unreachable(key, known_generation)
@@ -47,17 +43,39 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(asked).to eq([["config", nil], ["config", 1]])
   end
 
+  it "allocates nothing while nothing has changed" do
+    publish("config", "[1]")
+    documents = cache
+    key = "config"
+    reads = lambda do |count|
+      before = GC.stat(:total_allocated_objects)
+      count.times { documents.read(key) }
+      GC.stat(:total_allocated_objects) - before
+    end
+    reads.call(1)
+
+    expect(reads.call(1000)).to eq(reads.call(0))
+  end
+
+  it "takes a Symbol, and anything else that has a name, for the key that it names" do
+    publish("12", "[1]")
+    documents = cache
+    expect([:"12", 12, "12"].map { |key| documents.read(key) }.uniq.size).to eq(1)
+    expect(asked).to eq([["12", nil]])
+  end
+
   it "keeps its document where only the reading has changed" do
     publish("config", "[1]")
     documents = cache
     first = documents.read("config")
-    readings["config"] = "of another document in the same place"
+    publish("config", "[2]")
+    publish("config", "[1]")
+    allow(server).to receive(:read_document).and_return(nil)
     expect(Array.new(2) { documents.read("config") }).to all(equal(first))
     expect(asked).to eq([["config", nil], ["config", 1]])
   end
 
   it "remembers that there is no document, until the reading changes" do
-    readings["config"] = 0
     documents = cache
     expect(Array.new(2) { documents.read("config") }).to eq([nil, nil])
     expect(asked).to eq([["config", nil]])
@@ -66,11 +84,11 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
   end
 
   it "asks every time where there is no page" do
-    published["config"] = [1, "[1]"]
-    documents = cache
+    publish("config", "[1]")
+    documents = cache(secret: Agents::SECRET)
     first = documents.read("config")
     expect(documents.read("config")).to equal(first)
-    published["config"] = [2, "[2]"]
+    publish("config", "[2]")
     expect(documents.read("config").value).to eq([2])
     expect(asked).to eq([["config", nil], ["config", 1], ["config", 1]])
   end
@@ -103,7 +121,7 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
 
     def lose_the_parent
       reachable[0] = false
-      readings["config"] = "changed"
+      publish("config", "[0]")
     end
 
     it "goes on giving the last document, tells why once, and asks nobody within retry_delay" do

@@ -5,58 +5,55 @@ module Aikido
     module IPC
       # The newest documents that this process knows.
       #
-      # While the reading of the shared page is the one at which a document was fetched, nothing has changed and nobody
-      # is asked. One thread fetches a changed document; the others wait for it, since each is promised the newest.
+      # While the page's counter stands where it stood when a document was fetched, nothing has changed and nobody is
+      # asked. One thread fetches a changed document; the others wait for it, since each is promised the newest.
+      #
+      # Defined in Rust:
+      #
+      # - `read(key)`: the newest {Document}, or the last one that is known if the parent cannot be asked, or nil. While
+      #   nothing has changed it is one atomic load: no system call, no allocation, no lock.
       class DocumentCache
+        # @param secret [Secret, String] the server's; with a String there is no shared page, and nothing is current
+        # @param port [Integer] the server's
         # @param retry_delay [Numeric] seconds after a failure during which nobody is asked again
-        # @param reading [#call] gives the page's reading for a key, or nil where there is no shared page
         # @param fetch [#call] takes a key and the known generation, and gives `[generation, json]` or nil
         # @param on_failure [#call] takes the key and the error
-        def initialize(retry_delay:, reading:, fetch:, on_failure:)
+        def initialize(secret:, port:, retry_delay:, fetch:, on_failure:)
+          watch(secret, port)
           @retry_delay = retry_delay
-          @reading = reading
           @fetch = fetch
           @on_failure = on_failure
-          @entries = {}
+          @retry_at = {}
           @fetching = Mutex.new
-        end
-
-        # @param key [String]
-        # @return [Document, nil] the newest, or the last one that is known if the parent cannot be asked
-        def read(key)
-          entry = @entries[key]
-          return entry.document if entry&.current?(@reading.call(key))
-
-          @fetching.synchronize { refresh(key) }
         end
 
         private
 
-        # What was known at a reading of the page; without a reading it is never current.
-        Entry = Struct.new(:document, :reading, :retry_at) do
-          def current?(reading)
-            retry_at ? IPC.monotonic_time < retry_at : !reading.nil? && reading == self.reading
+        # What `read` gives for a document that may have changed.
+        def refresh(key)
+          key = key.to_s
+          @fetching.synchronize do
+            ask(key) unless current?(key) || failed_just_now?(key)
+            known(key)
           end
         end
-        private_constant :Entry
 
-        def refresh(key)
-          # Read before fetching: a change in between is then seen the next time.
-          reading = @reading.call(key)
-          entry = @entries[key]
-          return entry.document if entry&.current?(reading)
-
-          known = entry&.document
-          @entries = @entries.merge(key => ask(key, known, reading)).freeze
-          @entries[key].document
+        def failed_just_now?(key)
+          retry_at = @retry_at[key]
+          !retry_at.nil? && IPC.monotonic_time < retry_at
         end
 
-        def ask(key, known, reading)
-          generation, json = @fetch.call(key, known&.generation)
-          Entry.new(generation ? Document.new(key, generation, json) : known, reading)
+        def ask(key)
+          # Read before fetching: a change in between is then seen the next time.
+          reading = reading(key)
+          document = known(key)
+          generation, json = @fetch.call(key, document&.generation)
+          @retry_at.delete(key)
+          keep(key, generation ? Document.new(key, generation, json) : document, reading)
         rescue Error => e
           @on_failure.call(key, e)
-          Entry.new(known, nil, IPC.monotonic_time + @retry_delay)
+          @retry_at[key] = IPC.monotonic_time + @retry_delay
+          keep(key, document, nil)
         end
       end
     end

@@ -29,6 +29,15 @@ module Aikido
             new(server.host, server.port, secret: server.secret, **options)
           end
 
+          # @return [IPC::DocumentCache]
+          # @api private
+          attr_reader :documents
+
+          # In the process of this server, documents are read without a socket.
+          #
+          # @api private
+          attr_writer :local_server
+
           # Nothing is connected yet. Times are seconds, sizes bytes.
           #
           # @param host [String] a loopback address
@@ -49,11 +58,12 @@ module Aikido
                          document_timeout: 1.0, notify_timeout: 1.0, logger: nil)
             set_up(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
                              idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
+            @local_server = nil
             log = IPC::Log.new(logger)
             @documents = IPC::DocumentCache.new(
+              secret:, port:,
               retry_delay: reconnect_delay,
-              reading: method(:generation_reading),
-              fetch: method(:fetch_text),
+              fetch: method(:newest_text),
               on_failure: ->(key, error) { log.failure("document #{key.inspect} could not be fetched", error) }
             )
           end
@@ -64,7 +74,7 @@ module Aikido
           # @param key [String, Symbol]
           # @return [IPC::Document, nil] nil if none was ever published, as far as this process knows
           def document(key)
-            @documents.read(key.is_a?(String) ? key : key.to_s)
+            @documents.read(key)
           end
 
           # Asks the parent for a document, always.
@@ -80,6 +90,14 @@ module Aikido
 
           def inspect
             "#<#{self.class} #{host}:#{port}>"
+          end
+
+          private
+
+          def newest_text(key, known_generation)
+            return @local_server.read_document(key, known_generation) if @local_server&.owned?
+
+            fetch_text(key, known_generation)
           end
         end
       end

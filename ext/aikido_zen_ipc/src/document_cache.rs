@@ -1,0 +1,109 @@
+//! `IPC::DocumentCache`: the documents that this process knows, and whether they are still the newest. How a document
+//! that is not is fetched, and what happens if it cannot be, is in `lib/`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use magnus::typed_data::Obj;
+use magnus::value::Opaque;
+use magnus::{DataTypeFunctions, Error, Module, RModule, RString, Ruby, Symbol, Value, gc, method, prelude::*};
+use zen_ipc::generation_page::{GenerationPage, Watch};
+
+use crate::gvl::contain;
+use crate::ruby_bytes::{find_by_bytes, symbol_name};
+use crate::secret::Secret;
+
+/// A cache, which knows nothing yet.
+///
+/// What it holds is touched with the GVL only, and nothing of Ruby's runs while it is changed.
+#[derive(Default, magnus::TypedData)]
+#[magnus(class = "Aikido::Zen::IPC::DocumentCache", free_immediately, size, mark)]
+pub(crate) struct DocumentCache(RefCell<State>);
+
+#[derive(Default)]
+struct State {
+    /// `None` where the parent's page is not shared: nothing is current there.
+    page: Option<GenerationPage>,
+    known: BTreeMap<Box<[u8]>, Known>,
+}
+
+/// The last version of a document, or nil if there was none.
+struct Known {
+    document: Opaque<Value>,
+    /// `None` if it was not fetched at a reading of the page.
+    watch: Option<Watch>,
+}
+
+/// Defines the class.
+pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
+    let class = ipc.define_class("DocumentCache", ruby.class_object())?;
+    class.define_alloc_func::<DocumentCache>();
+    class.define_method("read", method!(DocumentCache::read, 1))?;
+    class.define_private_method("watch", method!(DocumentCache::watch, 2))?;
+    class.define_private_method("reading", method!(DocumentCache::reading, 1))?;
+    class.define_private_method("keep", method!(DocumentCache::keep, 3))?;
+    class.define_private_method("known", method!(DocumentCache::known, 1))?;
+    class.define_private_method("current?", method!(DocumentCache::is_current, 1))
+}
+
+impl DocumentCache {
+    /// The newest version of a document, or nil. One atomic load while it has not changed; otherwise `refresh` is asked.
+    fn read(this: Obj<Self>, key: Value) -> Result<Value, Error> {
+        match this.current(key) {
+            Some(document) => Ok(document),
+            None => this.funcall("refresh", (key,)),
+        }
+    }
+
+    /// Reads the page of the server at `port` from now on, if `secret` is one that this process shares with it.
+    fn watch(ruby: &Ruby, this: &Self, secret: Value, port: u16) -> Result<(), Error> {
+        contain(ruby, || {
+            this.0.borrow_mut().page = Secret::page_for(secret, port);
+            Ok(())
+        })
+    }
+
+    /// To be given to `keep`, and read before the document is fetched: a change in between is then seen the next time.
+    fn reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
+        contain(ruby, || Ok(this.0.borrow().page.map(|page| page.reading(&key))))
+    }
+
+    /// Keeps what is known of a document. Without a reading it is never current.
+    fn keep(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
+        contain(ruby, || {
+            let mut state = this.0.borrow_mut();
+            let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
+            state.known.insert(name.into_bytes().into(), Known { document: document.into(), watch });
+            Ok(())
+        })
+    }
+
+    /// The last version that is known, current or not; nil if there is none.
+    fn known(ruby: &Ruby, this: &Self, key: RString) -> Result<Value, Error> {
+        contain(ruby, || {
+            let state = this.0.borrow();
+            let known = find_by_bytes(&state.known, key).map(|known| ruby.get_inner(known.document));
+            Ok(known.unwrap_or_else(|| ruby.qnil().as_value()))
+        })
+    }
+
+    fn is_current(ruby: &Ruby, this: &Self, key: RString) -> Result<bool, Error> {
+        contain(ruby, || Ok(this.current(key.as_value()).is_some()))
+    }
+
+    /// What is known of a document if it cannot have changed since.
+    fn current(&self, key: Value) -> Option<Value> {
+        let name = RString::from_value(key).or_else(|| Symbol::from_value(key).map(symbol_name))?;
+        let state = self.0.borrow();
+        let known = find_by_bytes(&state.known, name)?;
+        known.watch?.is_unchanged().then(|| Ruby::get_with(key).get_inner(known.document))
+    }
+}
+
+impl DataTypeFunctions for DocumentCache {
+    fn mark(&self, marker: &gc::Marker) {
+        for known in self.0.borrow().known.values() {
+            marker.mark(known.document);
+        }
+    }
+}
