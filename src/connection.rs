@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
@@ -118,6 +119,10 @@ impl Connection {
                 self.frame_deadline = None;
                 return Ok(body);
             }
+            if wait.block_briefly(|patience| self.receive_within(patience, by, phase)).transpose()? == Some(Step::Done)
+            {
+                continue;
+            }
             if wait.block(|| self.receive_until(by, phase)).transpose()? != Some(Step::Done) {
                 wait.interrupted()?;
             }
@@ -183,14 +188,39 @@ impl Connection {
                 tell_kernel(&self.socket, Timeout::Recv, remaining)?;
                 self.receive_timeout = remaining;
             }
-            let socket = self.socket.here()?;
-            match recv(socket, spare_capacity(self.decoder.room()), RecvFlags::empty()) {
-                Ok((0, _)) => return Err(Error::Disconnected { phase }),
-                Ok(_) if self.decoder.has_whole_frame()? => return Ok(Step::Done),
-                Ok(_) | Err(Errno::AGAIN) => {}
-                Err(Errno::INTR) => return Ok(Step::Signalled),
-                Err(_) => return Err(Error::Disconnected { phase }),
+            match self.receive_some(RecvFlags::empty(), phase)? {
+                Step::Blocked => {}
+                step => return Ok(step),
             }
+        }
+    }
+
+    /// As [`Connection::receive_until`], but not for longer than `patience`. The kernel's timeout on a socket is too
+    /// coarse for that.
+    fn receive_within(&mut self, patience: Duration, by: &ReceiveBy, phase: Phase) -> Result<Step> {
+        let patience = self.current_deadline(by).within(patience);
+        loop {
+            let remaining = Timespec::try_from(patience.remaining()).unwrap_or_default();
+            match poll(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], Some(&remaining)) {
+                Ok(0) => return Ok(Step::Blocked),
+                Ok(_) => {}
+                Err(_) => return Ok(Step::Signalled),
+            }
+            match self.receive_some(RecvFlags::DONTWAIT, phase)? {
+                Step::Blocked if !patience.has_passed() => {}
+                step => return Ok(step),
+            }
+        }
+    }
+
+    /// Receives once; a frame may need more.
+    fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<Step> {
+        match recv(self.socket.here()?, spare_capacity(self.decoder.room()), flags) {
+            Ok((0, _)) => Err(Error::Disconnected { phase }),
+            Ok(_) if self.decoder.has_whole_frame()? => Ok(Step::Done),
+            Ok(_) | Err(Errno::AGAIN) => Ok(Step::Blocked),
+            Err(Errno::INTR) => Ok(Step::Signalled),
+            Err(_) => Err(Error::Disconnected { phase }),
         }
     }
 

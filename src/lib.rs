@@ -17,6 +17,7 @@
 //! | [`journal`] | what the native thread has to say, kept for whoever can log it |
 //! | [`options`] | timeouts and limits |
 //! | [`wait`] | how a caller waits and is interrupted: where the host's lock is left and taken |
+//! | [`contention`] | whether a caller should keep the host's lock while it waits |
 //! | [`deadline`] | time that remains; the only reader of the clock |
 //! | [`fork`] | descriptors that do not cross a fork, and the fork generation |
 //! | [`error`] | one variant for each thing that a caller can decide |
@@ -25,6 +26,7 @@
 
 pub mod client;
 pub mod connection;
+pub mod contention;
 mod counter;
 pub mod deadline;
 pub mod document;

@@ -1,5 +1,7 @@
 //! How a caller waits. The core never leaves or takes the host's lock itself: it says when it is about to block.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 
 /// What surrounds a system call that may block, and what happens when a signal ends one early.
@@ -10,6 +12,16 @@ pub trait Wait {
     ///
     /// What `operation` returned, or `None` if it was not run because the host wants its thread back.
     fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
+
+    /// Runs `operation` with the host's lock, if the host thinks it worth it: it may block for as long as it is told,
+    /// which is so short that nobody else misses the lock. For answers that are nearly always quick.
+    ///
+    /// # Returns
+    ///
+    /// What `operation` returned, or `None` if it was not run.
+    fn block_briefly<R>(&self, _operation: impl FnOnce(Duration) -> R) -> Option<R> {
+        None
+    }
 
     /// Called, with the host's lock, after a wait ended early.
     ///

@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use magnus::scan_args::scan_args;
-use magnus::{Error, Module, RArray, RHash, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
+use magnus::{Error, Module, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
+use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
 use crate::codec_module::json_of;
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
-use crate::gvl::{WithoutGvl, contain, waiting};
+use crate::gvl::{WithoutGvl, contain, waiting_for_answer};
 use crate::options::{ClientSettings, client_settings, duration};
 use crate::secret::Secret;
 use crate::server::figures_to_hash;
@@ -23,9 +24,15 @@ pub(crate) struct Client(OnceLock<Inner>);
 
 struct Inner {
     /// Replaced after a fork, with the GVL, so no lock is needed that another thread might hold at the fork.
-    current: RefCell<Arc<CoreClient>>,
+    current: RefCell<Arc<Current>>,
     document_timeout: Duration,
     notify_timeout: Duration,
+}
+
+/// What belongs to one process.
+struct Current {
+    core: CoreClient,
+    contention: Contention,
 }
 
 /// Defines the class.
@@ -34,6 +41,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_alloc_func::<Client>();
     class.define_private_method("set_up", method!(Client::set_up, 2))?;
     class.define_private_method("fetch_text", method!(Client::fetch_text, 2))?;
+    class.define_private_method("gvl_habit=", method!(Client::set_gvl_habit, 1))?;
     class.define_method("start", method!(Client::start, 0))?;
     class.define_method("invoke", method!(Client::invoke, -1))?;
     class.define_method("notify", method!(Client::notify, -1))?;
@@ -54,15 +62,14 @@ impl Client {
                 return Err(Error::new(ruby.exception_arg_error(), "secret is nil; the server's is needed"));
             }
             let core = CoreClient::new(address, Secret::from_option(ruby, secret)?, options);
-            let current = RefCell::new(Arc::new(core.map_err(|error| to_ruby(ruby, error))?));
+            let current = RefCell::new(Arc::new(Current::new(core.map_err(|error| to_ruby(ruby, error))?)));
             let inner = Inner { current, document_timeout, notify_timeout };
             this.0.set(inner).map_err(|_| Error::new(ruby.exception_type_error(), "already initialized client"))
         })
     }
 
     fn start(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        let core = this.inner(ruby)?.current();
-        waiting(ruby, |wait| core.start(wait))?;
+        this.inner(ruby)?.current().wait(ruby, |core, wait| core.start(wait))?;
         Ok(true)
     }
 
@@ -72,9 +79,10 @@ impl Client {
         let name = method_name(ruby, name)?;
         let timeout = duration(ruby, "timeout", timeout)?;
         let message = Message::new(ruby, scanned.splat, scanned.keywords)?;
-        let core = this.inner(ruby)?.current();
-        let result =
-            waiting_for(ruby, &name, |wait| core.invoke(&name, &message.args, &message.kwargs, timeout, wait))?;
+        let result = this
+            .inner(ruby)?
+            .current()
+            .call(ruby, &name, |core, wait| core.invoke(&name, &message.args, &message.kwargs, timeout, wait))?;
         contain(ruby, || decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error)))
     }
 
@@ -83,47 +91,59 @@ impl Client {
         let name = method_name(ruby, scanned.required.0)?;
         let message = Message::new(ruby, scanned.splat, scanned.keywords)?;
         let inner = this.inner(ruby)?;
-        let core = inner.current();
-        waiting(ruby, |wait| core.notify(&name, &message.args, &message.kwargs, inner.notify_timeout, wait))?;
+        inner
+            .current()
+            .wait(ruby, |core, wait| core.notify(&name, &message.args, &message.kwargs, inner.notify_timeout, wait))?;
         Ok(true)
     }
 
     fn ping(ruby: &Ruby, this: &Self, timeout: Value) -> Result<bool, Error> {
         let timeout = duration(ruby, "timeout", timeout)?;
-        let core = this.inner(ruby)?.current();
-        waiting(ruby, |wait| core.ping(timeout, wait))?;
+        this.inner(ruby)?.current().wait(ruby, |core, wait| core.ping(timeout, wait))?;
         Ok(true)
     }
 
     /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
     fn fetch_text(ruby: &Ruby, this: &Self, key: String, known: Option<u64>) -> Result<Option<(u64, RString)>, Error> {
         let inner = this.inner(ruby)?;
-        let core = inner.current();
-        let document = waiting(ruby, |wait| core.fetch(&key, known, inner.document_timeout, wait))?;
+        let document =
+            inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
         Ok(document.map(|(generation, json)| (generation, ruby.enc_str_new(json, ruby.utf8_encoding()))))
     }
 
     fn is_connected(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        let core = this.inner(ruby)?.current();
-        contain(ruby, || Ok(core.is_connected()))
+        let current = this.inner(ruby)?.current();
+        contain(ruby, || Ok(current.core.is_connected()))
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        let core = this.inner(ruby)?.current();
-        contain(ruby, || Ok(core.close()))
+        let current = this.inner(ruby)?.current();
+        contain(ruby, || Ok(current.core.close()))
     }
 
     fn host(ruby: &Ruby, this: &Self) -> Result<String, Error> {
-        Ok(this.inner(ruby)?.current().address().ip().to_string())
+        Ok(this.inner(ruby)?.current().core.address().ip().to_string())
     }
 
     fn port(ruby: &Ruby, this: &Self) -> Result<u16, Error> {
-        Ok(this.inner(ruby)?.current().address().port())
+        Ok(this.inner(ruby)?.current().core.address().port())
     }
 
     fn stats(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        let core = this.inner(ruby)?.current();
-        figures_to_hash(ruby, core.stats())
+        let current = this.inner(ruby)?.current();
+        figures_to_hash(ruby, current.core.stats())
+    }
+
+    /// What decides whether a caller keeps the GVL: `:adaptive`, `:keep`, `:give_up`. The latter two are for benchmarks.
+    fn set_gvl_habit(ruby: &Ruby, this: &Self, habit: Symbol) -> Result<(), Error> {
+        let habit = match &*habit.name()? {
+            "adaptive" => Habit::Adaptive,
+            "keep" => Habit::Keep,
+            "give_up" => Habit::GiveUp,
+            other => return Err(Error::new(ruby.exception_arg_error(), format!("no such habit: {other}"))),
+        };
+        this.inner(ruby)?.current().contention.set_habit(habit);
+        Ok(())
     }
 
     fn inner(&self, ruby: &Ruby) -> Result<&Inner, Error> {
@@ -133,14 +153,43 @@ impl Client {
 
 impl Inner {
     /// The client of this process. One integer comparison, but for the first use after a fork.
-    fn current(&self) -> Arc<CoreClient> {
+    fn current(&self) -> Arc<Current> {
         let current = self.current.borrow().clone();
-        if current.is_of_this_process() {
+        if current.core.is_of_this_process() {
             return current;
         }
-        let fresh = Arc::new(current.afresh());
+        let fresh = Arc::new(Current::new(current.core.afresh()));
         self.current.replace(fresh.clone());
         fresh
+    }
+}
+
+impl Current {
+    fn new(core: CoreClient) -> Self {
+        Self { core, contention: Contention::new(Instant::now()) }
+    }
+
+    /// Runs what waits for the parent.
+    fn wait<T>(
+        &self,
+        ruby: &Ruby,
+        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
+    ) -> Result<T, Error> {
+        waiting_for_answer(ruby, &self.contention, |wait| body(&self.core, wait))
+    }
+
+    /// As [`Current::wait`], for a call of `name`, which errors of the other side then bear.
+    fn call<T>(
+        &self,
+        ruby: &Ruby,
+        name: &str,
+        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
+    ) -> Result<T, Error> {
+        let outcome = self.wait(ruby, |core, wait| match body(core, wait) {
+            Err(error @ (zen_ipc::Error::Remote(_) | zen_ipc::Error::NoHandler(_))) => Ok(Err(error)),
+            outcome => outcome.map(Ok),
+        })?;
+        outcome.map_err(|error| to_ruby_for_call(ruby, error, name))
     }
 }
 
@@ -160,21 +209,8 @@ impl Message {
     }
 }
 
-/// As [`waiting`], for a call of `name`, which errors of the other side then bear.
-fn waiting_for<T>(
-    ruby: &Ruby,
-    name: &str,
-    body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
-) -> Result<T, Error> {
-    let outcome = waiting(ruby, |wait| match body(wait) {
-        Err(error @ (zen_ipc::Error::Remote(_) | zen_ipc::Error::NoHandler(_))) => Ok(Err(error)),
-        outcome => outcome.map(Ok),
-    })?;
-    outcome.map_err(|error| to_ruby_for_call(ruby, error, name))
-}
-
 fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
-    if let Some(symbol) = magnus::Symbol::from_value(name) {
+    if let Some(symbol) = Symbol::from_value(name) {
         return Ok(symbol.name()?.into_owned());
     }
     String::try_convert(name).map_err(|_| {

@@ -6,9 +6,11 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
+use std::time::{Duration, Instant};
 
 use magnus::{Error, Ruby};
 use zen_ipc::Wait;
+use zen_ipc::contention::{Contention, PATIENCE, Returning};
 
 use crate::error;
 
@@ -34,32 +36,62 @@ pub(crate) fn waiting<T>(
     ruby: &Ruby,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || {
-        let wait = WithoutGvl { ruby, raised: RefCell::new(None) };
-        body(&wait).map_err(|error| wait.raised.take().unwrap_or_else(|| error::to_ruby(ruby, error)))
-    })
+    contain(ruby, || WithoutGvl { ruby, contention: None, raised: RefCell::new(None) }.run(body))
+}
+
+/// As [`waiting`], for a caller: if that is worth it, it waits with the GVL for a moment before it gives it up.
+///
+/// # Errors
+///
+/// As [`contain`].
+pub(crate) fn waiting_for_answer<T>(
+    ruby: &Ruby,
+    contention: &Contention,
+    body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
+) -> Result<T, Error> {
+    contain(ruby, || WithoutGvl { ruby, contention: Some(contention), raised: RefCell::new(None) }.run(body))
 }
 
 /// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.
 pub(crate) struct WithoutGvl<'a> {
     ruby: &'a Ruby,
+    contention: Option<&'a Contention>,
     /// What Ruby raised when it was asked about an interrupt. This value lives on the machine stack, where the GC sees it.
     raised: RefCell<Option<Error>>,
 }
 
+impl WithoutGvl<'_> {
+    fn run<T>(&self, body: impl FnOnce(&Self) -> Result<T, zen_ipc::Error>) -> Result<T, Error> {
+        body(self).map_err(|error| self.raised.take().unwrap_or_else(|| error::to_ruby(self.ruby, error)))
+    }
+}
+
 impl Wait for WithoutGvl<'_> {
     fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
-        let mut job = Job { operation: Some(operation), outcome: None };
+        let mut job = Job { operation: Some(operation), outcome: None, contention: self.contention, returning: None };
         let run = runner_of(&job);
         let data = ptr::from_mut(&mut job).cast::<c_void>();
         // SAFETY: `rb_nogvl` calls `run` at most once, with `data`, before it returns, so `job` outlives its use.
         // With RB_NOGVL_INTR_FAIL it never raises, so no jump skips a `Drop` here. The operation uses no Ruby.
         unsafe { rb_sys::rb_nogvl(Some(run), data, unblock_by_signal(), ptr::null_mut(), INTR_FAIL) };
+        if let (Some(contention), Some(returning)) = (self.contention, job.returning) {
+            contention.end_return(returning, Instant::now());
+        }
         match job.outcome {
             Some(Ok(value)) => Some(value),
             Some(Err(panic)) => resume_unwind(panic),
             None => None,
         }
+    }
+
+    fn block_briefly<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
+        let contention = self.contention?;
+        contention.is_worth_keeping(Instant::now).then(|| {
+            let start = Instant::now();
+            let outcome = operation(PATIENCE);
+            contention.note_kept(start.elapsed());
+            outcome
+        })
     }
 
     fn interrupted(&self) -> Result<(), zen_ipc::Error> {
@@ -73,22 +105,25 @@ impl Wait for WithoutGvl<'_> {
 /// Return without raising, and without having called the function, if an interrupt is pending.
 const INTR_FAIL: c_int = rb_sys::RB_NOGVL_INTR_FAIL as c_int;
 
-struct Job<F, R> {
+struct Job<'a, F, R> {
     operation: Option<F>,
     /// `None` until it has run.
     outcome: Option<Result<R, Box<dyn Any + Send>>>,
+    contention: Option<&'a Contention>,
+    returning: Option<Returning>,
 }
 
 type Runner = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
 
-fn runner_of<F: FnOnce() -> R, R>(_job: &Job<F, R>) -> Runner {
+fn runner_of<F: FnOnce() -> R, R>(_job: &Job<'_, F, R>) -> Runner {
     run_job::<F, R>
 }
 
 unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
     // SAFETY: `data` is the job of the `block` that called `rb_nogvl`, which alone refers to it and waits for this.
-    let job = unsafe { &mut *data.cast::<Job<F, R>>() };
+    let job = unsafe { &mut *data.cast::<Job<'_, F, R>>() };
     job.outcome = job.operation.take().map(|operation| catch_unwind(AssertUnwindSafe(operation)));
+    job.returning = job.contention.map(|contention| contention.begin_return(Instant::now()));
     ptr::null_mut()
 }
 
