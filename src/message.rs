@@ -4,6 +4,7 @@
 //! they are, for the binding to turn into values. Nothing later checks a message again.
 
 mod parse;
+mod scan;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Request {
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let Some(parts) = parse::request(&body)? else { return Ok(Parsed::Other) };
         let (id, name, timeout) = (parts.id.map(Into::into), parts.name.into(), parts.timeout);
-        let (args, kwargs) = (place_in(&body, parts.args), place_in(&body, parts.kwargs));
+        let (args, kwargs) = (parts.args, parts.kwargs);
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
     }
 
@@ -96,7 +97,7 @@ impl Response {
         let id = parts.id.into();
         let outcome = match parts.failure {
             Some(failure) => Err(failure),
-            None => Ok(place_in(&body, parts.result)),
+            None => Ok(parts.result),
         };
         Ok(Parsed::Message(Self { id, outcome, body }))
     }
@@ -136,13 +137,19 @@ impl ResultText {
 /// [`Error::Protocol`] if it is something else.
 pub fn parse_document(result: &ResultText) -> Result<Option<(u64, Vec<u8>)>> {
     let pair = result.as_slice();
-    let document: Option<(u64, &serde_json::value::RawValue)> = serde_json::from_slice(pair)
-        .map_err(|error| Error::protocol(format!("the answer to {READ_DOCUMENT} is no document: {error}")))?;
-    Ok(document.map(|(generation, _)| (generation, text_of_document(pair).to_vec())))
+    if pair == b"null" {
+        return Ok(None);
+    }
+    let parts = parse::array::<2>(pair)?.filter(|parts| parts.count() == 2);
+    let generation = parts.and_then(|parts| parts.text(0).parse().ok());
+    let generation = generation.ok_or_else(|| {
+        Error::protocol(format!("the answer to {READ_DOCUMENT} is neither null nor [generation, document]"))
+    })?;
+    Ok(Some((generation, text_of_document(pair).to_vec())))
 }
 
-/// All that stands between the comma and the end of `[generation,document]`. White space around the document, which
-/// `RawValue` leaves out, belongs to the text as it was published.
+/// All that stands between the comma and the end of `[generation,document]`. White space around the document belongs to
+/// the text as it was published.
 fn text_of_document(pair: &[u8]) -> &[u8] {
     let pair = pair.trim_ascii_end();
     pair.strip_suffix(b"]").unwrap_or(pair).splitn(2, |byte| *byte == b',').nth(1).unwrap_or_default()
@@ -160,16 +167,23 @@ pub struct RequestEnvelope {
 impl RequestEnvelope {
     /// The envelope of a call, or of a notification if it has no `id`.
     pub fn new(id: Option<&str>, name: &str, timeout: Option<Duration>) -> Self {
-        let mut head = b"[".to_vec();
-        write_json(&mut head, &id);
+        let mut head = Vec::with_capacity(SHORT_HEAD);
+        head.push(b'[');
+        match id {
+            Some(id) => write_string(&mut head, id),
+            None => head.extend_from_slice(b"null"),
+        }
         head.push(b',');
-        write_json(&mut head, &name);
+        write_string(&mut head, name);
         head.push(b',');
-        let tail = match timeout {
+        let mut tail = Vec::with_capacity(SHORT_TAIL);
+        if let Some(timeout) = timeout {
+            tail.extend_from_slice(b",{\"timeout_ms\":");
             // Rounded up: the server must not drop what somebody still waits for.
-            Some(timeout) => format!(",{{\"timeout_ms\":{}}}]", timeout.as_nanos().div_ceil(1_000_000)).into_bytes(),
-            None => b"]".to_vec(),
-        };
+            write_json(&mut tail, &timeout.as_nanos().div_ceil(1_000_000));
+            tail.push(b'}');
+        }
+        tail.push(b']');
         Self { head, tail }
     }
 }
@@ -186,8 +200,9 @@ pub struct ResultEnvelope {
 impl ResultEnvelope {
     /// The envelope of the answer to the call with this id.
     pub fn new(id: &str) -> Self {
-        let mut head = b"[".to_vec();
-        write_json(&mut head, &id);
+        let mut head = Vec::with_capacity(SHORT_HEAD);
+        head.push(b'[');
+        write_string(&mut head, id);
         head.push(b',');
         Self { head, tail: b",null]" }
     }
@@ -208,16 +223,23 @@ struct Detail {
     backtrace: Vec<String>,
 }
 
+/// Bytes: room for most ids and names, and for every timeout.
+const SHORT_HEAD: usize = 64;
+const SHORT_TAIL: usize = 48;
+
+fn write_string(json: &mut Vec<u8>, text: &str) {
+    if text.bytes().any(scan::is_special) {
+        return write_json(json, &text);
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
+}
+
 /// Strings and numbers of our own: nothing that serialization refuses.
 fn write_json(json: &mut Vec<u8>, value: &impl Serialize) {
     let written = serde_json::to_writer(json, value);
     debug_assert!(written.is_ok(), "strings and numbers can be written to memory");
-}
-
-/// Where in `body` a part of it lies.
-fn place_in(body: &[u8], part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
-    start..start.saturating_add(part.len())
 }
 
 #[cfg(test)]

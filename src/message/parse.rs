@@ -1,133 +1,97 @@
-//! One pass over a frame's body, borrowing from it.
+//! The parts of a message, borrowed from a frame's body.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
+use std::ops::Range;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Detail;
+use super::scan::{Elements, elements};
 use crate::error::{Error, RemoteFailure, Result};
 
-/// The parts of a request; `args` is an array and `kwargs` an object.
+/// The parts of a request; `args` is where an array stands, and `kwargs` an object.
 pub(super) struct RequestParts<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Cow<'a, str>,
-    pub(super) args: &'a str,
-    pub(super) kwargs: &'a str,
+    pub(super) args: Range<usize>,
+    pub(super) kwargs: Range<usize>,
     pub(super) timeout: Option<Duration>,
 }
 
 /// The parts of a response.
 pub(super) struct ResponseParts<'a> {
     pub(super) id: Cow<'a, str>,
-    pub(super) result: &'a str,
+    pub(super) result: Range<usize>,
     pub(super) failure: Option<RemoteFailure>,
 }
 
 /// The request in `body`, or `None` if it is some other JSON.
 pub(super) fn request(body: &[u8]) -> Result<Option<RequestParts<'_>>> {
-    message(body)
+    Ok(array::<5>(body)?.filter(|parts| parts.count() >= 4).and_then(|parts| {
+        let id = parts.text(0);
+        let timeout = timeout_in(if parts.count() == 5 { parts.text(4) } else { "{}" })?;
+        let has_arguments = parts.text(2).starts_with('[') && parts.text(3).starts_with('{');
+        has_arguments.then_some(RequestParts {
+            id: if id == "null" { None } else { Some(string(id)?) },
+            name: string(parts.text(1))?,
+            args: parts.place(2),
+            kwargs: parts.place(3),
+            timeout,
+        })
+    }))
 }
 
 /// The response in `body`, or `None` if it is some other JSON.
 pub(super) fn response(body: &[u8]) -> Result<Option<ResponseParts<'_>>> {
-    message(body)
+    Ok(array::<4>(body)?.filter(|parts| parts.count() >= 3).and_then(|parts| {
+        let detail: Detail = if parts.count() == 4 { object(parts.text(3))? } else { Detail::default() };
+        let failure = match parts.text(2) {
+            "null" => None,
+            message => Some(RemoteFailure {
+                message: string(message)?.into_owned(),
+                class: detail.class,
+                backtrace: detail.backtrace,
+            }),
+        };
+        Some(ResponseParts { id: string(parts.text(0))?, result: parts.place(1), failure })
+    }))
 }
 
-/// Only what is no message is looked at twice: to tell other JSON from bytes that are not JSON at all.
-fn message<'a, T: Message<'a>>(body: &'a [u8]) -> Result<Option<T>> {
-    if let Ok(InArray(parts, _)) = serde_json::from_slice::<InArray<'a, T>>(body) {
-        return Ok(Some(parts));
+/// The elements of the array in `body`, or `None` if it is some other JSON.
+pub(super) fn array<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>> {
+    elements(body).map_err(|_| {
+        // Only now, since it takes longer, but it says where.
+        let place = serde_json::from_slice::<serde::de::IgnoredAny>(body).err();
+        let place = place.map_or_else(|| "not UTF-8".to_owned(), |error| error.to_string());
+        Error::protocol(format!("a frame of {} bytes is not JSON: {place}", body.len()))
+    })
+}
+
+/// The value of a string, borrowed where it has no escapes.
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// What the meta object of a request says of its caller's patience; `None` if it is no such object.
+fn timeout_in(meta: &str) -> Option<Option<Duration>> {
+    #[derive(Default, Deserialize)]
+    struct Meta {
+        #[serde(default)]
+        timeout_ms: Option<u64>,
     }
-    match serde_json::from_slice::<&RawValue>(body) {
-        Ok(_) => Ok(None),
-        Err(error) => Err(Error::protocol(format!("a frame of {} bytes is not JSON: {error}", body.len()))),
-    }
+    // As our own clients write it; whatever else it may be costs a little more.
+    let as_ours = meta.strip_prefix("{\"timeout_ms\":").and_then(|rest| rest.strip_suffix('}'));
+    let timeout_ms = match as_ours.and_then(|digits| digits.parse().ok()) {
+        Some(timeout_ms) => Some(timeout_ms),
+        None => object::<Meta>(meta)?.timeout_ms,
+    };
+    Some(timeout_ms.map(Duration::from_millis))
 }
 
-/// A message whose elements stand in an array.
-trait Message<'a>: Sized {
-    fn from_elements<A: SeqAccess<'a>>(elements: A) -> Result<Self, A::Error>;
-}
-
-impl<'a> Message<'a> for RequestParts<'a> {
-    fn from_elements<A: SeqAccess<'a>>(mut elements: A) -> Result<Self, A::Error> {
-        let id = required::<Option<Text<'a>>, _>(&mut elements)?.map(|text| text.0);
-        let name = required::<Text<'a>, _>(&mut elements)?.0;
-        let args = raw(&mut elements, '[')?;
-        let kwargs = raw(&mut elements, '{')?;
-        let meta = optional_object::<Meta, _>(&mut elements)?;
-        Ok(Self { id, name, args, kwargs, timeout: meta.timeout_ms.map(Duration::from_millis) })
-    }
-}
-
-impl<'a> Message<'a> for ResponseParts<'a> {
-    fn from_elements<A: SeqAccess<'a>>(mut elements: A) -> Result<Self, A::Error> {
-        let id = required::<Text<'a>, _>(&mut elements)?.0;
-        let result = required::<&RawValue, _>(&mut elements)?.get();
-        let error = required::<Option<String>, _>(&mut elements)?;
-        let detail = optional_object::<Detail, _>(&mut elements)?;
-        let failure = error.map(|message| RemoteFailure { message, class: detail.class, backtrace: detail.backtrace });
-        Ok(Self { id, result, failure })
-    }
-}
-
-#[derive(Default, serde::Deserialize)]
-struct Meta {
-    #[serde(default)]
-    timeout_ms: Option<u64>,
-}
-
-/// A string, borrowed where it has no escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-fn required<'a, T: Deserialize<'a>, A: SeqAccess<'a>>(elements: &mut A) -> Result<T, A::Error> {
-    elements.next_element()?.ok_or_else(|| serde::de::Error::custom("too few elements"))
-}
-
-/// The text of an element that begins with `opening`.
-fn raw<'a, A: SeqAccess<'a>>(elements: &mut A, opening: char) -> Result<&'a str, A::Error> {
-    begins_with(required::<&RawValue, A>(elements)?, opening)
-}
-
-/// An object at the end, where there is one. Derived types would take an array for an object as well.
-fn optional_object<'a, T: Default + Deserialize<'a>, A: SeqAccess<'a>>(elements: &mut A) -> Result<T, A::Error> {
-    let Some(text) = elements.next_element::<&RawValue>()? else { return Ok(T::default()) };
-    serde_json::from_str(begins_with(text, '{')?).map_err(serde::de::Error::custom)
-}
-
-fn begins_with<E: serde::de::Error>(text: &RawValue, opening: char) -> Result<&str, E> {
-    let text = text.get();
-    if text.starts_with(opening) { Ok(text) } else { Err(E::custom("another kind of value")) }
-}
-
-struct InArray<'a, T>(T, PhantomData<&'a ()>);
-
-impl<'a, T: Message<'a>> Deserialize<'a> for InArray<'a, T> {
-    fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ArrayVisitor(PhantomData))
-    }
-}
-
-struct ArrayVisitor<T>(PhantomData<T>);
-
-impl<'a, T: Message<'a>> Visitor<'a> for ArrayVisitor<T> {
-    type Value = InArray<'a, T>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a message")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
-        let message = T::from_elements(&mut elements)?;
-        match elements.next_element::<IgnoredAny>()? {
-            None => Ok(InArray(message, PhantomData)),
-            Some(_) => Err(serde::de::Error::custom("too many elements")),
-        }
-    }
+/// An object. Derived types would take an array for one as well.
+fn object<T: DeserializeOwned>(json: &str) -> Option<T> {
+    json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }

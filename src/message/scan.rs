@@ -1,0 +1,311 @@
+//! Where JSON values begin and end: one pass that checks that a text is JSON and builds nothing.
+//!
+//! It accepts what `serde_json` accepts as a `RawValue`, in a fraction of the time, at any depth of nesting.
+
+use std::ops::Range;
+
+/// The elements of an array, each without the white space around it; `None` for JSON that is no array, or one of more
+/// than `N` elements.
+///
+/// # Errors
+///
+/// [`NotJson`] if `body` as a whole is not JSON.
+pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, NotJson> {
+    let text = std::str::from_utf8(body).map_err(|_| NotJson)?;
+    let mut scanner = Scanner { rest: body };
+    let found = scanner.elements(body.len()).ok_or(NotJson)?;
+    scanner.skip_space();
+    if !scanner.rest.is_empty() {
+        return Err(NotJson);
+    }
+    Ok(found.map(|(places, count)| Elements { text, places, count }))
+}
+
+/// The bytes are not JSON.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NotJson;
+
+/// The elements of an array in `text`.
+pub(super) struct Elements<'a, const N: usize> {
+    text: &'a str,
+    places: [Range<usize>; N],
+    count: usize,
+}
+
+impl<'a, const N: usize> Elements<'a, N> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One of them; empty if there are fewer.
+    pub(super) fn text(&self, index: usize) -> &'a str {
+        self.places.get(index).and_then(|place| self.text.get(place.clone())).unwrap_or_default()
+    }
+
+    /// Where in the text it stands.
+    pub(super) fn place(&self, index: usize) -> Range<usize> {
+        self.places.get(index).cloned().unwrap_or_default()
+    }
+}
+
+/// What is left of a text. Every step answers `None` where the text is not JSON.
+struct Scanner<'a> {
+    rest: &'a [u8],
+}
+
+impl Scanner<'_> {
+    /// The places of up to `N` elements of an array in a text of `length` bytes, and how many there are.
+    fn elements<const N: usize>(&mut self, length: usize) -> Option<Option<([Range<usize>; N], usize)>> {
+        self.skip_space();
+        if !self.takes(b'[') {
+            return self.skip_value().map(|()| None);
+        }
+        let (mut places, mut count) = ([const { 0..0 }; N], 0usize);
+        self.skip_space();
+        if self.takes(b']') {
+            return Some(Some((places, count)));
+        }
+        loop {
+            self.skip_space();
+            let start = length.saturating_sub(self.rest.len());
+            self.skip_value()?;
+            if let Some(place) = places.get_mut(count) {
+                *place = start..length.saturating_sub(self.rest.len());
+            }
+            count = count.saturating_add(1);
+            self.skip_space();
+            match self.next()? {
+                b',' => {}
+                b']' => return Some((count <= N).then_some((places, count))),
+                _ => return None,
+            }
+        }
+    }
+
+    fn skip_value(&mut self) -> Option<()> {
+        // The closing brackets that are due.
+        let mut due = Vec::new();
+        loop {
+            self.skip_space();
+            match self.next()? {
+                b'"' => self.skip_string()?,
+                b'[' => {
+                    if !self.takes_after_space(b']') {
+                        due.push(b']');
+                        continue;
+                    }
+                }
+                b'{' => {
+                    if !self.takes_after_space(b'}') {
+                        due.push(b'}');
+                        self.skip_name()?;
+                        continue;
+                    }
+                }
+                b't' => self.skip_literal(b"rue")?,
+                b'f' => self.skip_literal(b"alse")?,
+                b'n' => self.skip_literal(b"ull")?,
+                b'-' => {
+                    let first = self.next()?;
+                    self.skip_number(first)?;
+                }
+                first => self.skip_number(first)?,
+            }
+            // A value has ended here, and with it perhaps what it is in.
+            loop {
+                let Some(closing) = due.last().copied() else { return Some(()) };
+                self.skip_space();
+                match self.next()? {
+                    b',' if closing == b'}' => break self.skip_name()?,
+                    b',' => break,
+                    byte if byte == closing => due.pop(),
+                    _ => return None,
+                };
+            }
+        }
+    }
+
+    /// The name of an object's member, and the colon.
+    fn skip_name(&mut self) -> Option<()> {
+        if !self.takes_after_space(b'"') {
+            return None;
+        }
+        self.skip_string()?;
+        self.takes_after_space(b':').then_some(())
+    }
+
+    /// What follows the opening quotation mark.
+    fn skip_string(&mut self) -> Option<()> {
+        loop {
+            // Long runs in blocks, which the compiler makes vectors of.
+            while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
+                && !block.iter().fold(false, |found, byte| found | is_special(*byte))
+            {
+                self.rest = rest;
+            }
+            let length = self.rest.iter().position(|byte| is_special(*byte))?;
+            self.rest = self.rest.get(length..)?;
+            match self.next()? {
+                b'"' => return Some(()),
+                b'\\' => self.skip_escape()?,
+                _ => return None,
+            }
+        }
+    }
+
+    fn skip_escape(&mut self) -> Option<()> {
+        match self.next()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                let (digits, rest) = self.rest.split_first_chunk::<4>()?;
+                self.rest = rest;
+                digits.iter().all(u8::is_ascii_hexdigit).then_some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// A number from its `first` digit on.
+    fn skip_number(&mut self, first: u8) -> Option<()> {
+        match first {
+            b'0' => {}
+            b'1'..=b'9' => self.skip_digits(),
+            _ => return None,
+        }
+        if self.takes(b'.') {
+            self.skip_one_or_more_digits()?;
+        }
+        if self.takes(b'e') || self.takes(b'E') {
+            let _sign = self.takes(b'+') || self.takes(b'-');
+            self.skip_one_or_more_digits()?;
+        }
+        Some(())
+    }
+
+    fn skip_one_or_more_digits(&mut self) -> Option<()> {
+        if !self.next()?.is_ascii_digit() {
+            return None;
+        }
+        self.skip_digits();
+        Some(())
+    }
+
+    fn skip_digits(&mut self) {
+        while let [b'0'..=b'9', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    fn skip_literal(&mut self, literal: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(literal)?;
+        Some(())
+    }
+
+    fn skip_space(&mut self) {
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    fn takes_after_space(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        self.takes(byte)
+    }
+
+    fn takes(&mut self, byte: u8) -> bool {
+        let found = self.rest.first() == Some(&byte);
+        if found {
+            self.rest = self.rest.get(1..).unwrap_or_default();
+        }
+        found
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
+    }
+}
+
+/// Whether a byte ends a run of plain ones in a string.
+pub(super) fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    fn texts(body: &str) -> Option<Vec<&str>> {
+        let elements = elements::<3>(body.as_bytes()).unwrap()?;
+        Some((0..elements.count()).map(|index| elements.text(index)).collect())
+    }
+
+    fn is_json(body: &[u8]) -> bool {
+        elements::<3>(body).is_ok()
+    }
+
+    #[test]
+    fn elements_come_without_the_white_space_around_them() {
+        assert_eq!(texts(" [ 1 ,\t\"a\" , {\"b\" : [2]}\r\n] "), Some(vec!["1", "\"a\"", "{\"b\" : [2]}"]));
+        assert_eq!(texts("[]"), Some(vec![]));
+        assert_eq!(texts("[ ]"), Some(vec![]));
+    }
+
+    #[test]
+    fn what_is_no_array_or_too_long_a_one_has_no_elements() {
+        for body in ["1", "{}", "\"a\"", "null", "[1,2,3,4]"] {
+            assert_eq!(texts(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for number in ["0", "-0", "10", "1.5", "-1.50e+7", "1E-2", "123456789012345678901234567890", "1e999"] {
+            assert!(is_json(number.as_bytes()), "{number}");
+        }
+        for number in ["01", "-", "+1", "1.", ".5", "1e", "1e+", "0x1", "--1", "Infinity", "NaN"] {
+            assert!(!is_json(number.as_bytes()), "{number}");
+        }
+    }
+
+    #[test]
+    fn strings_are_those_of_json_wherever_the_odd_byte_stands() {
+        for length in 0..40 {
+            let plain = "a".repeat(length);
+            for tail in ["", "\\n", "\\u00e9", "é", "\u{7f}", "\\ud800"] {
+                assert!(is_json(format!("\"{plain}{tail}{plain}\"").as_bytes()), "{plain}{tail}");
+            }
+            for tail in ["\n", "\u{0}", "\\x", "\\u12g4", "\""] {
+                assert!(!is_json(format!("\"{plain}{tail}{plain}\"").as_bytes()), "{plain}{tail}");
+            }
+            assert!(!is_json(format!("\"{plain}").as_bytes()));
+            assert!(!is_json(format!("\"{plain}\\").as_bytes()));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_not_json() {
+        assert!(!is_json(b"[\"\xff\"]"));
+    }
+
+    proptest! {
+        #[test]
+        fn it_takes_what_serde_json_takes(body in r#"[\[\]{}",:0-2eE.\\utrfalsn /+-]{0,24}"#) {
+            let theirs = serde_json::from_str::<&RawValue>(&body).is_ok();
+            prop_assert_eq!(is_json(body.as_bytes()), theirs, "{}", body);
+        }
+
+        #[test]
+        fn one_wrong_byte_is_found_where_serde_json_finds_it(place in 0usize..90, byte in any::<u8>()) {
+            let mut body = br#"["17","check",[{"a":"b\n","c":[1.5e3,-2,true]},null,"\u00e9"],{"k":false},{"t":100}]"#.to_vec();
+            if let Some(old) = body.get_mut(place) {
+                *old = byte;
+            }
+            prop_assert_eq!(is_json(&body), serde_json::from_slice::<&RawValue>(&body).is_ok());
+        }
+    }
+}
