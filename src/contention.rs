@@ -4,10 +4,14 @@
 //! within 50 µs may wait for hundreds of milliseconds to get it back while other threads compute. But where all threads
 //! only call, keeping it makes them wait for each other. So a caller gives it up at once, unless one had to wait long for
 //! it lately and others than callers had it meanwhile. During the spell that follows callers wait for their answers with
-//! it, for [`PATIENCE`]; but for those who see that another caller waits for it because of that.
+//! it, for [`PATIENCE`]. The spell ends early when a caller has to wait long because of other callers.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::sync::lock;
 
 /// How long to wait with the lock. 500 µs: nearly every answer has come by then, also on a busy machine, and it is little
 /// against the slice that the caller would wait for otherwise.
@@ -21,6 +25,10 @@ const LONG_WAIT: Duration = Duration::from_millis(2);
 const SHORTEST_SPELL: Duration = Duration::from_secs(1);
 const LONGEST_SPELL: Duration = Duration::from_secs(64);
 
+/// A wait for the lock is due to callers if they had it during calls for half of it. Where all threads only call they
+/// have it for four fifths; where each also does 1 ms of work, for a thirtieth.
+const CALLERS_PART: u64 = 2;
+
 /// What the callers of one client have met with. Times are nanoseconds since it was made.
 #[derive(Debug)]
 pub struct Contention {
@@ -29,11 +37,10 @@ pub struct Contention {
     /// When the spell ends, or zero where there is none; and how long the next one lasts.
     spell_end: AtomicU64,
     next_spell: AtomicU64,
-    /// For how long callers have kept the lock in all.
+    /// For how long callers have had the lock during calls, in all; counted during spells only.
     kept: AtomicU64,
-    /// Since when a caller waits for the lock, or zero where none does; and what `kept` was then.
-    awaited_since: AtomicU64,
-    kept_before: AtomicU64,
+    /// The callers that wait for the lock, those that have waited longest first.
+    returning: Mutex<VecDeque<Returning>>,
 }
 
 /// What decides.
@@ -48,7 +55,7 @@ pub enum Habit {
 }
 
 /// A caller that has what it waited for, and waits for the lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Returning {
     since: u64,
     kept_before: u64,
@@ -63,8 +70,7 @@ impl Contention {
             spell_end: AtomicU64::new(0),
             next_spell: AtomicU64::new(nanoseconds(SHORTEST_SPELL)),
             kept: AtomicU64::new(0),
-            awaited_since: AtomicU64::new(0),
-            kept_before: AtomicU64::new(0),
+            returning: Mutex::default(),
         }
     }
 
@@ -82,40 +88,53 @@ impl Contention {
         let spell_end = self.spell_end.load(Ordering::Relaxed);
         spell_end != 0 && {
             let now = self.since_made(clock());
-            let since = self.awaited_since.load(Ordering::Relaxed);
-            let kept_before = self.kept_before.load(Ordering::Relaxed);
-            now < spell_end && (since == 0 || !self.is_due_to_callers(Returning { since, kept_before }, now))
+            let oldest = lock(&self.returning).front().copied();
+            let is_over = now >= spell_end
+                || oldest.is_some_and(|oldest| oldest.is_long(now) && self.is_due_to_callers(oldest, now));
+            if is_over {
+                self.end_spell(spell_end);
+            }
+            !is_over
         }
     }
 
-    /// A caller has waited with the lock.
+    /// Whether what callers do with the lock is to be counted.
+    pub fn is_spell(&self) -> bool {
+        self.spell_end.load(Ordering::Relaxed) != 0
+    }
+
+    /// A caller has had the lock, in the middle of a call.
     pub fn note_kept(&self, duration: Duration) {
         self.kept.fetch_add(nanoseconds(duration), Ordering::Relaxed);
     }
 
     /// A caller has what it waited for without the lock, and waits for that from now on.
     pub fn begin_return(&self, now: Instant) -> Returning {
-        let returning =
-            Returning { since: self.since_made(now).max(1), kept_before: self.kept.load(Ordering::Relaxed) };
-        if self.awaited_since.compare_exchange(0, returning.since, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.kept_before.store(returning.kept_before, Ordering::Relaxed);
-        }
+        let returning = Returning { since: self.since_made(now), kept_before: self.kept.load(Ordering::Relaxed) };
+        lock(&self.returning).push_back(returning);
         returning
     }
 
     /// It has the lock.
     pub fn end_return(&self, returning: Returning, now: Instant) {
         let now = self.since_made(now);
-        // It may have been another one that came first.
-        let _ = self.awaited_since.compare_exchange(returning.since, 0, Ordering::Relaxed, Ordering::Relaxed);
-        if now.saturating_sub(returning.since) > nanoseconds(LONG_WAIT) {
+        self.forget(returning);
+        if returning.is_long(now) {
             if self.is_due_to_callers(returning, now) {
-                self.spell_end.store(0, Ordering::Relaxed);
+                self.end_spell(self.spell_end.load(Ordering::Relaxed));
             } else {
                 self.begin_spell(now);
             }
         } else if now >= self.spell_end.load(Ordering::Relaxed) {
             self.next_spell.store(nanoseconds(SHORTEST_SPELL), Ordering::Relaxed);
+        }
+    }
+
+    fn forget(&self, returning: Returning) {
+        let mut all = lock(&self.returning);
+        // Nearly always the first. Two that are equal are as good as each other.
+        if let Some(place) = all.iter().position(|one| *one == returning) {
+            all.remove(place);
         }
     }
 
@@ -125,14 +144,24 @@ impl Contention {
         self.next_spell.store(spell.saturating_mul(2).min(nanoseconds(LONGEST_SPELL)), Ordering::Relaxed);
     }
 
-    /// Whether callers have kept the lock for more than half of a wait for it.
+    /// Ends the spell that was to end then, unless another one has begun.
+    fn end_spell(&self, spell_end: u64) {
+        let _ = self.spell_end.compare_exchange(spell_end, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     fn is_due_to_callers(&self, returning: Returning, now: u64) -> bool {
         let kept = self.kept.load(Ordering::Relaxed).saturating_sub(returning.kept_before);
-        kept.saturating_mul(2) > now.saturating_sub(returning.since)
+        kept.saturating_mul(CALLERS_PART) > now.saturating_sub(returning.since)
     }
 
     fn since_made(&self, now: Instant) -> u64 {
         nanoseconds(now.saturating_duration_since(self.made))
+    }
+}
+
+impl Returning {
+    fn is_long(&self, now: u64) -> bool {
+        now.saturating_sub(self.since) > nanoseconds(LONG_WAIT)
     }
 }
 
@@ -232,24 +261,36 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_gives_it_up_to_one_that_waits_because_callers_keep_it() {
+    fn the_spell_ends_when_a_caller_waits_long_because_of_callers() {
         let mut scene = Scene::new();
         scene.give_up_and_wait(SLICE);
-        let waiting = scene.contention.begin_return(scene.now);
-        assert!(scene.keeps(), "nobody has kept it meanwhile");
+        let _waiting = scene.contention.begin_return(scene.now);
         scene.keep(SHORT);
+        assert!(scene.keeps(), "it is not long yet");
+        scene.keep(LONG_WAIT);
         assert!(!scene.keeps());
-        scene.contention.end_return(waiting, scene.now);
-        assert!(scene.keeps(), "nobody waits any more");
+        assert!(!scene.contention.is_spell());
     }
 
     #[test]
-    fn a_caller_keeps_it_while_another_waits_because_of_those_who_compute() {
+    fn the_one_that_has_waited_longest_counts() {
+        let mut scene = Scene::new();
+        scene.give_up_and_wait(SLICE);
+        let first = scene.contention.begin_return(scene.now);
+        let _second = scene.contention.begin_return(scene.now);
+        scene.contention.end_return(first, scene.now);
+        scene.keep(LONG_WAIT + SHORT);
+        let _third = scene.contention.begin_return(scene.now);
+        assert!(!scene.keeps());
+    }
+
+    #[test]
+    fn the_spell_goes_on_while_callers_wait_because_of_those_who_compute() {
         let mut scene = Scene::new();
         scene.give_up_and_wait(SLICE);
         let _waiting = scene.contention.begin_return(scene.now);
         scene.pass(SLICE);
-        scene.keep(SHORT);
+        scene.keep(SLICE - SHORT);
         assert!(scene.keeps());
     }
 

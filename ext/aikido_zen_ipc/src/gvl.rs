@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "rb_nogvl has no safe interface")]
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
@@ -36,7 +36,7 @@ pub(crate) fn waiting<T>(
     ruby: &Ruby,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || WithoutGvl { ruby, contention: None, raised: RefCell::new(None) }.run(body))
+    contain(ruby, || WithoutGvl::new(ruby, None).run(body))
 }
 
 /// As [`waiting`], for a caller: if that is worth it, it waits with the GVL for a moment before it gives it up.
@@ -49,25 +49,45 @@ pub(crate) fn waiting_for_answer<T>(
     contention: &Contention,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || WithoutGvl { ruby, contention: Some(contention), raised: RefCell::new(None) }.run(body))
+    contain(ruby, || WithoutGvl::new(ruby, Some(contention)).run(body))
 }
 
 /// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.
 pub(crate) struct WithoutGvl<'a> {
     ruby: &'a Ruby,
     contention: Option<&'a Contention>,
+    /// Since when this caller has the GVL, where that is counted.
+    holds_since: Cell<Option<Instant>>,
     /// What Ruby raised when it was asked about an interrupt. This value lives on the machine stack, where the GC sees it.
     raised: RefCell<Option<Error>>,
 }
 
-impl WithoutGvl<'_> {
+impl<'a> WithoutGvl<'a> {
+    fn new(ruby: &'a Ruby, contention: Option<&'a Contention>) -> Self {
+        Self { ruby, contention, holds_since: Cell::new(None), raised: RefCell::new(None) }
+    }
+
     fn run<T>(&self, body: impl FnOnce(&Self) -> Result<T, zen_ipc::Error>) -> Result<T, Error> {
-        body(self).map_err(|error| self.raised.take().unwrap_or_else(|| error::to_ruby(self.ruby, error)))
+        self.begin_hold(Instant::now);
+        let outcome = body(self);
+        self.end_hold();
+        outcome.map_err(|error| self.raised.take().unwrap_or_else(|| error::to_ruby(self.ruby, error)))
+    }
+
+    fn begin_hold(&self, clock: impl FnOnce() -> Instant) {
+        self.holds_since.set(self.contention.is_some_and(Contention::is_spell).then(clock));
+    }
+
+    fn end_hold(&self) {
+        if let (Some(contention), Some(since)) = (self.contention, self.holds_since.take()) {
+            contention.note_kept(since.elapsed());
+        }
     }
 }
 
 impl Wait for WithoutGvl<'_> {
     fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+        self.end_hold();
         let mut job = Job { operation: Some(operation), outcome: None, contention: self.contention, returning: None };
         let run = runner_of(&job);
         let data = ptr::from_mut(&mut job).cast::<c_void>();
@@ -75,7 +95,9 @@ impl Wait for WithoutGvl<'_> {
         // With RB_NOGVL_INTR_FAIL it never raises, so no jump skips a `Drop` here. The operation uses no Ruby.
         unsafe { rb_sys::rb_nogvl(Some(run), data, unblock_by_signal(), ptr::null_mut(), INTR_FAIL) };
         if let (Some(contention), Some(returning)) = (self.contention, job.returning) {
-            contention.end_return(returning, Instant::now());
+            let now = Instant::now();
+            contention.end_return(returning, now);
+            self.begin_hold(|| now);
         }
         match job.outcome {
             Some(Ok(value)) => Some(value),
@@ -85,13 +107,7 @@ impl Wait for WithoutGvl<'_> {
     }
 
     fn block_briefly<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
-        let contention = self.contention?;
-        contention.is_worth_keeping(Instant::now).then(|| {
-            let start = Instant::now();
-            let outcome = operation(PATIENCE);
-            contention.note_kept(start.elapsed());
-            outcome
-        })
+        self.contention?.is_worth_keeping(Instant::now).then(|| operation(PATIENCE))
     }
 
     fn interrupted(&self) -> Result<(), zen_ipc::Error> {
