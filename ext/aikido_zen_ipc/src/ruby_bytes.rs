@@ -6,9 +6,15 @@ use std::collections::BTreeMap;
 use std::ffi::{c_char, c_long};
 
 use magnus::{
-    Error, RHash, RString, Symbol, TryConvert, Value,
+    Error, RArray, RHash, RString, Symbol, TryConvert, Value,
     rb_sys::{AsRawValue, FromRawValue, protect},
     value::ReprValue,
+};
+use rb_sys::{
+    VALUE,
+    ruby_coderange_type::{RUBY_ENC_CODERANGE_7BIT, RUBY_ENC_CODERANGE_VALID},
+    ruby_encoding_consts::RUBY_ENCODING_SHIFT,
+    ruby_fl_type::RUBY_FL_FREEZE,
 };
 
 /// Appends the String's bytes to `output` by way of `append`. That is a plain function without a
@@ -47,6 +53,109 @@ pub(crate) fn allocate<T: ReprValue + TryConvert>(make: impl FnOnce() -> T) -> R
     T::try_convert(unsafe { Value::from_raw(value) })
 }
 
+/// What a container is made of: a value, or the text of a String that is still to be made. To make
+/// many at once costs much less than to enter Ruby for each.
+#[derive(Clone, Copy)]
+pub(crate) enum Element<'a> {
+    Value(Value),
+    Text(&'a str),
+}
+
+/// In elements: the most that [`append`] takes. Ruby appends more than 16 as one block of memory.
+pub(crate) const BATCH_LENGTH: usize = 32;
+
+/// The element as a value; a String that is made is frozen on request.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn value_of(element: Element<'_>, is_frozen: bool) -> Result<Value, Error> {
+    match element {
+        Element::Value(value) => Ok(value),
+        // SAFETY: this is under protection.
+        Element::Text(text) => allocate(|| unsafe { Value::from_raw(new_string(text, is_frozen)) }),
+    }
+}
+
+/// Appends the elements to the Array, or to a new one. Strings that are made are frozen on request.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn append(array: Option<RArray>, elements: &[Element<'_>], is_frozen: bool) -> Result<RArray, Error> {
+    let array = protect(|| {
+        let mut values = [rb_sys::Qnil as VALUE; BATCH_LENGTH];
+        let mut length = 0;
+        for (value, element) in values.iter_mut().zip(elements) {
+            // SAFETY: this is under protection. The GC sees what was made: it is on the stack.
+            *value = unsafe { raw_value_of(*element, is_frozen) };
+            length += 1;
+        }
+        // SAFETY: `values` has `length` values.
+        unsafe {
+            match array {
+                None => rb_sys::rb_ary_new_from_values(length, values.as_ptr()),
+                Some(array) => rb_sys::rb_ary_cat(array.as_raw(), values.as_ptr(), length),
+            }
+        }
+    })?;
+    // SAFETY: `array` is what Ruby just returned.
+    RArray::try_convert(unsafe { Value::from_raw(array) })
+}
+
+/// Stores keys, which are frozen, and values in the Hash, or in a new one. Strings that are made for
+/// values are frozen on request.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn store(
+    hash: Option<RHash>,
+    entries: &[(Element<'_>, Element<'_>)],
+    is_frozen: bool,
+) -> Result<RHash, Error> {
+    // SAFETY: this is under protection. All that is stored is live: it is on the stack.
+    let hash = protect(|| unsafe {
+        let hash = hash.map_or_else(|| rb_sys::rb_hash_new(), |hash| hash.as_raw());
+        for (key, value) in entries {
+            rb_sys::rb_hash_aset(hash, raw_value_of(*key, true), raw_value_of(*value, is_frozen));
+        }
+        hash
+    })?;
+    // SAFETY: `hash` is what Ruby just returned.
+    RHash::try_convert(unsafe { Value::from_raw(hash) })
+}
+
+/// # Safety
+///
+/// To be called under protection: out of memory is a jump.
+unsafe fn raw_value_of(element: Element<'_>, is_frozen: bool) -> VALUE {
+    match element {
+        Element::Value(value) => value.as_raw(),
+        // SAFETY: the caller's promise.
+        Element::Text(text) => unsafe { new_string(text, is_frozen) },
+    }
+}
+
+/// A new String in UTF-8. What is known of it is written into its flags at once, as the macros
+/// `RB_ENCODING_SET_INLINED`, `RB_ENC_CODERANGE_SET` and `RB_OBJ_FREEZE_RAW` do: `rb_utf8_str_new` and
+/// `rb_obj_freeze` take as long as the allocation.
+///
+/// # Safety
+///
+/// To be called under protection: out of memory is a jump.
+unsafe fn new_string(text: &str, is_frozen: bool) -> VALUE {
+    let code_range = if text.is_ascii() { RUBY_ENC_CODERANGE_7BIT } else { RUBY_ENC_CODERANGE_VALID };
+    let freeze = if is_frozen { RUBY_FL_FREEZE as VALUE } else { 0 };
+    // SAFETY: Ruby copies the text. The String is nobody else's yet, and none of these flags is set in a new one.
+    unsafe {
+        let string = rb_sys::rb_str_new(text.as_ptr().cast::<c_char>(), text.len() as c_long);
+        let encoding = (rb_sys::rb_utf8_encindex() as VALUE) << (RUBY_ENCODING_SHIFT as VALUE);
+        (*(string as *mut rb_sys::RBasic)).flags |= encoding | code_range as VALUE | freeze;
+        string
+    }
+}
+
 /// The one frozen String that Ruby keeps for this text, as it does for the keys of a literal Hash.
 ///
 /// # Errors
@@ -58,23 +167,4 @@ pub(crate) fn interned_string(text: &str) -> Result<RString, Error> {
     let string = protect(|| unsafe { rb_sys::rb_enc_interned_str(start, length, rb_sys::rb_utf8_encoding()) })?;
     // SAFETY: `string` is what Ruby just returned.
     RString::try_convert(unsafe { Value::from_raw(string) })
-}
-
-/// Stores keys and values, which alternate in `pairs`. One protected call for all is much cheaper
-/// than one for each; `rb_hash_bulk_insert` would build the index of a large Hash anew each time.
-///
-/// # Errors
-///
-/// Ruby's `NoMemoryError`.
-pub(crate) fn insert_pairs(hash: RHash, pairs: &[Value]) -> Result<(), Error> {
-    protect(|| {
-        for pair in pairs.chunks_exact(2) {
-            if let [key, value] = pair {
-                // SAFETY: all three are live: they are on the stack of this call and of its caller.
-                unsafe { rb_sys::rb_hash_aset(hash.as_raw(), key.as_raw(), value.as_raw()) };
-            }
-        }
-        hash.as_raw()
-    })?;
-    Ok(())
 }

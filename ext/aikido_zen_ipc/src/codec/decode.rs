@@ -9,11 +9,11 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 
 use self::key::{Key, KeySeed, NameSeed};
 use super::MAX_NESTING;
-use crate::ruby_bytes::{allocate, insert_pairs};
+use crate::ruby_bytes::{BATCH_LENGTH, Element, allocate, append, store, value_of};
 
-/// In values: so many are collected on the stack before they are stored together, because entering
-/// Ruby costs more than storing a value. Most objects have no more than 8 keys; 128 bytes a level.
-const BATCH_LENGTH: usize = 16;
+/// In entries: so many are collected on the stack before they are stored together. Most objects have
+/// no more keys than these.
+const ENTRY_BATCH_LENGTH: usize = 8;
 
 /// Why a text was not turned into a value.
 pub(crate) enum DecodeError {
@@ -30,7 +30,7 @@ pub(crate) enum DecodeError {
 /// See [`DecodeError`].
 pub(crate) fn decode(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeError> {
     let decoder = Decoder::new(ruby);
-    decoder.parse(json, ValueSeed { decoder: &decoder, levels_left: MAX_NESTING })
+    decoder.value(json, MAX_NESTING)
 }
 
 /// As [`decode`], with every Hash, Array and String frozen.
@@ -40,7 +40,7 @@ pub(crate) fn decode(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeError> {
 /// See [`DecodeError`].
 pub(crate) fn decode_frozen(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeError> {
     let decoder = Decoder { is_freezing: true, ..Decoder::new(ruby) };
-    decoder.parse(json, ValueSeed { decoder: &decoder, levels_left: MAX_NESTING })
+    decoder.value(json, MAX_NESTING)
 }
 
 /// The arguments of a call from the text of an Array, which does not count as a level.
@@ -50,7 +50,7 @@ pub(crate) fn decode_frozen(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeErr
 /// See [`DecodeError`].
 pub(crate) fn decode_arguments(ruby: &Ruby, json: &[u8]) -> Result<RArray, DecodeError> {
     let decoder = Decoder::new(ruby);
-    let arguments = decoder.parse(json, ValueSeed { decoder: &decoder, levels_left: MAX_NESTING + 1 })?;
+    let arguments = decoder.value(json, MAX_NESTING + 1)?;
     RArray::from_value(arguments).ok_or_else(|| DecodeError::Invalid("the arguments are not an Array".to_owned()))
 }
 
@@ -75,6 +75,11 @@ struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     fn new(ruby: &'a Ruby) -> Self {
         Self { ruby, is_freezing: false, raised: Cell::new(None) }
+    }
+
+    fn value(&self, json: &[u8], levels_left: u8) -> Result<Value, DecodeError> {
+        let element = self.parse(json, ValueSeed { decoder: self, levels_left })?;
+        value_of(element, self.is_freezing).map_err(DecodeError::Raised)
     }
 
     fn parse<'de, S: DeserializeSeed<'de>>(&self, json: &'de [u8], seed: S) -> Result<S::Value, DecodeError> {
@@ -128,72 +133,84 @@ impl ValueSeed<'_> {
         }
     }
 
-    fn hash<'de, A: MapAccess<'de>>(self, first_key: Option<Key>, mut entries: A) -> Result<Value, A::Error> {
+    fn hash<'de, A: MapAccess<'de>>(self, first_key: Option<Key<'de>>, mut entries: A) -> Result<Value, A::Error> {
         let decoder = self.decoder;
         let below = self.level_below()?;
-        let hash: RHash = decoder.ruby_result(allocate(|| decoder.ruby.hash_new()))?;
+        let nil = Element::Value(decoder.ruby.qnil().as_value());
+        let mut hash = None;
         let mut next_key = first_key;
-        while let Some(Key::Name(_)) = next_key {
-            let mut batch = [decoder.ruby.qnil().as_value(); BATCH_LENGTH];
+        loop {
+            let mut batch = [(nil, nil); ENTRY_BATCH_LENGTH];
             let mut filled = 0;
-            for pair in batch.chunks_exact_mut(2) {
-                let (Some(Key::Name(name)), [key, value]) = (next_key, pair) else {
+            for entry in &mut batch {
+                let Some(Key::Name(name)) = next_key else {
                     break;
                 };
-                *key = name.as_value();
-                *value = entries.next_value_seed(below)?;
-                filled += 2;
+                *entry = (name, entries.next_value_seed(below)?);
+                filled += 1;
                 next_key = entries.next_key_seed(KeySeed(decoder))?;
             }
-            decoder.ruby_result(insert_pairs(hash, batch.get(..filled).unwrap_or_default()))?;
+            let stored = store(hash, batch.get(..filled).unwrap_or_default(), decoder.is_freezing);
+            hash = Some(decoder.ruby_result(stored)?);
+            if next_key.is_none() {
+                break;
+            }
         }
         Ok(decoder.finished(hash))
     }
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
-    type Value = Value;
+    type Value = Element<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Element<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for ValueSeed<'_> {
-    type Value = Value;
+    type Value = Element<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a JSON value")
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
-        Ok(self.decoder.ruby.qnil().as_value())
+    fn visit_unit<E: de::Error>(self) -> Result<Element<'de>, E> {
+        Ok(Element::Value(self.decoder.ruby.qnil().as_value()))
     }
 
-    fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<Value, E> {
-        Ok(boolean.into_value_with(self.decoder.ruby))
+    fn visit_bool<E: de::Error>(self, boolean: bool) -> Result<Element<'de>, E> {
+        Ok(Element::Value(boolean.into_value_with(self.decoder.ruby)))
     }
 
-    fn visit_i64<E: de::Error>(self, integer: i64) -> Result<Value, E> {
-        self.decoder.ruby_result(allocate(|| self.decoder.ruby.integer_from_i64(integer).as_value()))
+    fn visit_i64<E: de::Error>(self, integer: i64) -> Result<Element<'de>, E> {
+        self.decoder
+            .ruby_result(allocate(|| self.decoder.ruby.integer_from_i64(integer).as_value()))
+            .map(Element::Value)
     }
 
-    fn visit_u64<E: de::Error>(self, integer: u64) -> Result<Value, E> {
-        self.decoder.ruby_result(allocate(|| self.decoder.ruby.integer_from_u64(integer).as_value()))
+    fn visit_u64<E: de::Error>(self, integer: u64) -> Result<Element<'de>, E> {
+        self.decoder
+            .ruby_result(allocate(|| self.decoder.ruby.integer_from_u64(integer).as_value()))
+            .map(Element::Value)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        let string = self.decoder.ruby_result(allocate(|| self.decoder.ruby.str_new(text).as_value()))?;
-        Ok(self.decoder.finished(string))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Element<'de>, E> {
+        let string = value_of(Element::Text(text), self.decoder.is_freezing);
+        self.decoder.ruby_result(string).map(Element::Value)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Element<'de>, E> {
+        Ok(Element::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Element<'de>, A::Error> {
         let decoder = self.decoder;
         let below = self.level_below()?;
-        let array: RArray = decoder.ruby_result(allocate(|| decoder.ruby.ary_new()))?;
+        let mut array = None;
         let mut has_ended = false;
         while !has_ended {
-            let mut batch = [decoder.ruby.qnil().as_value(); BATCH_LENGTH];
+            let mut batch = [Element::Value(decoder.ruby.qnil().as_value()); BATCH_LENGTH];
             let mut filled = 0;
             for place in &mut batch {
                 let Some(element) = elements.next_element_seed(below)? else {
@@ -203,16 +220,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                 *place = element;
                 filled += 1;
             }
-            decoder.ruby_result(array.cat(batch.get(..filled).unwrap_or_default()))?;
+            let appended = append(array, batch.get(..filled).unwrap_or_default(), decoder.is_freezing);
+            array = Some(decoder.ruby_result(appended)?);
         }
-        Ok(decoder.finished(array))
+        Ok(Element::Value(decoder.finished(array)))
     }
 
     /// An object, or a number with more digits than 64 bits hold.
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Element<'de>, A::Error> {
         match entries.next_key_seed(KeySeed(self.decoder))? {
-            Some(Key::NumberToken) => self.decoder.number(&entries.next_value::<String>()?),
-            first_key => self.hash(first_key, entries),
+            Some(Key::NumberToken) => self.decoder.number(&entries.next_value::<String>()?).map(Element::Value),
+            first_key => self.hash(first_key, entries).map(Element::Value),
         }
     }
 }
@@ -239,7 +257,7 @@ impl<'de> Visitor<'de> for KeywordArgumentsSeed<'_> {
         let hash: RHash = decoder.ruby_result(allocate(|| decoder.ruby.hash_new()))?;
         while let Some(name) = entries.next_key_seed(NameSeed(decoder))? {
             let symbol: Value = decoder.ruby_result(name.funcall("to_sym", ()))?;
-            let value = entries.next_value_seed(self.0)?;
+            let value = decoder.ruby_result(value_of(entries.next_value_seed(self.0)?, false))?;
             decoder.ruby_result(hash.aset(symbol, value))?;
         }
         Ok(hash)

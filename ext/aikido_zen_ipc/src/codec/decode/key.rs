@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use magnus::RString;
+use magnus::{RString, prelude::*};
 use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
 
 use super::Decoder;
-use crate::ruby_bytes::interned_string;
+use crate::ruby_bytes::{Element, interned_string};
 
 /// What comes before a value.
 #[derive(Clone, Copy)]
-pub(super) enum Key {
+pub(super) enum Key<'de> {
     /// The key of an object.
-    Name(RString),
+    Name(Element<'de>),
     /// Nothing that is in the text: the digits of a number follow.
     NumberToken,
 }
@@ -24,25 +24,25 @@ pub(super) enum Key {
 pub(super) struct KeySeed<'a>(pub(super) &'a Decoder<'a>);
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = Key;
+    type Value = Key<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key<'de>, D::Error> {
         deserializer.deserialize_newtype_struct("Key", self)
     }
 }
 
 impl<'de> Visitor<'de> for KeySeed<'_> {
-    type Value = Key;
+    type Value = Key<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a key")
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, key: D) -> Result<Key, D::Error> {
-        NameSeed(self.0).deserialize(key).map(Key::Name)
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, key: D) -> Result<Key<'de>, D::Error> {
+        NameSeed(self.0).deserialize(key).map(|name| Key::Name(Element::Value(name.as_value())))
     }
 
-    fn visit_borrowed_str<E: de::Error>(self, _token: &'de str) -> Result<Key, E> {
+    fn visit_borrowed_str<E: de::Error>(self, _token: &'de str) -> Result<Key<'de>, E> {
         Ok(Key::NumberToken)
     }
 }
