@@ -15,8 +15,11 @@
 
 mod decode;
 mod encode;
+mod plain;
 
-pub(crate) use decode::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments};
+pub(crate) use decode::{
+    DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, prepare_cache,
+};
 pub(crate) use encode::{EncodeError, encode};
 
 /// In levels: what Ruby's own JSON allows by default, and little enough for the 512 KiB machine

@@ -2,13 +2,14 @@
 
 use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
 
-use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
+use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, prepare_cache};
 use crate::error::{undecodable, unserializable};
 use crate::gvl::contain;
-use crate::ruby_bytes::append_bytes;
+use crate::ruby_bytes::{append_bytes, read_bytes};
 
 /// Defines the module.
-pub(crate) fn define(ipc: RModule) -> Result<(), Error> {
+pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
+    prepare_cache(ruby);
     let codec = ipc.define_module("Codec")?;
     codec.define_singleton_method("dump", function!(dump, 1))?;
     codec.define_singleton_method("load", function!(load, 1))?;
@@ -43,11 +44,11 @@ fn dump(ruby: &Ruby, value: Value) -> Result<RString, Error> {
 }
 
 fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || decode(ruby, &bytes_of(text)).map_err(|error| undecodable(ruby, error)))
+    contain(ruby, || read_bytes(text, |json| decode(ruby, json)).map_err(|error| undecodable(ruby, error)))
 }
 
 fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || decode_frozen(ruby, &bytes_of(text)).map_err(|error| undecodable(ruby, error)))
+    contain(ruby, || read_bytes(text, |json| decode_frozen(ruby, json)).map_err(|error| undecodable(ruby, error)))
 }
 
 fn copy_args(ruby: &Ruby, args: RArray) -> Result<RArray, Error> {

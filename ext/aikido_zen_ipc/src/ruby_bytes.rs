@@ -30,6 +30,20 @@ pub(crate) fn find_by_bytes<T>(map: &BTreeMap<Box<[u8]>, T>, string: RString) ->
     map.get(unsafe { string.as_slice() })
 }
 
+/// What `read` makes of the String's bytes. A frozen String is read in place: nothing can change it.
+pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> T {
+    if !string.is_frozen() {
+        let mut copy = Vec::with_capacity(string.len());
+        append_bytes(string, &mut copy, |bytes, copy| copy.extend_from_slice(bytes));
+        return read(&copy);
+    }
+    // SAFETY: nothing changes a frozen String, and the GC neither frees nor moves one that is on the stack.
+    let outcome = read(unsafe { string.as_slice() });
+    // It is on the stack until here.
+    std::hint::black_box(&string);
+    outcome
+}
+
 /// The Symbol's name, without making a new String.
 pub(crate) fn symbol_name(symbol: Symbol) -> RString {
     // SAFETY: the argument is a Symbol, and `rb_sym2str` returns the String that the Symbol keeps.
@@ -51,6 +65,36 @@ pub(crate) fn allocate<T: ReprValue + TryConvert>(make: impl FnOnce() -> T) -> R
     let value = protect(|| make().as_raw())?;
     // SAFETY: `value` is what Ruby just made.
     T::try_convert(unsafe { Value::from_raw(value) })
+}
+
+/// Whether the String has the bytes of `text`.
+pub(crate) fn has_text(string: RString, text: &str) -> bool {
+    // SAFETY: Ruby does not run before the comparison has ended.
+    unsafe { string.as_slice() == text.as_bytes() }
+}
+
+/// The Symbol of this name, which the GC can collect again.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn symbol(name: &str) -> Result<Value, Error> {
+    // SAFETY: this is under protection. The String is live while it is interned: it is on the stack.
+    let symbol = protect(|| unsafe { rb_sys::rb_str_intern(new_string(name, false)) })?;
+    // SAFETY: `symbol` is what Ruby just returned.
+    Ok(unsafe { Value::from_raw(symbol) })
+}
+
+/// The Integer of any size with these decimal digits.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn big_integer(digits: &str) -> Result<Value, Error> {
+    // SAFETY: this is under protection. The String is live while it is read: it is on the stack.
+    let integer = protect(|| unsafe { rb_sys::rb_str_to_inum(new_string(digits, false), 10, 0) })?;
+    // SAFETY: `integer` is what Ruby just returned.
+    Ok(unsafe { Value::from_raw(integer) })
 }
 
 /// What a container is made of: a value, or the text of a String that is still to be made. To make

@@ -1,71 +1,64 @@
-//! The keys of objects.
+//! The keys of Hashes.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use magnus::{RString, prelude::*};
-use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
+use magnus::{Error, RArray, RString, Ruby, prelude::*, value::Lazy};
 
-use super::Decoder;
-use crate::ruby_bytes::{Element, interned_string};
+use crate::ruby_bytes::{Element, has_text, interned_string, value_of};
 
-/// What comes before a value.
-#[derive(Clone, Copy)]
-pub(super) enum Key<'de> {
-    /// The key of an object.
-    Name(Element<'de>),
-    /// Nothing that is in the text: the digits of a number follow.
-    NumberToken,
+/// In entries: a Hash with more is taken for a dictionary, whose keys are not repeated elsewhere. To
+/// look each up among all interned Strings is then slower than to make a new one.
+const MOST_NAMES: usize = 64;
+
+/// In keys: far more than one application's calls have, and 10 kB at the most.
+const CACHE_LENGTH: usize = 256;
+
+/// In bytes: longer ones are not looked for in the cache.
+const MOST_CACHED_BYTES: usize = 64;
+
+/// Keys of late, each at the place that its text says. They are the same in every call, and to find one
+/// here is several times as fast as to find it among Ruby's interned Strings.
+static CACHE: Lazy<RArray> = Lazy::new(|ruby| ruby.ary_new_capa(CACHE_LENGTH));
+
+/// Makes the cache: the first use of a `Lazy` is behind a lock.
+pub(crate) fn prepare_cache(ruby: &Ruby) {
+    ruby.get_inner(&CACHE);
 }
 
-/// Reads the next key of an object, and tells it from the token that serde_json passes off as a key
-/// in front of a number's digits. Comparing texts would let a peer write that token into an object.
-/// But where a newtype is asked for, a key from the text comes wrapped in one, and the token comes
-/// as a bare string.
-pub(super) struct KeySeed<'a>(pub(super) &'a Decoder<'a>);
-
-impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = Key<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key<'de>, D::Error> {
-        deserializer.deserialize_newtype_struct("Key", self)
+/// The frozen String for the key of the entry at `index` of its Hash: the one that Ruby keeps for all
+/// equal texts, as for the keys of a literal Hash, unless the Hash is a large one.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(super) fn key<'a>(ruby: &Ruby, name: Cow<'a, str>, index: usize) -> Result<Element<'a>, Error> {
+    if index < MOST_NAMES {
+        return Ok(Element::Value(cached(ruby, &name)?.as_value()));
     }
-}
-
-impl<'de> Visitor<'de> for KeySeed<'_> {
-    type Value = Key<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, key: D) -> Result<Key<'de>, D::Error> {
-        NameSeed(self.0).deserialize(key).map(|name| Key::Name(Element::Value(name.as_value())))
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, _token: &'de str) -> Result<Key<'de>, E> {
-        Ok(Key::NumberToken)
+    match name {
+        Cow::Borrowed(name) => Ok(Element::Text(name)),
+        Cow::Owned(name) => value_of(Element::Text(&name), true).map(Element::Value),
     }
 }
 
-/// Reads a key as the one frozen String that Ruby keeps for all equal keys.
-pub(super) struct NameSeed<'a>(pub(super) &'a Decoder<'a>);
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = RString;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RString, D::Error> {
-        deserializer.deserialize_str(self)
+fn cached(ruby: &Ruby, name: &str) -> Result<RString, Error> {
+    if name.len() > MOST_CACHED_BYTES {
+        return interned_string(name);
     }
+    let cache = ruby.get_inner(&CACHE);
+    let place = place_of(name.as_bytes());
+    if let Some(key) = RString::from_value(cache.entry(place)?).filter(|key| has_text(*key, name)) {
+        return Ok(key);
+    }
+    let key = interned_string(name)?;
+    cache.store(place, key)?;
+    Ok(key)
 }
 
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = RString;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a key")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<RString, E> {
-        self.0.ruby_result(interned_string(name))
-    }
+/// Length, ends and middle tell the keys of one object apart well enough.
+fn place_of(name: &[u8]) -> isize {
+    let byte_at = |index: usize| name.get(index).copied().map_or(0, usize::from);
+    let last = name.len().saturating_sub(1);
+    let sum = name.len() + 7 * byte_at(0) + 31 * byte_at(name.len() / 2) + 61 * byte_at(last);
+    isize::try_from(sum % CACHE_LENGTH).unwrap_or_default()
 }

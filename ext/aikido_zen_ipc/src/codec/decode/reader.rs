@@ -1,0 +1,176 @@
+//! The parts of a JSON text, one after the other. Nothing here knows Ruby; values are for the caller
+//! to build, and so is the limit to nesting.
+
+mod text;
+
+use std::borrow::Cow;
+
+/// Reads a text from its start.
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    /// In bytes, of the next that is read.
+    position: usize,
+}
+
+/// The start of a value, which for all but arrays and objects is the value.
+pub(crate) enum Token<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i64),
+    /// The digits of an integer that is longer than 64 bits.
+    BigInteger(&'a str),
+    Float(f64),
+    String(Cow<'a, str>),
+    /// Its elements follow: see [`Reader::has_element`].
+    Array,
+    /// Its entries follow: see [`Reader::key`].
+    Object,
+}
+
+/// What is wrong with the text, and at which byte.
+pub(crate) struct Flaw {
+    what: &'static str,
+    position: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, position: 0 }
+    }
+
+    /// The next value, or its start.
+    pub(crate) fn token(&mut self) -> Result<Token<'a>, Flaw> {
+        match self.next_visible() {
+            Some(b'"') => self.string().map(Token::String),
+            Some(b'{') => self.passed(Token::Object),
+            Some(b'[') => self.passed(Token::Array),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true", Token::Boolean(true)),
+            Some(b'f') => self.literal("false", Token::Boolean(false)),
+            Some(b'n') => self.literal("null", Token::Null),
+            _ => Err(self.flaw("expected a value")),
+        }
+    }
+
+    /// Whether the array that was begun has an element that follows; otherwise it is over.
+    pub(crate) fn has_element(&mut self, is_first: bool) -> Result<bool, Flaw> {
+        match self.next_visible() {
+            Some(b']') => self.passed(false),
+            Some(b',') if !is_first => self.passed(true),
+            _ if is_first => Ok(true),
+            _ => Err(self.flaw("expected `,` or `]`")),
+        }
+    }
+
+    /// The next key of the object that was begun, or nothing when that is over.
+    pub(crate) fn key(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, Flaw> {
+        match self.next_visible() {
+            Some(b'}') => return self.passed(None),
+            Some(b',') if !is_first => self.position += 1,
+            _ if is_first => {}
+            _ => return Err(self.flaw("expected `,` or `}`")),
+        }
+        if self.next_visible() != Some(b'"') {
+            return Err(self.flaw("expected a key"));
+        }
+        let key = self.string()?;
+        match self.next_visible() {
+            Some(b':') => self.passed(Some(key)),
+            _ => Err(self.flaw("expected `:`")),
+        }
+    }
+
+    /// Nothing more follows.
+    pub(crate) fn end(&mut self) -> Result<(), Flaw> {
+        match self.next_visible() {
+            None => Ok(()),
+            Some(_) => Err(self.flaw("expected the end of the text")),
+        }
+    }
+
+    /// A flaw at the next byte.
+    pub(crate) fn flaw(&self, what: &'static str) -> Flaw {
+        Flaw { what, position: self.position }
+    }
+
+    /// The flaw in words, and where it is.
+    pub(crate) fn describe(&self, flaw: &Flaw) -> String {
+        let before = self.text.as_bytes().get(..flaw.position).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        format!("{} at line {line} column {column}", flaw.what)
+    }
+
+    fn number(&mut self) -> Result<Token<'a>, Flaw> {
+        let start = self.position;
+        if self.next() == Some(b'-') {
+            self.position += 1;
+        }
+        if self.next() == Some(b'0') {
+            self.position += 1;
+        } else {
+            self.digits()?;
+        }
+        let is_integer = !matches!(self.next(), Some(b'.' | b'e' | b'E'));
+        if self.next() == Some(b'.') {
+            self.position += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.next() {
+            self.position += 1;
+            if let Some(b'+' | b'-') = self.next() {
+                self.position += 1;
+            }
+            self.digits()?;
+        }
+        let digits = self.since(start);
+        if is_integer {
+            Ok(digits.parse().map_or(Token::BigInteger(digits), Token::Integer))
+        } else {
+            digits.parse().map(Token::Float).map_err(|_| self.flaw("an invalid number"))
+        }
+    }
+
+    /// Passes at least one digit.
+    fn digits(&mut self) -> Result<(), Flaw> {
+        let start = self.position;
+        while let Some(b'0'..=b'9') = self.next() {
+            self.position += 1;
+        }
+        if self.position > start { Ok(()) } else { Err(self.flaw("expected a digit")) }
+    }
+
+    fn literal(&mut self, literal: &str, token: Token<'a>) -> Result<Token<'a>, Flaw> {
+        if !self.rest().starts_with(literal.as_bytes()) {
+            return Err(self.flaw("expected a value"));
+        }
+        self.position += literal.len();
+        Ok(token)
+    }
+
+    /// The next byte that is not a space, which is left to be read.
+    fn next_visible(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
+            self.position += 1;
+        }
+        self.next()
+    }
+
+    fn next(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.position..).unwrap_or_default()
+    }
+
+    /// The text from `start`, which like the position is beside an ASCII character.
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.position).unwrap_or_default()
+    }
+
+    fn passed<T>(&mut self, outcome: T) -> Result<T, Flaw> {
+        self.position += 1;
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,94 @@
+//! Strings, and the escapes in them.
+
+use std::borrow::Cow;
+
+use super::{Flaw, Reader};
+use crate::codec::plain::plain_length;
+
+impl<'a> Reader<'a> {
+    /// The string that is next, if one is and has no escape: most are so, and are borrowed.
+    #[inline]
+    pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
+        if self.next_visible() != Some(b'"') {
+            return None;
+        }
+        let start = self.position + 1;
+        let end = start + plain_length(self.rest().get(1..)?);
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.position = end + 1;
+        self.text.get(start..end)
+    }
+
+    /// The string whose opening quote is next.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Flaw> {
+        if let Some(text) = self.plain_string() {
+            return Ok(Cow::Borrowed(text));
+        }
+        self.position += 1;
+        let mut unescaped = self.plain().to_owned();
+        loop {
+            match self.next() {
+                Some(b'"') => break self.position += 1,
+                Some(b'\\') => unescaped.push(self.escape()?),
+                Some(_) => return Err(self.flaw("an unescaped control character in a string")),
+                None => return Err(self.flaw("a string without an end")),
+            }
+            unescaped.push_str(self.plain());
+        }
+        Ok(Cow::Owned(unescaped))
+    }
+
+    /// What stands for itself, up to a quote, a backslash or a control character.
+    fn plain(&mut self) -> &'a str {
+        let start = self.position;
+        self.position += plain_length(self.rest());
+        self.since(start)
+    }
+
+    /// The character that the escape at the position stands for.
+    fn escape(&mut self) -> Result<char, Flaw> {
+        let character = match self.rest().get(1) {
+            Some(character @ (b'"' | b'\\' | b'/')) => char::from(*character),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{C}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode_escape(),
+            _ => return Err(self.flaw("an invalid escape")),
+        };
+        self.position += 2;
+        Ok(character)
+    }
+
+    /// `\u` and four digits, or two of these for a character beyond U+FFFF.
+    fn unicode_escape(&mut self) -> Result<char, Flaw> {
+        let start = self.position;
+        let units = [self.utf16_unit(), self.utf16_unit()];
+        let mut characters = char::decode_utf16(units.into_iter().flatten());
+        let Some(Ok(character)) = characters.next() else {
+            self.position = start;
+            return Err(self.flaw("an invalid escape"));
+        };
+        self.position = start + character.len_utf16() * UNICODE_ESCAPE_LENGTH;
+        Ok(character)
+    }
+
+    fn utf16_unit(&mut self) -> Option<u16> {
+        let (escape, _) = self.rest().split_first_chunk::<UNICODE_ESCAPE_LENGTH>()?;
+        let [b'\\', b'u', digits @ ..] = escape else {
+            return None;
+        };
+        let mut unit = 0;
+        for digit in digits {
+            unit = unit * 16 + char::from(*digit).to_digit(16)?;
+        }
+        self.position += UNICODE_ESCAPE_LENGTH;
+        u16::try_from(unit).ok()
+    }
+}
+
+/// In bytes: `\u00e9`.
+const UNICODE_ESCAPE_LENGTH: usize = 6;

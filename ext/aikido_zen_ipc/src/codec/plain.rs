@@ -1,0 +1,65 @@
+//! What encoding and decoding both ask of a text.
+
+use std::str::Utf8Error;
+
+/// In bytes: what a register holds.
+const WORD_LENGTH: usize = 8;
+
+/// In bytes: texts that are plain so far are searched in blocks of this length, for which the compiler
+/// uses vector instructions. Most texts are shorter.
+const BLOCK_LENGTH: usize = 64;
+
+/// The bytes as text.
+///
+/// # Errors
+///
+/// Where they stop being UTF-8.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
+    // The faster one does not say where.
+    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
+}
+
+/// How many bytes from the start are none of those that JSON writes with an escape, or not at all:
+/// quotes, backslashes and control characters.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+    let start = bytes.get(..BLOCK_LENGTH).unwrap_or(bytes);
+    match plain_words(start) {
+        BLOCK_LENGTH => BLOCK_LENGTH + plain_blocks(bytes.get(BLOCK_LENGTH..).unwrap_or_default()),
+        length => length,
+    }
+}
+
+fn plain_blocks(bytes: &[u8]) -> usize {
+    let is_plain = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
+    let length = bytes.chunks_exact(BLOCK_LENGTH).take_while(is_plain).count() * BLOCK_LENGTH;
+    length + plain_words(bytes.get(length..).unwrap_or_default())
+}
+
+#[inline]
+fn plain_words(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<WORD_LENGTH>() {
+        let special = special_bytes(u64::from_le_bytes(*word));
+        if special != 0 {
+            return bytes.len() - rest.len() + special.trailing_zeros() as usize / 8;
+        }
+        rest = after;
+    }
+    bytes.len() - rest.len() + rest.iter().take_while(|byte| !is_special(**byte)).count()
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The highest bit of the first special byte of the word is set, and none of a byte before it.
+fn special_bytes(word: u64) -> u64 {
+    let below = |word: u64, limit: u8| word.wrapping_sub(repeated(limit)) & !word;
+    let quotes = below(word ^ repeated(b'"'), 1);
+    let backslashes = below(word ^ repeated(b'\\'), 1);
+    (below(word, 0x20) | quotes | backslashes) & repeated(0x80)
+}
+
+fn repeated(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; WORD_LENGTH])
+}
