@@ -5,7 +5,7 @@ require "spec_helper"
 require "json"
 
 RSpec.describe Aikido::Zen::IPC::Codec do
-  # The key under which serde_json, the parser beneath, passes numbers on; and the one for raw text.
+  # The keys under which serde_json, the parser of the core, passes on numbers and raw text.
   let(:reserved_keys) { ["$serde_json::private::Number", "$serde_json::private::RawValue"] }
 
   def round_trip(value)
@@ -35,19 +35,23 @@ RSpec.describe Aikido::Zen::IPC::Codec do
     end
 
     it "is the same when the GC runs at every allocation" do
+      list = Array.new(34) { |index| "element #{index}" } << ["\n", 1e-300, [2**64, 2**62]]
+      keys = (1..66).to_h { |number| ["key #{number}", number] }
       value = { symbol: "\u00E9".encode("UTF-16LE"), 1.5 => object_with_as_json { { big: 2**80 } },
-                "list" => Array.new(20) { |index| "element #{index}" }, "float" => 1e300 }
+                "list" => list, "keys" => keys }
+      text = described_class.dump(value).freeze
       begin
         GC.stress = true
         copy = round_trip(value)
         keywords = described_class.copy_kwargs(value)
+        frozen = described_class.load_frozen(text)
       ensure
         GC.stress = false
       end
 
-      expect(copy).to eql("symbol" => "é", "1.5" => { "big" => 2**80 },
-                          "list" => Array.new(20) { |index| "element #{index}" }, "float" => 1e300)
+      expect(copy).to eql("symbol" => "é", "1.5" => { "big" => 2**80 }, "list" => list, "keys" => keys)
       expect(keywords).to eql(copy.transform_keys(&:to_sym))
+      expect(frozen).to eql(copy)
     end
 
     it "has Strings for keys, whatever they were" do
@@ -97,7 +101,31 @@ RSpec.describe Aikido::Zen::IPC::Codec do
       expect(copy.keys).to all(be_frozen)
     end
 
-    it "is a Hash where it has the keys that the parser uses for itself" do
+    it "has the one String for a key that Ruby keeps for all equal ones, unless its Hash is a large one" do
+      names = ["name", "an escaped \n", "café", "k" * 64, "k" * 65] + (1..100).map { |number| "key #{number}" }
+      small, large = [10, 100].map { |size| round_trip(names.last(size).to_h { |name| [name, 1] }) }
+      copies = Array.new(2) { names.map { |name| round_trip({ name => 1 }).keys.first } }
+
+      expect(copies.transpose).to all(satisfy { |left, right| left.equal?(right) && left.equal?(-left) })
+      expect(copies.first).to eql(names)
+      expect(small.keys).to all(satisfy { |key| key.equal?(-key) })
+      expect(large.keys).to eql(names.last(100)).and all(be_frozen)
+    end
+
+    it "is the same when the GC moves objects at every allocation", if: GC.respond_to?(:auto_compact=) do
+      value = { "list" => Array.new(34) { |index| "element #{index}" }, "big" => [2**64, 1e-300], "text" => "x" * 30 }
+      texts = [JSON.generate(value), JSON.generate(value).freeze]
+      begin
+        GC.auto_compact = GC.stress = true
+        copies = texts.map { |text| described_class.load_frozen(text) }
+      ensure
+        GC.auto_compact = GC.stress = false
+      end
+
+      expect(copies).to all(eql(value))
+    end
+
+    it "is a Hash where it has the keys that serde_json uses for itself" do
       reserved_keys.each do |key|
         values = [{ key => "1" }, { key => 1 }, { key => "1", "other" => 2 }, { "other" => 2, key => "1" },
                   { key => { key => "1.5" } }]
@@ -259,6 +287,15 @@ RSpec.describe Aikido::Zen::IPC::Codec do
       expect(described_class.load("[1e400, -1e400, 1e-400]")).to eql([Float::INFINITY, -Float::INFINITY, 0.0])
     end
 
+    it "makes Strings in UTF-8 of which Ruby knows whether they are ASCII" do
+      text = '["", "text", "caf\\u00e9", "café", "a text that is not within its object"]'
+      [described_class.load(text), described_class.load_frozen(text)].each do |strings|
+        expect(strings.map(&:encoding).uniq).to eq([Encoding::UTF_8])
+        expect(strings.map(&:ascii_only?)).to eq([true, true, false, false, true])
+        expect(strings).to all(be_valid_encoding)
+      end
+    end
+
     it "means the last of the values that have the same key" do
       expect(described_class.load('{"a": 1, "b": 2, "a": 3}')).to eql("a" => 3, "b" => 2)
       expect(described_class.load("{#{(0..99).map { |number| "\"#{number % 10}\": #{number}" }.join(",")}}"))
@@ -302,6 +339,7 @@ RSpec.describe Aikido::Zen::IPC::Codec do
 
       expect(value).to eql(described_class.load(text))
       expect([value, value["list"], *value["list"], value.dig("list", 1, "key")]).to all(be_frozen)
+      expect { value["list"].first << "more" }.to raise_error(FrozenError)
     end
   end
 end

@@ -18,10 +18,25 @@ mod encode;
 mod plain;
 
 pub(crate) use decode::{
-    DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, prepare_cache,
+    DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, prepare_key_cache,
 };
 pub(crate) use encode::{EncodeError, encode};
+
+use std::str::Utf8Error;
 
 /// In levels: what Ruby's own JSON allows by default, and little enough for the 512 KiB machine
 /// stack of a Fiber.
 const MAX_NESTING: u8 = 100;
+
+/// What is said of a text that nests deeper.
+const TOO_DEEP: &str = "nesting deeper than 100 levels";
+
+/// The bytes as text.
+///
+/// # Errors
+///
+/// Where they stop being UTF-8.
+fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
+    // The faster one does not say where.
+    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
+}

@@ -2,14 +2,14 @@
 
 use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
 
-use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, prepare_cache};
+use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, prepare_key_cache};
 use crate::error::{undecodable, unserializable};
 use crate::gvl::contain;
 use crate::ruby_bytes::{append_bytes, read_bytes};
 
 /// Defines the module.
 pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
-    prepare_cache(ruby);
+    prepare_key_cache(ruby);
     let codec = ipc.define_module("Codec")?;
     codec.define_singleton_method("dump", function!(dump, 1))?;
     codec.define_singleton_method("load", function!(load, 1))?;

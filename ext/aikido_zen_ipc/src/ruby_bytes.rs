@@ -85,6 +85,18 @@ pub(crate) fn symbol(name: &str) -> Result<Value, Error> {
     Ok(unsafe { Value::from_raw(symbol) })
 }
 
+/// The Integer.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`, for more than 62 bits: others are no objects.
+pub(crate) fn integer(integer: i64) -> Result<Value, Error> {
+    let make = || rb_sys::LONG2NUM(integer);
+    let value = if rb_sys::FIXABLE(integer) { make() } else { protect(make)? };
+    // SAFETY: `value` is an Integer.
+    Ok(unsafe { Value::from_raw(value) })
+}
+
 /// The Integer of any size with these decimal digits.
 ///
 /// # Errors
@@ -107,6 +119,9 @@ pub(crate) enum Element<'a> {
 
 /// In elements: the most that [`append`] takes. Ruby appends more than 16 as one block of memory.
 pub(crate) const BATCH_LENGTH: usize = 32;
+
+/// In entries: the most that [`store`] takes. Ruby keeps so many without an index.
+pub(crate) const ENTRY_BATCH_LENGTH: usize = 8;
 
 /// The element as a value; a String that is made is frozen on request.
 ///
@@ -160,11 +175,26 @@ pub(crate) fn store(
 ) -> Result<RHash, Error> {
     // SAFETY: this is under protection. All that is stored is live: it is on the stack.
     let hash = protect(|| unsafe {
-        let hash = hash.map_or_else(|| rb_sys::rb_hash_new(), |hash| hash.as_raw());
-        for (key, value) in entries {
-            rb_sys::rb_hash_aset(hash, raw_value_of(*key, true), raw_value_of(*value, is_frozen));
+        let mut pairs = [[rb_sys::Qnil as VALUE; 2]; ENTRY_BATCH_LENGTH];
+        let mut length = 0;
+        for (pair, (key, value)) in pairs.iter_mut().zip(entries) {
+            *pair = [raw_value_of(*key, true), raw_value_of(*value, is_frozen)];
+            length += 1;
         }
-        hash
+        match hash {
+            None => {
+                let hash = rb_sys::rb_hash_new();
+                rb_sys::rb_hash_bulk_insert(2 * length, pairs.as_ptr().cast::<VALUE>(), hash);
+                hash
+            }
+            // Here the above would build the index of a large Hash anew.
+            Some(hash) => {
+                for [key, value] in pairs.iter().take(length as usize) {
+                    rb_sys::rb_hash_aset(hash.as_raw(), *key, *value);
+                }
+                hash.as_raw()
+            }
+        }
     })?;
     // SAFETY: `hash` is what Ruby just returned.
     RHash::try_convert(unsafe { Value::from_raw(hash) })

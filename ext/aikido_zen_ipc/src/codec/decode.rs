@@ -6,15 +6,12 @@ mod reader;
 use magnus::{Error, IntoValue, RArray, RHash, Ruby, Value, prelude::*};
 
 use self::key::key;
-pub(crate) use self::key::prepare_cache;
+pub(crate) use self::key::prepare_key_cache;
 use self::reader::{Flaw, Reader, Token};
-use super::MAX_NESTING;
-use super::plain::utf8;
-use crate::ruby_bytes::{BATCH_LENGTH, Element, allocate, append, big_integer, store, symbol, value_of};
-
-/// In entries: so many are collected on the stack before they are stored together. Most objects have
-/// no more keys than these.
-const ENTRY_BATCH_LENGTH: usize = 8;
+use super::{MAX_NESTING, TOO_DEEP, utf8};
+use crate::ruby_bytes::{
+    BATCH_LENGTH, ENTRY_BATCH_LENGTH, Element, allocate, append, big_integer, integer, store, symbol, value_of,
+};
 
 /// Why a text was not turned into a value.
 pub(crate) enum DecodeError {
@@ -135,12 +132,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The next value where it is not a String without escapes. Apart from the above, so that Arrays of Strings, which
+    /// the largest documents are made of, are read by a short loop.
     #[inline(never)]
     fn made(&mut self, levels_left: u8) -> Result<Value, Obstacle> {
         Ok(match self.reader.token()? {
             Token::Null => self.ruby.qnil().as_value(),
             Token::Boolean(boolean) => boolean.into_value_with(self.ruby),
-            Token::Integer(integer) => allocate(|| self.ruby.integer_from_i64(integer).as_value())?,
+            Token::Integer(value) => integer(value)?,
             Token::BigInteger(digits) => big_integer(digits)?,
             Token::Float(float) => allocate(|| self.ruby.float_from_f64(float).as_value())?,
             Token::String(text) => value_of(Element::Text(&text), self.is_freezing)?,
@@ -194,7 +193,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn level_below(&self, levels_left: u8) -> Result<u8, Flaw> {
-        levels_left.checked_sub(1).ok_or_else(|| self.reader.flaw("nesting deeper than 100 levels"))
+        levels_left.checked_sub(1).ok_or_else(|| self.reader.flaw(TOO_DEEP))
     }
 
     fn nil(&self) -> Element<'a> {

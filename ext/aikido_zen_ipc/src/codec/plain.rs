@@ -1,6 +1,4 @@
-//! What encoding and decoding both ask of a text.
-
-use std::str::Utf8Error;
+//! How much of a text is the same inside of a JSON string.
 
 /// In bytes: what a register holds.
 const WORD_LENGTH: usize = 8;
@@ -8,16 +6,6 @@ const WORD_LENGTH: usize = 8;
 /// In bytes: texts that are plain so far are searched in blocks of this length, for which the compiler
 /// uses vector instructions. Most texts are shorter.
 const BLOCK_LENGTH: usize = 64;
-
-/// The bytes as text.
-///
-/// # Errors
-///
-/// Where they stop being UTF-8.
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    // The faster one does not say where.
-    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
-}
 
 /// How many bytes from the start are none of those that JSON writes with an escape, or not at all:
 /// quotes, backslashes and control characters.

@@ -21,7 +21,7 @@ const MOST_CACHED_BYTES: usize = 64;
 static CACHE: Lazy<RArray> = Lazy::new(|ruby| ruby.ary_new_capa(CACHE_LENGTH));
 
 /// Makes the cache: the first use of a `Lazy` is behind a lock.
-pub(crate) fn prepare_cache(ruby: &Ruby) {
+pub(crate) fn prepare_key_cache(ruby: &Ruby) {
     ruby.get_inner(&CACHE);
 }
 

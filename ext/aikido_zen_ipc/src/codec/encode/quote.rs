@@ -1,6 +1,6 @@
 //! JSON strings.
 
-use crate::codec::plain::{plain_length, utf8};
+use crate::codec::{plain::plain_length, utf8};
 
 /// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
 /// and control characters are escaped.
