@@ -85,7 +85,7 @@ fn from_serde(value: Value) -> Json {
 
 fn from_digits(digits: &str) -> Json {
     if digits.contains(['.', 'e', 'E']) {
-        return Json::Float(digits.parse::<f64>().unwrap().to_bits());
+        return Json::Float(digits.parse().unwrap_or(f64::NAN).to_bits());
     }
     digits.parse().map_or_else(|_| Json::BigInteger(digits.to_owned()), Json::Integer)
 }
