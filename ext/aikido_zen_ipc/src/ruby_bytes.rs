@@ -44,6 +44,17 @@ pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> T
     outcome
 }
 
+/// Whether the String is in UTF-8, or in an encoding that says nothing else of its bytes: binary, ASCII.
+pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
+    // SAFETY: the argument is a String.
+    unsafe {
+        let encoding = rb_sys::ENCODING_GET(string.as_raw());
+        encoding == rb_sys::rb_utf8_encindex()
+            || encoding == rb_sys::rb_ascii8bit_encindex()
+            || encoding == rb_sys::rb_usascii_encindex()
+    }
+}
+
 /// The Symbol's name, without making a new String.
 pub(crate) fn symbol_name(symbol: Symbol) -> RString {
     // SAFETY: the argument is a Symbol, and `rb_sym2str` returns the String that the Symbol keeps.

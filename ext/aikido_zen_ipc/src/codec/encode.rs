@@ -4,7 +4,6 @@ mod quote;
 
 use magnus::{
     Error, Float, Integer, RArray, RHash, RString, Ruby, Symbol, Value,
-    encoding::EncodingCapable,
     prelude::*,
     r_hash::ForEach,
     value::{Fixnum, Qfalse, Qtrue},
@@ -12,7 +11,7 @@ use magnus::{
 
 use self::quote::write_quoted;
 use super::MAX_NESTING;
-use crate::ruby_bytes::{append_bytes, class_name, symbol_name};
+use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, symbol_name};
 
 /// Why a value cannot be sent.
 pub(crate) enum EncodeError {
@@ -163,11 +162,7 @@ impl Encoder<'_> {
     }
 
     fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
-        let encoding = string.enc_get();
-        let is_taken_as_utf8 = encoding == self.ruby.utf8_encindex()
-            || encoding == self.ruby.ascii8bit_encindex()
-            || encoding == self.ruby.usascii_encindex();
-        let string = if is_taken_as_utf8 { string } else { self.transcode(string)? };
+        let string = if is_taken_for_utf8(string) { string } else { self.transcode(string)? };
         append_bytes(string, self.json, write_quoted);
         Ok(())
     }

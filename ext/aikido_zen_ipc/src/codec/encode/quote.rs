@@ -7,9 +7,14 @@ use crate::codec::{plain::plain_length, utf8};
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) {
     json.reserve(bytes.len() + 2);
     json.push(b'"');
-    match utf8(bytes) {
-        Ok(text) => write_escaped(text, json),
-        Err(_) => write_escaped(&String::from_utf8_lossy(bytes), json),
+    if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
+        // Most are so, and short: to look for more would take as long again.
+        json.extend_from_slice(bytes);
+    } else {
+        match utf8(bytes) {
+            Ok(text) => write_escaped(text, json),
+            Err(_) => write_escaped(&String::from_utf8_lossy(bytes), json),
+        }
     }
     json.push(b'"');
 }
