@@ -10,8 +10,8 @@
 //! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all
 //! keyword arguments are the envelope of a call and do not count: each argument may nest that deep.
 //!
-//! A `VALUE` in here is only ever in a local variable, because the GC looks for references on the
-//! machine stack and not in a `Vec`.
+//! A `VALUE` in here is only ever in a local variable or in an Array of Ruby's, because the GC looks
+//! for references on the machine stack and not in a `Vec`.
 
 mod decode;
 mod encode;

@@ -10,7 +10,7 @@ use crate::ruby_bytes::{Element, has_text, interned_string, value_of};
 /// look each up among all interned Strings is then slower than to make a new one.
 const MOST_NAMES: usize = 64;
 
-/// In keys: far more than one application's calls have, and 10 kB at the most.
+/// In keys: more than one application's calls have, and 30 kB at the most.
 const CACHE_LENGTH: usize = 256;
 
 /// In bytes: longer ones are not looked for in the cache.
