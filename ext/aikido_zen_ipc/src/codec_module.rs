@@ -47,8 +47,21 @@ fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     contain(ruby, || read_bytes(text, |json| decode(ruby, json)).map_err(|error| undecodable(ruby, error)))
 }
 
+/// Bytes: from here on a document has so many values that Ruby would look for garbage while it is built. There is none
+/// of it, and in a worker that has just been forked that takes longer than the building.
+const LARGE_DOCUMENT: usize = 64 * 1024;
+
 fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || read_bytes(text, |json| decode_frozen(ruby, json)).map_err(|error| undecodable(ruby, error)))
+    contain(ruby, || {
+        let decoded = read_bytes(text, |json| {
+            if json.len() < LARGE_DOCUMENT {
+                decode_frozen(ruby, json)
+            } else {
+                without_gc(ruby, || decode_frozen(ruby, json))
+            }
+        });
+        decoded.map_err(|error| undecodable(ruby, error))
+    })
 }
 
 fn copy_args(ruby: &Ruby, args: RArray) -> Result<RArray, Error> {
@@ -70,4 +83,19 @@ fn copy_result(ruby: &Ruby, value: Value) -> Result<Value, Error> {
         let json = json_of(ruby, value, "result")?;
         decode(ruby, &json).map_err(|error| undecodable(ruby, error))
     })
+}
+
+/// Runs `build` while Ruby collects no garbage, and leaves that as it was before, also after a panic. No other thread
+/// notices: `build` keeps the GVL.
+fn without_gc<T>(ruby: &Ruby, build: impl FnOnce() -> T) -> T {
+    let _pause = (!ruby.gc_disable()).then(|| GcPause(ruby));
+    build()
+}
+
+struct GcPause<'a>(&'a Ruby);
+
+impl Drop for GcPause<'_> {
+    fn drop(&mut self) {
+        self.0.gc_enable();
+    }
 }
