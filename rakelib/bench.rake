@@ -1,15 +1,18 @@
 # frozen_string_literal: true
 
+desc "Measure what a call costs, beside other ways to make one (bin/bench --help)"
+task :bench do
+  sh "bin/bench"
+end
+
 namespace :bench do
   ping_pong = "tmp/ping_pong"
 
-  desc "Compare a call with bare TCP and with DRb"
-  task compare: [:compile, ping_pong] do
-    ruby "-Ilib", "benchmark/compare.rb", ping_pong
-  end
+  desc "Build what the benchmark measures"
+  task build: [:compile, ping_pong]
 
-  file ping_pong => "benchmark/ping_pong.rs" do
+  file ping_pong => "benchmark/native/ping_pong.rs" do
     mkdir_p "tmp", verbose: false
-    sh "rustc", "--edition", "2024", "-O", "-o", ping_pong, "benchmark/ping_pong.rs"
+    sh "rustc", "--edition", "2024", "-O", "-D", "warnings", "-o", ping_pong, "benchmark/native/ping_pong.rs"
   end
 end

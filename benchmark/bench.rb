@@ -1,0 +1,26 @@
+# frozen_string_literal: true
+
+# Everything of the benchmark but its programs.
+module Bench
+end
+
+require_relative "lib/clock"
+require_relative "lib/statistics"
+require_relative "lib/pipe"
+require_relative "lib/memory"
+require_relative "lib/affinity"
+require_relative "lib/service"
+require_relative "lib/work"
+require_relative "lib/load"
+require_relative "lib/worker"
+require_relative "lib/crew"
+require_relative "lib/server_process"
+require_relative "lib/peer"
+require_relative "lib/peers"
+require_relative "lib/peer_process"
+require_relative "lib/figures"
+require_relative "lib/results"
+require_relative "lib/sections"
+require_relative "lib/options"
+require_relative "lib/report"
+require_relative "lib/run"

@@ -1,0 +1,82 @@
+# frozen_string_literal: true
+
+module Bench
+  # A way to call another process, as seen by the process that stands for it during a run: it starts what serves, and
+  # then workers, which are forked from it. Each is in `peers/`.
+  #
+  # Subclasses define `start`, `stop`, `server_pid`, `server_objects` (how many the serving process has ever allocated),
+  # `publish(key, json)`, and `connect`, which is called in a worker, once for each thread. What `connect` returns has
+  # the methods of {Service}, and `document_value` where the peer can do that.
+  class Peer
+    class << self
+      attr_reader :title, :package
+
+      # @param title [String] for the report
+      # @param package [String, nil] Debian's, without which it is left out
+      # @param library [String, nil] that the package brings
+      def describe(title, package: nil, library: nil)
+        @title = title
+        @package = package
+        @library = library
+      end
+
+      # Loads what it needs.
+      #
+      # @return [Boolean] whether it is there
+      def available?
+        require @library if @library
+        true
+      rescue LoadError
+        false
+      end
+    end
+
+    # Has workers carry a load.
+    #
+    # @param load [Load]
+    # @return [Hash] as {Crew#run}
+    def carry(load)
+      return Crew.new(self, load).run unless load.pinned
+
+      Affinity.pinned(pids) { Crew.new(self, load).run }
+    end
+
+    # @return [Crew::Hand] a worker that will do this
+    def start_worker(load)
+      input, hand_input = IO.pipe
+      hand_output, output = IO.pipe
+      pid = fork do
+        [hand_input, hand_output].each(&:close)
+        Process.setproctitle("benchmark worker: #{self.class.title}")
+        run_worker(load, input, output)
+      end
+      [input, output].each(&:close)
+      Crew::Hand.new(pid, hand_input, hand_output)
+    end
+
+    # Raises if calls do not reach the process whose processor time is counted.
+    def verify(connection)
+      answering = connection.process_id
+      raise "process #{answering} answers, not #{server_pid}" unless answering == server_pid
+    end
+
+    # @return [Array<Integer>] every process of it that is there without workers
+    def pids
+      [Process.pid, server_pid].uniq
+    end
+
+    private
+
+    # Ends the process without what its parent would do at exit.
+    def run_worker(load, input, output)
+      trap(:INT, :DEFAULT)
+      Worker.new(self, load, input, output).run
+      output.close
+      succeeded = true
+    rescue StandardError => e
+      warn "#{self.class.title}: #{e.full_message(highlight: false)}"
+    ensure
+      exit!(succeeded || false)
+    end
+  end
+end

@@ -1,0 +1,62 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+
+module Bench
+  # A peer's process, as the benchmark sees it. It does nothing while others are measured.
+  class PeerProcess
+    # Seconds for it to end what it started.
+    STOP_TIMEOUT = 10
+
+    attr_reader :name, :title
+
+    def initialize(name)
+      @name = name
+      @title = Peers.fetch(name).title
+      input, @requests = IO.pipe(binmode: true)
+      answers, output = IO.pipe(binmode: true)
+      program = File.expand_path("../peer.rb", __dir__)
+      @pid = spawn(RbConfig.ruby, "-w", "-Ilib", program, name, in: input, out: output)
+      [input, output].each(&:close)
+      @pipe = Pipe.new(answers, @requests)
+      @present = @pipe.read == :ready
+    end
+
+    # @return [Boolean] whether the packages that it needs are there
+    def present?
+      @present
+    end
+
+    # @return [Figures]
+    def carry(load)
+      Figures.new(ask(:carry, load))
+    end
+
+    def publish(key, json)
+      ask(:publish, key, json)
+    end
+
+    def stop
+      @requests.close
+      Process.kill(:TERM, @pid) if within_timeout.nil?
+      Process.kill(:KILL, @pid) if within_timeout.nil?
+    end
+
+    private
+
+    def ask(*request)
+      @pipe.write(request)
+      @pipe.read
+    rescue EOFError, Errno::EPIPE
+      raise "#{title} failed; what it said is above"
+    end
+
+    def within_timeout
+      return @ended if @ended
+
+      deadline = Clock.nanoseconds + (STOP_TIMEOUT * 1_000_000_000)
+      sleep 0.005 until (@ended = Process.wait(@pid, Process::WNOHANG)) || Clock.nanoseconds > deadline
+      @ended
+    end
+  end
+end

@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+module Bench
+  # A part of the run, measured in every round, with a chapter in the report. Each is in `sections/`.
+  class Section
+    class << self
+      attr_reader :title
+
+      def titled(title)
+        @title = title
+      end
+    end
+
+    def initialize(run)
+      @run = run
+    end
+
+    def title
+      self.class.title
+    end
+
+    private
+
+    attr_reader :run
+
+    def results
+      run.results
+    end
+
+    def options
+      run.options
+    end
+
+    # @return [Array<Array(String, String)>] names and titles of the peers that were measured
+    def peers
+      run.peers.map { |peer| [peer.name, peer.title] }
+    end
+  end
+end

@@ -1,0 +1,117 @@
+# frozen_string_literal: true
+
+module Bench
+  # A worker that runs Ruby: connects, warms up, waits to be released, calls, and hands over what it measured.
+  #
+  # It tells its peer's process `R` (ready) and `D` (done), and waits for a byte after each. Then it writes unsigned
+  # 64-bit numbers: the nanoseconds that all of it took, the objects that it allocated, and the nanoseconds of each
+  # call.
+  # `native/ping_pong.rs` does the same.
+  class Worker
+    def initialize(peer, load, input, output)
+      @peer = peer
+      @load = load
+      @input = input
+      @output = output
+    end
+
+    def run
+      ENV.update(@load.environment)
+      callers = Array.new(@load.threads) { Caller.new(@peer, @load) }
+      callers.each(&:warm_up)
+      # Afterwards, because some peers would warm up for minutes beside these.
+      @load.computing.times { Thread.new { compute } }
+      GC.start
+      wait_after("R")
+      measured = measure(callers)
+      wait_after("D")
+      callers.each(&:verify)
+      @output.write((measured + callers.flat_map(&:durations)).pack("Q*"))
+    end
+
+    private
+
+    def measure(callers)
+      allocated = GC.stat(:total_allocated_objects)
+      started_at = Clock.nanoseconds
+      callers.each(&:start).each(&:join)
+      [Clock.nanoseconds - started_at, GC.stat(:total_allocated_objects) - allocated]
+    end
+
+    def wait_after(state)
+      @output.syswrite(state)
+      @input.sysread(1)
+    end
+
+    # Until the process ends. Small integers, so that nothing is allocated.
+    def compute
+      value = 1
+      value = ((value * 31) + 7) % 1_000_003 while value
+    end
+  end
+
+  # One thread that calls.
+  class Caller
+    # Calls before the first that counts: connections, caches, the heap. It ends earlier after WARM_UP_TIME.
+    WARM_UP_CALLS = 200
+
+    # Nanoseconds: a megabyte takes its time.
+    WARM_UP_TIME = 50_000_000
+
+    attr_reader :durations
+
+    def initialize(peer, load)
+      @peer = peer
+      @connection = peer.connect
+      @load = load
+      @work = Work.named(load.work)
+      @durations = []
+    end
+
+    def warm_up
+      @peer.verify(@connection)
+      return if @work.once_per_process?
+
+      run(WARM_UP_CALLS, WARM_UP_TIME)
+      verify
+      @durations.clear
+    end
+
+    def start
+      @thread = Thread.new { run(@load.calls, (@load.seconds * 1e9).round) }
+      self
+    end
+
+    def join
+      @thread.join
+    end
+
+    # The last answer stands for all of them.
+    def verify
+      @work.verify(@answer) unless @durations.empty?
+    end
+
+    private
+
+    def run(calls, time)
+      operation = @work.operation
+      pause = (@load.pause * 1e9).round
+      ended_at = Clock.nanoseconds
+      deadline = ended_at + time
+      while @durations.length < calls && ended_at < deadline
+        work(pause) if pause.positive?
+        started_at = Clock.nanoseconds
+        @answer = operation.call(@connection)
+        ended_at = Clock.nanoseconds
+        @durations << (ended_at - started_at)
+      end
+    end
+
+    # Ruby that takes so much of the processor's time, however long others keep it from running.
+    def work(nanoseconds)
+      end_of_work = Clock.thread_time + nanoseconds
+      value = 1
+      value = ((value * 31) + 7) % 1_000_003 while Clock.thread_time < end_of_work
+    end
+  end
+end

@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+require "tmpdir"
+
+module Bench
+  # Two processes in Rust that send each other as many bytes as this gem would, and do nothing with them.
+  class NativePeer < Peer
+    # Rake compiles it.
+    PROGRAM = File.expand_path("../../tmp/ping_pong", __dir__)
+
+    attr_reader :server_pid
+
+    # Threads and sockets; no objects, as there is no Ruby.
+    def server_objects
+      0
+    end
+
+    def start
+      input, @input = IO.pipe
+      output, server_output = IO.pipe
+      @server_pid = spawn(PROGRAM, "serve", listen_at, in: input, out: server_output)
+      [input, server_output].each(&:close)
+      @address = output.gets.chomp
+      output.close
+    end
+
+    def stop
+      @input.close
+      Process.wait(@server_pid)
+    end
+
+    def start_worker(load)
+      work = Work.named(load.work)
+      input, hand_input = IO.pipe
+      hand_output, output = IO.pipe
+      arguments = [load.threads, load.calls, load.seconds, work.request_bytes, work.response_bytes]
+      pid = spawn(PROGRAM, "call", @address, *arguments.map(&:to_s), in: input, out: output)
+      [input, output].each(&:close)
+      Crew::Hand.new(pid, hand_input, hand_output)
+    end
+  end
+
+  class TcpPeer < NativePeer
+    describe "bare TCP (Rust)"
+
+    private
+
+    def listen_at
+      "tcp"
+    end
+  end
+
+  class UnixPeer < NativePeer
+    describe "bare Unix socket (Rust)"
+
+    def stop
+      super
+      FileUtils.remove_entry(@directory)
+    end
+
+    private
+
+    def listen_at
+      @directory = Dir.mktmpdir("benchmark-")
+      "unix:#{@directory}/socket"
+    end
+  end
+end

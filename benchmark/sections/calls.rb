@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+module Bench
+  module Sections
+    # Calls of every kind through every peer, by one worker and by many, on all cores and on one.
+    class Calls < Section
+      titled "Calls"
+
+      CONCURRENCIES = [[1, 1], [4, 1], [4, 5]].freeze
+
+      # Each at one worker with one thread.
+      ECHOES = Work::ECHO_SIZES.keys.freeze
+
+      def self.load(work, processes = 1, threads = 1, pinned: false)
+        Load.new(work:, processes:, threads:, pinned:)
+      end
+
+      def self.loads
+        grid = %w[ping check].product(CONCURRENCIES, [false, true]).map do |work, concurrency, pinned|
+          load(work, *concurrency, pinned:)
+        end
+        grid + CONCURRENCIES.map { |concurrency| load("200 events", *concurrency) } + ECHOES.map { |work| load(work) }
+      end
+
+      def measure(round)
+        # To see whether it works, one of each kind, and one on one core.
+        loads = options.pick(self.class.loads, self.class.loads.uniq { |load| [load.work, load.pinned] })
+        run.carry(round, loads)
+      end
+
+      def write(report)
+        self.class.loads.group_by(&:work).each do |work, loads|
+          report.heading(3, work)
+          loads.each { |load| report.call_table(load) }
+        end
+      end
+    end
+  end
+end
