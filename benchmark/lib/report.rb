@@ -3,24 +3,26 @@
 require "fileutils"
 
 module Bench
-  # What came of a run, in Markdown.
+  # What came of a run, in Markdown, with plots beside it.
   class Report
     def initialize(run, sections, duration)
       @run = run
       @sections = sections
       @duration = duration
-      @lines = []
+      @lines = ["# What a call costs"]
     end
 
+    # @return [String] the report's path
     def write
+      FileUtils.mkdir_p(@run.options.output)
+      write_summary
       @sections.each do |section|
         heading(2, section.title)
         section.write(self)
       end
-      FileUtils.mkdir_p(@run.options.output)
-      path = File.join(@run.options.output, "report.md")
-      File.write(path, @lines.join("\n"))
-      path
+      File.join(@run.options.output, "#{Time.now.strftime("%F")}-#{Machine.processor_name}.md").tap do |path|
+        File.write(path, "#{@lines.join("\n").gsub(/\n{3,}/, "\n\n").rstrip}\n")
+      end
     end
 
     def heading(level, text)
@@ -32,55 +34,75 @@ module Bench
     end
 
     # @param rows [Array<Array<String>>] the first is the head
-    def table(rows, alignments = nil)
-      alignments ||= ["---", *Array.new(rows.first.length - 1, "---:")]
+    # @param alignments [Array<String>] of the columns; numbers after a name, unless given
+    def table(rows, alignments = ["---", *Array.new(rows.first.length - 1, "---:")])
       [rows.first, alignments, *rows.drop(1)].each { |row| @lines << "| #{row.join(" | ")} |" }
       @lines << ""
     end
 
-    CALL_HEAD = ["", "p50 µs", "p99", "p99.9", "longest", "calls/s", "CPU µs, worker", "CPU µs, parent",
-                 "objects, worker", "objects, parent", "calls"].freeze
+    # What every peer needed for calls under a load.
+    def call_table(load, title: nil)
+      rows = @run.peers.filter_map { |peer| call_row(peer, load) if @run.results.any?(peer.name, load) }
+      return if rows.empty?
 
-    def call_table(load)
-      paragraph("**#{load.processes} × #{load.threads}, #{load.pinned ? "pinned to one core" : "all cores"}**")
-      rows = @run.peers.filter_map { |peer| call_row(peer, load) }
+      workers = "#{load.processes} × #{load.threads}"
+      paragraph(["**#{[title, workers].compact.join(", ")}", "#{load.pinned ? "one core" : "all cores"}**"].join(", "))
       table([CALL_HEAD, *rows])
     end
 
     private
 
+    CALL_HEAD = ["", "p50 µs", "p99", "p99.9", "longest", "calls/s", "CPU µs, worker", "CPU µs, parent",
+                 "objects, worker", "objects, parent", "calls"].freeze
+    private_constant :CALL_HEAD
+
     def call_row(peer, load)
       results = @run.results
-      return unless results.any?(peer.name, load)
-
       times = %i[p50 p99 p999 longest].map { |name| Format.spread(results.spread(peer.name, load, name)) }
+      computes = load.computing.positive?
       rest = %i[worker_time parent_time worker_objects parent_objects].map do |name|
-        Format.number(results.median(peer.name, load, name))
+        computes && name == :worker_time ? "–" : Format.number(results.median(peer.name, load, name))
       end
-      [peer.title, *times, Format.number(results.median(peer.name, load, :calls_per_second)), *rest,
+      [peer.name == "zen" ? "**#{peer.title}**" : peer.title, *times,
+       Format.number(results.median(peer.name, load, :calls_per_second)), *rest,
        Format.number(results.rounds(peer.name, load).sum(&:calls))]
     end
-  end
 
-  # Numbers as people read them.
-  module Format
-    module_function
-
-    # Three digits that count, and a comma for each thousand.
-    def number(value)
-      return "–" if value.nil?
-
-      digits = value.abs < 1 ? 2 : [2 - Math.log10(value.abs).floor, 0].max
-      rounded = value.round([digits, 2].min)
-      whole, fraction = rounded.to_s.split(".")
-      fraction = nil if value.abs >= 100 || fraction&.match?(/\A0+\z/)
-      [whole.gsub(/(\d)(?=(\d{3})+\z)/, "\\1,"), fraction].compact.join(".")
+    def write_summary
+      paragraph("")
+      paragraph("**Made in a hurry, to see whether it works: none of the numbers means anything.**") if @run.options.smoke?
+      write_machine
+      write_method
+      heading(2, "Targets")
+      rows = Targets.new(@run.results).rows.map do |row|
+        [row.what, row.target, row.measured, { true => "yes", false => "**no**", nil => "–" }.fetch(row.met)]
+      end
+      table([%w[what target measured met], *rows], Array.new(4, "---"))
+      write_plots
     end
 
-    def spread(spread)
-      return "–" if spread.nil?
+    def write_machine
+      facts = Machine.facts.merge("run" => "#{Time.now.strftime("%F %H:%M")}, #{(@duration / 60).ceil} minutes, " \
+                                           "#{@run.options.rounds} rounds")
+      table([["", ""], *facts.to_a], ["---", "---"])
+    end
 
-      "#{number(spread.median)} <sub>#{number(spread.lowest)}–#{number(spread.highest)}</sub>"
+    def write_method
+      paragraph("Every figure is the median of #{@run.options.rounds} rounds, with the lowest and the highest beside it " \
+                "where there is room. *4 × 5* is four workers with five threads each that call. Everything is measured " \
+                "with each peer in turns, by processes of its own. [docs/BENCHMARKS.md](../../docs/BENCHMARKS.md) has " \
+                "the method.")
+      @run.missing.each do |name|
+        peer = Peers.fetch(name)
+        paragraph("*#{peer.title}* was left out: #{peer.package} is not installed.")
+      end
+    end
+
+    def write_plots
+      paths = Plots.new(@run).draw
+      return paragraph("There are no plots: gnuplot is not installed.") unless paths
+
+      paths.each { |path, description| paragraph("![#{description}](#{path})") }
     end
   end
 end

@@ -31,9 +31,9 @@ module Bench
       run.options
     end
 
-    # @return [Array<Array(String, String)>] names and titles of the peers that were measured
+    # @return [Hash{String => String}] titles of the peers that were measured, by their names
     def peers
-      run.peers.map { |peer| [peer.name, peer.title] }
+      run.peers.to_h { |peer| [peer.name, peer.title] }
     end
   end
 end

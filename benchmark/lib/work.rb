@@ -65,7 +65,7 @@ module Bench
       end
     end
 
-    attr_reader :name, :operation
+    attr_reader :name, :args, :operation
 
     def initialize(name, method_name, args, result, operation, &is_right)
       @name = name

@@ -39,8 +39,8 @@ module Bench
 
     # What a worker calls.
     class Connection
-      # Seconds: no call comes near it, but for those beside computing threads.
-      TIMEOUT = 5.0
+      # Seconds: no call comes near it, not even beside computing threads.
+      TIMEOUT = 30.0
 
       def initialize(client)
         @client = client

@@ -1,0 +1,100 @@
+# frozen_string_literal: true
+
+require_relative "plot"
+
+module Bench
+  # A line for each peer, with its name at its end. Values are microseconds, on a logarithmic axis.
+  class LinePlot < Plot
+    # Of the height of the picture: names closer than this would overlap.
+    LABEL_HEIGHT = 0.052
+
+    # @param series [Array<Array(String, String, Array)>] a peer's name, its title, and its points
+    # @param tics [Hash{Numeric => String}] of the horizontal axis, from its first to its last
+    # @param points [Boolean] whether each point was measured, and is not one of a curve
+    def initialize(title, series:, tics:, x_label:, points: true)
+      super(title)
+      @series = series
+      @tics = tics
+      @x_label = x_label
+      @points = points
+    end
+
+    def empty?
+      @series.empty?
+    end
+
+    def script(path)
+      [head(path), axes, labels, plot, *drawn.map { |_, _, data| data.map { |point| "#{point.join(" ")}\n" }.join + "e\n" }]
+        .join
+    end
+
+    private
+
+    # This gem's line is drawn last, over the others.
+    def drawn
+      @series.sort_by { |name, _, _| own?(name) ? 1 : 0 }
+    end
+
+    # The names of tics are formats to gnuplot.
+    def axes
+      <<~GNUPLOT
+        set logscale y
+        set yrange [#{10**low}:#{10**high}]
+        set xrange [#{first}:#{@tics.keys.last}]
+        set xtics (#{@tics.map { |at, name| "\"#{name.gsub("%", "%%")}\" #{at}" }.join(", ")})
+        set ytics (#{time_tics})
+        set xlabel "#{@x_label}" textcolor rgb "#374151"
+        set rmargin at screen 0.74
+        set bmargin at screen 0.14
+        set lmargin at screen 0.1
+      GNUPLOT
+    end
+
+    def first
+      @series.flat_map { |_, _, points| points.map(&:first) }.min
+    end
+
+    def low
+      (Math.log10(values.min) - 0.1).floor(1)
+    end
+
+    def high
+      (Math.log10(values.max) + 0.1).ceil(1)
+    end
+
+    def values
+      @series.flat_map { |_, _, points| points.map(&:last) }
+    end
+
+    def time_tics
+      (low.floor..high.ceil).flat_map { |power| [1, 2, 5].map { |digit| digit * (10**power) } }.map do |value|
+        name = value < 1000 ? "#{value} µs" : "#{Format.number(value / 1000)} ms"
+        "\"#{name}\" #{value}"
+      end.join(", ")
+    end
+
+    def plot
+      lines = drawn.map do |name, _, _|
+        style = @points ? "linespoints pointtype 7 pointsize #{own?(name) ? 1 : 0.6}" : "lines"
+        "\"-\" using 1:2 with #{style} linewidth #{own?(name) ? 5.5 : 2.2} linecolor rgb \"#{COLORS.fetch(name)}\""
+      end
+      "plot #{lines.join(", \\\n  ")}\n"
+    end
+
+    def labels
+      label_positions.map do |name, title, height|
+        "set label \"#{bold(name, title)}\" at graph 1.02, graph #{height.round(4)} left " \
+          "textcolor rgb \"#{COLORS.fetch(name)}\"\n"
+      end.join
+    end
+
+    # Each as high as its line's end, but for those that would overlap: they are moved apart, from the lowest up.
+    def label_positions
+      ends = @series.map { |name, title, points| [name, title, (Math.log10(points.last.last) - low) / (high - low)] }
+      ends = ends.sort_by(&:last)
+      ends.each_cons(2) { |below, above| above[2] = [above[2], below[2] + LABEL_HEIGHT].max }
+      ends.reverse.reduce(1.0) { |limit, label| (label[2] = [label[2], limit].min) - LABEL_HEIGHT }
+      ends
+    end
+  end
+end

@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+require "etc"
+require "open3"
+
+module Bench
+  # What a run was made on and with.
+  module Machine
+    module_function
+
+    def processor
+      File.read("/proc/cpuinfo")[/^model name\s*:\s*(.+)/, 1] || RUBY_PLATFORM
+    end
+
+    # For a file's name.
+    def processor_name
+      processor.downcase.gsub(/\((r|tm)\)/, "").gsub(/[^a-z0-9]+/, "-").gsub(/\A-|-\z/, "")
+    end
+
+    def facts
+      {
+        "processor" => "#{processor}, #{Etc.nprocessors} cores",
+        "memory" => "#{(File.read("/proc/meminfo")[/^MemTotal:\s+(\d+)/, 1].to_i / 1024.0 / 1024).round(1)} GB",
+        "kernel" => Etc.uname.values_at(:sysname, :release).join(" "),
+        "Ruby" => "#{RUBY_VERSION}p#{RUBY_PATCHLEVEL}, JSON #{JSON::VERSION}",
+        "Rust" => first_line("rustc", "--version"),
+        "Redis" => first_line("redis-server", "--version")[/v=(\S+)/, 1],
+        "gems" => gems,
+        "this gem" => "#{first_line("ruby", "-Ilib", "-e", "require 'aikido/zen/ipc/version'; puts Aikido::Zen::IPC::VERSION")}" \
+                      ", revision #{revision}"
+      }
+    end
+
+    def gems
+      %w[redis grpc drb].filter_map { |name| Gem::Specification.find_all_by_name(name).first&.full_name }.join(", ")
+    end
+
+    def revision
+      changed = first_line("git", "status", "--porcelain", "--untracked-files=no", "--", "src", "ext", "lib")
+      first_line("git", "rev-parse", "--short", "HEAD") + (changed.empty? ? "" : " with changes")
+    end
+
+    # Empty if there is no such program.
+    def first_line(*command)
+      Open3.capture2(*command, err: File::NULL).first.lines.first.to_s.chomp
+    rescue Errno::ENOENT
+      ""
+    end
+  end
+end

@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+module Bench
+  # What all pictures have in common: they are read on white, as wide as a page, by people who have a second.
+  class Plot
+    # The same color for a peer everywhere. Those of one kind are alike, and this gem's is like no other.
+    COLORS = { "zen" => "#6d28d9", "tcp" => "#111827", "unix" => "#8b95a5", "json" => "#0284c7", "redis" => "#059669",
+               "grpc" => "#b45309", "drb" => "#dc2626", "drbunix" => "#f08080" }.freeze
+
+    attr_reader :title
+
+    def initialize(title)
+      @title = title
+    end
+
+    private
+
+    def head(path)
+      <<~GNUPLOT
+        set terminal svg size 960,560 enhanced font "Helvetica,17" background "#ffffff"
+        set output "#{path}"
+        set encoding utf8
+        set title "{/:Bold #{title}}" font "Helvetica,20" textcolor rgb "#111827" offset 0,0.3
+        set border 3 linecolor rgb "#6b7280"
+        set tics nomirror textcolor rgb "#374151"
+        set grid ytics linecolor rgb "#e5e7eb" linewidth 1
+        unset key
+      GNUPLOT
+    end
+
+    def own?(name)
+      name == "zen"
+    end
+
+    def bold(name, text)
+      own?(name) ? "{/:Bold #{text}}" : text
+    end
+  end
+end

@@ -1,0 +1,107 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "open3"
+require_relative "line_plot"
+require_relative "bar_plot"
+
+module Bench
+  # The pictures of a report, by gnuplot.
+  class Plots
+    # Beside the report. The names stay the same, so that other pages can show the newest ones.
+    DIRECTORY = "plots"
+
+    # Of a distribution, how slow the slowest in a thousand are is the last that a second of calls can tell.
+    LAST_SHARE = 0.999
+
+    def initialize(run)
+      @run = run
+    end
+
+    # @return [Hash{String => String}, nil] what each shows, by its path from the report; nil without gnuplot
+    def draw
+      return unless Machine.first_line("gnuplot", "--version").start_with?("gnuplot")
+
+      FileUtils.mkdir_p(File.join(@run.options.output, DIRECTORY))
+      { "latency" => latency, "concurrency" => concurrency, "throughput" => throughput, "fan_out" => fan_out }
+        .reject { |_, plot| plot.empty? }
+        .to_h { |name, plot| [save(name, plot), plot.title] }
+    end
+
+    private
+
+    def save(name, plot)
+      path = File.join(DIRECTORY, "#{name}.svg")
+      output, status = Open3.capture2e("gnuplot", "-", stdin_data: plot.script(File.join(@run.options.output, path)))
+      raise "gnuplot failed: #{output}" unless status.success?
+
+      path
+    end
+
+    def latency
+      load = Sections::Calls.load("check")
+      tics = { 0.5 => "half", 0.9 => "90%", 0.99 => "99%", 0.999 => "99.9%" }.to_h { |share, name| [nines(share), name] }
+      LinePlot.new("A rate-limit call: how long the slowest ones take", tics:, points: false,
+                   x_label: "of all calls, so many are faster", series: series(load) { |rounds| distribution(rounds) })
+    end
+
+    def distribution(rounds)
+      Statistics::GRID.each_with_index.filter_map do |share, index|
+        next if share > LAST_SHARE + 1e-9
+
+        [nines(share), Statistics.median(rounds.map { |round| round.distribution[index] })]
+      end
+    end
+
+    # A share as the axis counts: 0.9 is 1, 0.99 is 2.
+    def nines(share)
+      -Math.log10(1 - share)
+    end
+
+    def concurrency
+      loads = Sections::Calls::CONCURRENCIES.map { |concurrency| Sections::Calls.load("check", *concurrency) }
+      LinePlot.new("A rate-limit call, the median, as more call at once", tics: tics(loads, ["1 worker", "4 workers", "4 workers of 5 threads"]),
+                   x_label: "", series: along(loads, &:p50))
+    end
+
+    def fan_out
+      loads = Sections::Documents::ALL_AT_ONCE
+      LinePlot.new("A document of 2.6 MB: until all workers have it as Ruby objects",
+                   tics: tics(loads, loads.map { |load| "#{load.processes} worker#{"s" if load.processes > 1}" }),
+                   x_label: "", series: along(loads) { |round| round.totals.fetch(:elapsed) / 1000.0 })
+    end
+
+    def throughput
+      load = Sections::Calls.load("check", 4, 5)
+      bars = titles.filter_map do |name, title|
+        median = @run.results.median(name, load, :calls_per_second)
+        [name, title, median] if median
+      end
+      BarPlot.new("Rate-limit calls per second, four workers of five threads", bars)
+    end
+
+    def tics(loads, names)
+      loads.each_index.to_h { |index| [index, names.fetch(index)] }
+    end
+
+    # One line for each peer, one point for each load.
+    def along(loads, &)
+      titles.filter_map do |name, title|
+        points = loads.each_with_index.filter_map { |load, index| [index, @run.results.median(name, load, &)] }
+        [name, title, points] if points.all?(&:last)
+      end
+    end
+
+    # One line for each peer, points by the block from all rounds.
+    def series(load)
+      titles.filter_map do |name, title|
+        rounds = @run.results.rounds(name, load)
+        [name, title, yield(rounds)] if rounds.any?
+      end
+    end
+
+    def titles
+      @run.peers.to_h { |peer| [peer.name, peer.title] }
+    end
+  end
+end

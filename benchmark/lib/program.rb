@@ -1,0 +1,20 @@
+# frozen_string_literal: true
+
+require "English"
+require "json"
+require "rbconfig"
+
+module Bench
+  # Runs one of `programs/`, which measure what is no load for peers, and print what they found as JSON.
+  class Program
+    # @return [Hash]
+    def self.run(name, *arguments)
+      path = File.expand_path("../programs/#{name}.rb", __dir__)
+      command = [RbConfig.ruby, "-w", "-Ilib", path, *arguments.map(&:to_s)]
+      output = IO.popen(command, &:read)
+      raise "#{name} failed; what it said is above" unless $CHILD_STATUS.success?
+
+      JSON.parse(output)
+    end
+  end
+end

@@ -1,0 +1,184 @@
+# frozen_string_literal: true
+
+module Bench
+  # What the gem is to reach, and what this run found of it. Ratios are taken in each round and only then summed up, so
+  # that what the machine did in a round counts for both sides of it.
+  class Targets
+    # What of a target was measured, in words, and whether it is met: nil where it was not measured.
+    Row = Struct.new(:what, :target, :measured, :met)
+
+    # A share: a throughput or a mean is "not worse" within it. Two measurements of the same differ by so much on one
+    # core (DESIGN.md).
+    NOISE = 0.02
+
+    def initialize(results)
+      @results = results
+    end
+
+    # @return [Array<Row>]
+    def rows
+      [ping, check, computing, callers, working, throughput, echo, fan_out, parsing, unchanged, changed, idle, start]
+    end
+
+    private
+
+    # Builds a row of parts, each of which is measured on its own.
+    def row(what, target, *parts)
+      measured = parts.compact
+      return Row.new(what, target, "not measured", nil) if measured.empty?
+
+      met = measured.map(&:last).compact
+      Row.new(what, target, measured.map(&:first).join("; "), (met.all? if met.any? && measured.length == parts.length))
+    end
+
+    # What was found and whether that is enough; nil if there is nothing.
+    def part(label, spread, unit = "", &enough)
+      spread && ["#{label} #{Format.spread(spread)}#{unit}".strip, enough && enough.call(spread.median)]
+    end
+
+    # Of one figure of two measurements, round by round.
+    def ratio(figure, above, below)
+      pairs = rounds(*above).zip(rounds(*below))
+      return if pairs.empty? || pairs.flatten.any?(&:nil?)
+
+      Spread.of(pairs.map { |one, other| one.public_send(figure) / other.public_send(figure) })
+    end
+
+    def rounds(name, load)
+      @results.rounds(name, load)
+    end
+
+    def spread(...)
+      @results.spread(...)
+    end
+
+    def program(name, &)
+      @results.spread("program", name, &)
+    end
+
+    def ping
+      load, pinned = [false, true].map { |on_one| Sections::Calls.load("ping", pinned: on_one) }
+      row("`ping`, p50, 1x1", "at most 1.10x the bare TCP ping-pong",
+          part("", ratio(:p50, ["zen", load], ["tcp", load]), "x") { |it| it <= 1.10 },
+          part("on one core", ratio(:p50, ["zen", pinned], ["tcp", pinned]), "x"))
+    end
+
+    def check
+      load = Sections::Calls.load("check")
+      pinned = Sections::Calls.load("check", pinned: true)
+      row("rate-limit call with a Ruby handler, p50, 1x1",
+          "at most 1.25x the bare ping-pong; at most half of DRb; below Redis `PING` from Ruby",
+          part("", ratio(:p50, ["zen", load], ["tcp", load]), "x the bare one") { |it| it <= 1.25 },
+          part("on one core", ratio(:p50, ["zen", pinned], ["tcp", pinned]), "x"),
+          part("", ratio(:p50, ["zen", load], ["drb", load]), "x DRb") { |it| it <= 0.5 },
+          part("", ratio(:p50, ["zen", load], ["redis", Sections::Calls.load("ping")]), "x Redis") { |it| it < 1 })
+    end
+
+    def computing
+      load = Sections::Computing.load
+      row("the same with 4 computing threads in the worker",
+          "p50 at most 1.5x the idle p50, p99 under 1 ms; DRb needs over a second",
+          part("", ratio(:p50, ["zen", load], ["zen", Sections::Calls.load("check")]), "x") { |it| it <= 1.5 },
+          part("p99", spread("zen", load, :p99), " µs") { |it| it < 1000 },
+          part("DRb", spread("drb", load) { |round| round.p50 / 1000 }, " ms"))
+    end
+
+    def callers
+      load, at_once = %w[adaptive yield].map { |mode| Sections::Callers.load(mode:) }
+      row("five threads that do nothing but call",
+          "p99.9 under 5 ms, the longest under 20 ms; throughput not below that of giving the GVL up at once",
+          part("p99.9", spread("zen", load) { |round| round.p999 / 1000 }, " ms") { |it| it < 5 },
+          part("longest", spread("zen", load) { |round| round.longest / 1000 }, " ms") { |it| it < 20 },
+          part("throughput", ratio(:calls_per_second, ["zen", load], ["zen", at_once]), "x") { |it| it >= 1 - NOISE })
+    end
+
+    def working
+      load, *extremes = %w[adaptive hold yield].map { |mode| Sections::Callers.load(pause: Sections::Callers::PAUSE, mode:) }
+      names = ["that of always holding", "that of never holding"]
+      row("a worker whose threads do 1 ms of Ruby work between calls", "mean latency no worse than with either extreme",
+          *extremes.zip(names).map do |extreme, name|
+            part("", ratio(:mean, ["zen", load], ["zen", extreme]), "x #{name}") { |it| it <= 1 + NOISE }
+          end)
+    end
+
+    def throughput
+      load = Sections::Calls.load("check", 4, 5)
+      row("throughput, 4x5, rate-limit call", "at least 4x DRb; CPU per call at most a third",
+          part("", ratio(:calls_per_second, ["zen", load], ["drb", load]), "x") { |it| it >= 4 },
+          part("CPU", ratio(:processor_time, ["zen", load], ["drb", load]), "x") { |it| it <= 1 / 3.0 })
+    end
+
+    def echo
+      load = Sections::Calls.load("echo 1 MB")
+      row("1 MB echo", "at least 5x DRb's throughput, within 2x of memcpy-bound loopback plus the JSON work itself",
+          part("", ratio(:calls_per_second, ["zen", load], ["drb", load]), "x DRb") { |it| it >= 5 },
+          part("", echo_over_parts(load), "x bare TCP and Ruby's JSON twice") { |it| it <= 2 })
+    end
+
+    def echo_over_parts(load)
+      json = program(:parsing) { |found| found.fetch("echo") * 1000 } or return
+      pairs = rounds("zen", load).zip(rounds("tcp", load))
+      Spread.of(pairs.map { |own, bare| own.p50 / (bare.p50 + (2 * json.median)) }) if pairs.any?
+    end
+
+    def fan_out
+      load = Sections::Documents::ALL_AT_ONCE.last
+      without_ruby = rounds("zen", Sections::Documents::WITHOUT_PARENT).map { |round| round.totals[:ended_before_parent_ran] }
+      row("2.6 MB document to 32 workers", "the parent spends no time with the GVL, allocates no copy of it per worker",
+          without_ruby.any? ? ["served while Ruby in the parent was kept from running: #{without_ruby.all?}", without_ruby.all?] : nil,
+          part("", spread("zen", load) { |round| round.totals.fetch(:peak_memory) / 1e6 / load.processes },
+               " MB for each worker at most at a time") { |it| it < 1 },
+          part("", spread("zen", load) { |round| round.totals.fetch(:parent_objects).fdiv(load.processes) },
+               " objects for each worker"))
+    end
+
+    def parsing
+      row("the document, JSON to Ruby", "at least 1.5x as fast as `JSON.parse`",
+          part("", program(:parsing) { |found| found.fetch("json") / found.fetch("gem") }, "x") { |it| it >= 1.5 })
+    end
+
+    def unchanged
+      calls = Sections::Instructions.system_calls(@results, "unchanged document")
+      found = ->(figure) { program(:unchanged_document) { |ways| ways.values.map { |way| way.fetch(figure) }.max } }
+      row("`document(key)` while nothing changed", "under 100 ns per call from Ruby, no system call, no allocation",
+          part("", found["nanoseconds"], " ns") { |it| it < 100 },
+          part("", found["objects"], " objects") { |it| it.round(3).zero? },
+          calls && ["#{Format.number(calls)} system calls", calls.zero?])
+    end
+
+    def changed
+      row("a changed document", "used by every worker at its next use; under 1 ms after `publish` on an idle machine",
+          part("p50", program(:changed_document) { |found| found.fetch("p50") }, " µs") { |it| it < 1000 },
+          part("p99", program(:changed_document) { |found| found.fetch("p99") }, " µs") { |it| it < 1000 })
+    end
+
+    def idle
+      memory = program(:idle_connections) { |found| Sections::Idle.memory_per_connection(found) / 1000 }
+      threads = program(:idle_connections) { |found| found.dig("open", "threads").fdiv(found.dig("open", "connections")) }
+      left = program(:idle_connections) do |found|
+        found.dig("after", "connections") + found.dig("after", "threads") -
+          found.dig("before", "connections") - found.dig("before", "threads")
+      end
+      row("1,000 idle connections", "at most 24 kB and a thread each in the parent; p50 within 5%; back to the start " \
+                                    "after `idle_timeout`",
+          part("", memory, " kB") { |it| it <= 24 }, part("", threads, " threads") { |it| it <= 1.01 },
+          part("p50", program(:idle_connections) { |found| pace(found) }, "x") { |it| it <= 1.05 },
+          part("", left, " connections and threads left over") { |it| it <= 0 })
+    end
+
+    # With idle connections, relative to before and after.
+    def pace(found)
+      before, open, after = found.fetch("p50").values_at("before", "open", "after")
+      open / ((before + after) / 2)
+    end
+
+    def start
+      limits = { "require" => 30, "start" => 1, "first_call" => 2 }
+      row("`require`, worker start, first call", "under 30 ms, 1 ms, 2 ms",
+          *limits.map do |name, limit|
+            part("", program(:start_up) { |found| found.fetch(name) }, " ms") { |it| it < limit }
+          end,
+          part("(of the start, `fork` itself takes", program(:start_up) { |found| found.fetch("fork") }, " ms)"))
+    end
+  end
+end

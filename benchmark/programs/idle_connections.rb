@@ -1,0 +1,110 @@
+# frozen_string_literal: true
+
+# What connections cost that nobody uses. The arguments are how many, and the calls of which the others' pace is told.
+
+require "aikido-zen-ipc"
+require "json"
+require_relative "../lib/clock"
+require_relative "../lib/forked"
+require_relative "../lib/memory"
+require_relative "../lib/pipe"
+require_relative "../lib/service"
+require_relative "../lib/statistics"
+require_relative "../lib/work"
+
+CONNECTIONS = Integer(ARGV.fetch(0))
+CALLS = Integer(ARGV.fetch(1))
+
+# Processes that the connections come from.
+OWNERS = 4
+
+# Seconds for a call. Connecting all of them takes most of it.
+TIMEOUT = 30.0
+
+# Seconds after which a client closes a connection that it does not need.
+IDLE_TIMEOUT = 1.0
+
+# Holds calls until so many are there: each then has a connection.
+class Gate
+  def initialize(expected)
+    @expected = expected
+    @waiting = 0
+    @lock = Mutex.new
+    @complete = ConditionVariable.new
+  end
+
+  def pass
+    @lock.synchronize do
+      @waiting += 1
+      @complete.broadcast if @waiting == @expected
+      @complete.wait(@lock) until @waiting >= @expected
+    end
+  end
+end
+
+# Opens a share of the connections by calling with as many threads at once, and lets go of them by its next call.
+def own_connections(pipe, server)
+  share = CONNECTIONS / OWNERS
+  client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, max_connections: share, idle_timeout: IDLE_TIMEOUT)
+  while (request = pipe.read)
+    if request == :open
+      Array.new(share) { Thread.new { client.invoke("gather", TIMEOUT) } }.each(&:join)
+    else
+      # There is no other condition: the time has to pass. The next call then closes all but its own.
+      sleep IDLE_TIMEOUT + 0.1
+      client.ping(TIMEOUT)
+      client.close
+    end
+    pipe.write(client.stats)
+  end
+end
+
+# The pace of one that goes on calling.
+def call(pipe, server)
+  client = Aikido::Zen::WorkerProcess::Agent::Client.for(server)
+  while pipe.read
+    durations = Array.new(CALLS) do
+      started_at = Bench::Clock.nanoseconds
+      client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil)
+      Bench::Clock.nanoseconds - started_at
+    end
+    pipe.write(Bench::Statistics.median(durations) / 1000)
+  end
+end
+
+def state(server)
+  GC.start
+  { "memory" => Bench::Memory.proportional(Process.pid), **server.stats.slice(:connections, :threads) }
+end
+
+# The parent notices the end of connections by itself, but not at once.
+def wait_for_threads(server, threads)
+  deadline = Bench::Clock.nanoseconds + 10_000_000_000
+  sleep 0.01 until server.stats.fetch(:threads) <= threads || Bench::Clock.nanoseconds > deadline
+end
+
+gate = Gate.new(CONNECTIONS)
+service = Bench::Service.new
+server = Aikido::Zen::WorkerProcess::Agent::Server.new(
+  max_connections: CONNECTIONS + 10, max_handshakes: CONNECTIONS, max_threads: CONNECTIONS + 20
+)
+server.handle("gather") { |respond| respond.call(gate.pass) }
+server.handle("check") { |respond, route, ip, actor| respond.call(service.check(route, ip, actor)) }
+server.start
+owners = Array.new(OWNERS) { Bench::Forked.new { |pipe| own_connections(pipe, server) } }
+caller_process = Bench::Forked.new { |pipe| call(pipe, server) }
+
+# The first time warms up.
+_warm, p50_before = Array.new(2) { caller_process.ask(:call) }
+before = state(server)
+owners.each { |owner| owner.write(:open) }.each(&:read)
+open = state(server)
+p50_open = caller_process.ask(:call)
+owners.each { |owner| owner.write(:close) }.each(&:read)
+wait_for_threads(server, before.fetch(:threads))
+after = state(server)
+p50_after = caller_process.ask(:call)
+
+[caller_process, *owners].each(&:stop)
+server.stop
+puts JSON.generate({ before:, open:, after:, p50: { before: p50_before, open: p50_open, after: p50_after } })

@@ -1,0 +1,34 @@
+# frozen_string_literal: true
+
+# A parent and a worker that makes some calls of one kind, to be run under a program that counts: the difference between
+# two runs with different numbers of calls is what the calls are made of. Prints the worker's process.
+
+require "aikido-zen-ipc"
+require_relative "../lib/service"
+require_relative "../lib/work"
+
+KIND = ARGV.fetch(0)
+CALLS = Integer(ARGV.fetch(1))
+
+# Seconds: a program that counts makes everything slow.
+TIMEOUT = 60.0
+
+worker_process = Aikido::Zen::WorkerProcess
+service = Bench::Service.new
+worker_process.start do |server|
+  server.publish(KIND, { "some" => "value" })
+  server.handle("check") { |respond, route, ip, actor| respond.call(service.check(route, ip, actor)) }
+end
+worker = fork do
+  client = worker_process.client
+  operation = {
+    "ping" => -> { client.ping(TIMEOUT) },
+    "check" => -> { client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil) },
+    "unchanged document" => -> { client.document(KIND) }
+  }.fetch(KIND)
+  CALLS.times { operation.call }
+end
+puts worker
+_, status = Process.wait2(worker)
+worker_process.stop
+exit status.success?

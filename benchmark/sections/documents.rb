@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+require_relative "../../examples/app/firewall/document_directory"
+
+module Bench
+  module Sections
+    # A document of megabytes that every worker has, and what it costs while it does not change and when it does.
+    class Documents < Section
+      titled "Documents"
+
+      WORKERS = [1, 8, 32].freeze
+      PEERS = %w[zen redis drb drbunix].freeze
+
+      # Seconds for all workers to have it.
+      SECONDS = 30
+
+      def self.load(processes, hold_gvl: false)
+        Load.new(work: "document", processes:, calls: 1, seconds: SECONDS, hold_gvl:)
+      end
+
+      ALL_AT_ONCE = WORKERS.map { |count| load(count) }.freeze
+
+      # While no Ruby runs in the parent.
+      WITHOUT_PARENT = load(WORKERS.last, hold_gvl: true)
+
+      def initialize(run)
+        super
+        @documents = Firewall::DocumentDirectory.find
+        json = @documents.read("firewall_lists")
+        run.each_peer(0, PEERS) { |peer| peer.publish(Work::DOCUMENT, json) }
+      end
+
+      def measure(round)
+        run.carry(round, options.pick(ALL_AT_ONCE, ALL_AT_ONCE.first(2)), PEERS)
+        run.carry(round, [WITHOUT_PARENT], ["zen"])
+        results.add("program", :unchanged_document, Program.run("unchanged_document", options.pick(200_000, 1000)))
+        results.add("program", :changed_document, Program.run("changed_document", options.pick(200, 10)))
+        results.add("program", :parsing, Program.run("parsing", options.pick(5, 1)))
+      end
+
+      def write(report)
+        report.paragraph("The document is `firewall_lists` of #{@documents.description}: " \
+                         "#{Format.number(size)} bytes of JSON.")
+        report.heading(3, "Fetched and parsed by many workers at once")
+        write_fan_out(report)
+        report.heading(3, "While it does not change, when it changes, and into Ruby")
+        write_programs(report)
+      end
+
+      def size
+        @documents.size("firewall_lists")
+      end
+
+      private
+
+      FAN_OUT_HEAD = ["", "workers", "ms until all have the value", "CPU ms, parent", "objects, parent",
+                      "memory of the parent, highest growth, MB"].freeze
+      private_constant :FAN_OUT_HEAD
+
+      def write_fan_out(report)
+        rows = ALL_AT_ONCE.flat_map { |load| peers.slice(*PEERS).map { |name, title| fan_out_row(name, title, load) } }
+        report.table([FAN_OUT_HEAD, *rows])
+        report.paragraph(
+          "With the parent's GVL held by something else until all #{WORKERS.last} workers had the value: " \
+          "#{Format.spread(total("zen", WITHOUT_PARENT, :elapsed, 1e6))} ms; all had it before Ruby ran again: " \
+          "#{results.rounds("zen", WITHOUT_PARENT).all? { |round| round.totals[:ended_before_parent_ran] }}."
+        )
+      end
+
+      def fan_out_row(name, title, load)
+        [title, load.processes.to_s,
+         *{ elapsed: 1e6, parent_time: 1e6, parent_objects: 1, peak_memory: 1e6 }.map do |figure, unit|
+           Format.spread(total(name, load, figure, unit))
+         end]
+      end
+
+      def total(name, load, figure, unit)
+        results.spread(name, load) { |round| round.totals.fetch(figure) / unit }
+      end
+
+      def write_programs(report)
+        unchanged = lambda { |way, figure| program(:unchanged_document) { |found| found.dig(way, figure) } }
+        report.table([
+                       ["what", "measured"],
+                       ["`client.document(key)`, unchanged", "#{unchanged["client", "nanoseconds"]} ns"],
+                       ["objects of it", unchanged["client", "objects"]],
+                       ["`WorkerProcess.document(key)`, unchanged", "#{unchanged["worker_process", "nanoseconds"]} ns"],
+                       ["objects of it", unchanged["worker_process", "objects"]],
+                       *%w[p50 p99 longest].map do |share|
+                         ["from `publish` to the new version in a worker, #{share}",
+                          "#{program(:changed_document) { |found| found.fetch(share) }} µs"]
+                       end,
+                       ["the document into Ruby, `Document#value`", "#{program(:parsing) { |it| it.fetch("gem") }} ms of CPU"],
+                       ["the document into Ruby, `JSON.parse`", "#{program(:parsing) { |it| it.fetch("json") }} ms of CPU"]
+                     ])
+      end
+
+      def program(name, &)
+        Format.spread(results.spread("program", name, &))
+      end
+    end
+  end
+end

@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+module Bench
+  module Sections
+    # What a call is made of, counted: this does not depend on what else the machine does.
+    class Instructions < Section
+      titled "Instructions and system calls"
+
+      KINDS = ["ping", "check", "unchanged document"].freeze
+      TRACERS = { instructions: InstructionTracer, system_calls: SystemCallTracer }.freeze
+
+      # Once: another round would count the same.
+      def measure(round)
+        return unless round.zero?
+
+        TRACERS.each do |what, tracer|
+          KINDS.each { |kind| results.add(kind, what, tracer.new.count(kind)) } if tracer.available?
+        end
+      end
+
+      def write(report)
+        write_instructions(report)
+        write_system_calls(report)
+      end
+
+      # @return [Float, nil] system calls of a worker for each call
+      def self.system_calls(results, kind)
+        counts = results.rounds(kind, :system_calls).first or return
+        notable(counts.fetch(:worker)).values.sum
+      end
+
+      # Some happen now and then, and not for each call.
+      def self.notable(counts)
+        counts.select { |_, count| count >= 0.01 }
+      end
+
+      private
+
+      def write_instructions(report)
+        return report.paragraph("Instructions were not counted: there is no valgrind.") if missing?(:instructions)
+
+        rows = KINDS.map do |kind|
+          counts = results.rounds(kind, :instructions).first
+          [kind, *%i[worker parent].map { |side| Format.number(counts.fetch(side).fetch("instructions")) }]
+        end
+        report.paragraph("Instructions outside the kernel for each call, by valgrind's callgrind.")
+        report.table([%w[call worker parent], *rows])
+      end
+
+      def write_system_calls(report)
+        return report.paragraph("System calls were not counted: strace is not there or not allowed.") if missing?(:system_calls)
+
+        rows = KINDS.map do |kind|
+          counts = results.rounds(kind, :system_calls).first
+          [kind, *%i[worker parent].map { |side| describe(self.class.notable(counts.fetch(side))) }]
+        end
+        report.paragraph("System calls for each call, by strace, which slows both sides down.")
+        report.table([%w[call worker parent], *rows], ["---", "---", "---"])
+      end
+
+      def describe(counts)
+        return "none" if counts.empty?
+
+        counts.sort_by { |_, count| -count }.map { |name, count| "#{Format.number(count)} `#{name}`" }.join(", ")
+      end
+
+      def missing?(what)
+        results.rounds(KINDS.first, what).empty?
+      end
+    end
+  end
+end
