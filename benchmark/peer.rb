@@ -25,8 +25,8 @@ if peer_class.available?
       when :publish then pipe.write(peer.publish(*arguments))
       end
     end
-  rescue EOFError
-    nil
+  rescue EOFError, Errno::EPIPE
+    # Nobody asks any more.
   ensure
     peer.stop
   end

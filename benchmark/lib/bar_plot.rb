@@ -6,8 +6,8 @@ module Bench
   # A bar for each peer, the longest on top, with its value at its end.
   class BarPlot < Plot
     # @param bars [Array<Array(String, String, Numeric)>] a peer's name, its title, and its value
-    def initialize(title, bars)
-      super(title)
+    def initialize(title, subtitle, bars)
+      super(title, subtitle)
       @bars = bars.sort_by(&:last)
     end
 

@@ -46,7 +46,7 @@ module Bench
       @pipe.read
     end
 
-    # One that waits for a request reads nil. Closing the pipe would not do: siblings that were forked later have it, too.
+    # One that waits for a request reads nil. To close the pipe would not do: siblings that were forked later have it.
     def stop
       write(nil)
     rescue Errno::EPIPE

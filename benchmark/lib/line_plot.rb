@@ -11,8 +11,8 @@ module Bench
     # @param series [Array<Array(String, String, Array)>] a peer's name, its title, and its points
     # @param tics [Hash{Numeric => String}] of the horizontal axis, from its first to its last
     # @param points [Boolean] whether each point was measured, and is not one of a curve
-    def initialize(title, series:, tics:, x_label:, points: true)
-      super(title)
+    def initialize(title, subtitle, series, tics, x_label: "", points: true)
+      super(title, subtitle)
       @series = series
       @tics = tics
       @x_label = x_label
@@ -24,11 +24,15 @@ module Bench
     end
 
     def script(path)
-      [head(path), axes, labels, plot, *drawn.map { |_, _, data| data.map { |point| "#{point.join(" ")}\n" }.join + "e\n" }]
-        .join
+      [head(path), axes, labels, plot, *drawn.map { |_, _, points| inline(points) }].join
     end
 
     private
+
+    # Data in the script itself, as gnuplot reads them.
+    def inline(points)
+      [*points.map { |point| point.join(" ") }, "e\n"].join("\n")
+    end
 
     # This gem's line is drawn last, over the others.
     def drawn
@@ -43,7 +47,7 @@ module Bench
         set xrange [#{first}:#{@tics.keys.last}]
         set xtics (#{@tics.map { |at, name| "\"#{name.gsub("%", "%%")}\" #{at}" }.join(", ")})
         set ytics (#{time_tics})
-        set xlabel "#{@x_label}" textcolor rgb "#374151"
+        set xlabel "#{@x_label}" offset 0,0.4 textcolor rgb "#374151"
         set rmargin at screen 0.74
         set bmargin at screen 0.14
         set lmargin at screen 0.1
@@ -68,15 +72,20 @@ module Bench
 
     def time_tics
       (low.floor..high.ceil).flat_map { |power| [1, 2, 5].map { |digit| digit * (10**power) } }.map do |value|
-        name = value < 1000 ? "#{value} µs" : "#{Format.number(value / 1000)} ms"
-        "\"#{name}\" #{value}"
+        "\"#{time(value)}\" #{value}"
       end.join(", ")
+    end
+
+    def time(microseconds)
+      unit, size = { "s" => 1_000_000, "ms" => 1000, "µs" => 1 }.find { |_, size| microseconds >= size }
+      "#{microseconds / size} #{unit}"
     end
 
     def plot
       lines = drawn.map do |name, _, _|
-        style = @points ? "linespoints pointtype 7 pointsize #{own?(name) ? 1 : 0.6}" : "lines"
-        "\"-\" using 1:2 with #{style} linewidth #{own?(name) ? 5.5 : 2.2} linecolor rgb \"#{COLORS.fetch(name)}\""
+        width, size = own?(name) ? [5.5, 1] : [2.2, 0.6]
+        style = @points ? "linespoints pointtype 7 pointsize #{size}" : "lines"
+        "\"-\" using 1:2 with #{style} linewidth #{width} linecolor rgb \"#{COLORS.fetch(name)}\""
       end
       "plot #{lines.join(", \\\n  ")}\n"
     end

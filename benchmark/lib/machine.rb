@@ -26,8 +26,7 @@ module Bench
         "Rust" => first_line("rustc", "--version"),
         "Redis" => first_line("redis-server", "--version")[/v=(\S+)/, 1],
         "gems" => gems,
-        "this gem" => "#{first_line("ruby", "-Ilib", "-e", "require 'aikido/zen/ipc/version'; puts Aikido::Zen::IPC::VERSION")}" \
-                      ", revision #{revision}"
+        "this gem" => "#{Gem::Specification.load("aikido-zen-ipc.gemspec").version}, revision #{revision}"
       }
     end
 
@@ -38,6 +37,10 @@ module Bench
     def revision
       changed = first_line("git", "status", "--porcelain", "--untracked-files=no", "--", "src", "ext", "lib")
       first_line("git", "rev-parse", "--short", "HEAD") + (changed.empty? ? "" : " with changes")
+    end
+
+    def program?(name)
+      ENV.fetch("PATH").split(":").any? { |directory| File.executable?("#{directory}/#{name}") }
     end
 
     # Empty if there is no such program.

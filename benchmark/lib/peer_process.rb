@@ -14,11 +14,11 @@ module Bench
       @name = name
       @title = Peers.fetch(name).title
       input, @requests = IO.pipe(binmode: true)
-      answers, output = IO.pipe(binmode: true)
+      @answers, output = IO.pipe(binmode: true)
       program = File.expand_path("../peer.rb", __dir__)
       @pid = spawn(RbConfig.ruby, "-w", "-Ilib", program, name, in: input, out: output)
       [input, output].each(&:close)
-      @pipe = Pipe.new(answers, @requests)
+      @pipe = Pipe.new(@answers, @requests)
       @present = @pipe.read == :ready
     end
 
@@ -37,7 +37,8 @@ module Bench
     end
 
     def stop
-      @requests.close
+      # Both, so that it ends also while it has something to tell.
+      [@requests, @answers].each(&:close)
       Process.kill(:TERM, @pid) if within_timeout.nil?
       Process.kill(:KILL, @pid) if within_timeout.nil?
     end

@@ -9,8 +9,11 @@ module Bench
 
     attr_reader :title
 
-    def initialize(title)
+    # @param title [String] what is seen
+    # @param subtitle [String] how to read it
+    def initialize(title, subtitle)
       @title = title
+      @subtitle = subtitle
     end
 
     private
@@ -20,7 +23,9 @@ module Bench
         set terminal svg size 960,560 enhanced font "Helvetica,17" background "#ffffff"
         set output "#{path}"
         set encoding utf8
-        set title "{/:Bold #{title}}" font "Helvetica,20" textcolor rgb "#111827" offset 0,0.3
+        set label "{/:Bold #{title}}" at screen 0.025, screen 0.94 left font "Helvetica,21" textcolor rgb "#111827"
+        set label "#{@subtitle}" at screen 0.025, screen 0.885 left font "Helvetica,15" textcolor rgb "#6b7280"
+        set tmargin at screen 0.82
         set border 3 linecolor rgb "#6b7280"
         set tics nomirror textcolor rgb "#374151"
         set grid ytics linecolor rgb "#e5e7eb" linewidth 1

@@ -20,7 +20,7 @@ module Bench
 
     # @return [Hash{String => String}, nil] what each shows, by its path from the report; nil without gnuplot
     def draw
-      return unless Machine.first_line("gnuplot", "--version").start_with?("gnuplot")
+      return unless Machine.program?("gnuplot")
 
       FileUtils.mkdir_p(File.join(@run.options.output, DIRECTORY))
       { "latency" => latency, "concurrency" => concurrency, "throughput" => throughput, "fan_out" => fan_out }
@@ -40,9 +40,11 @@ module Bench
 
     def latency
       load = Sections::Calls.load("check")
-      tics = { 0.5 => "half", 0.9 => "90%", 0.99 => "99%", 0.999 => "99.9%" }.to_h { |share, name| [nines(share), name] }
-      LinePlot.new("A rate-limit call: how long the slowest ones take", tics:, points: false,
-                   x_label: "of all calls, so many are faster", series: series(load) { |rounds| distribution(rounds) })
+      tics = { 0.5 => "half", 0.9 => "90%", 0.99 => "99%", 0.999 => "99.9%" }.transform_keys { |share| nines(share) }
+      lines = series(load) { |rounds| distribution(rounds) }
+      LinePlot.new("A rate-limit call: how many are how fast",
+                   "One worker, one thread. Lower is better. The bare ones send as many bytes, and do no more.",
+                   lines, tics, points: false, x_label: "this share of the calls is faster")
     end
 
     def distribution(rounds)
@@ -60,15 +62,17 @@ module Bench
 
     def concurrency
       loads = Sections::Calls::CONCURRENCIES.map { |concurrency| Sections::Calls.load("check", *concurrency) }
-      LinePlot.new("A rate-limit call, the median, as more call at once", tics: tics(loads, ["1 worker", "4 workers", "4 workers of 5 threads"]),
-                   x_label: "", series: along(loads, &:p50))
+      names = ["1 worker", "4 workers", "4 workers of 5 threads"]
+      LinePlot.new("A rate-limit call while more and more call", "The median. Lower is better. #{cores}",
+                   along(loads, &:p50), tics(loads, names))
     end
 
     def fan_out
       loads = Sections::Documents::ALL_AT_ONCE
-      LinePlot.new("A document of 2.6 MB: until all workers have it as Ruby objects",
-                   tics: tics(loads, loads.map { |load| "#{load.processes} worker#{"s" if load.processes > 1}" }),
-                   x_label: "", series: along(loads) { |round| round.totals.fetch(:elapsed) / 1000.0 })
+      lines = along(loads) { |round| round.totals.fetch(:elapsed) / 1000.0 }
+      names = loads.map { |load| load.processes == 1 ? "1 worker" : "#{load.processes} workers" }
+      LinePlot.new("A document of 2.6 MB for many workers at once",
+                   "Until all of them have it as Ruby objects. Lower is better. #{cores}", lines, tics(loads, names))
     end
 
     def throughput
@@ -77,7 +81,11 @@ module Bench
         median = @run.results.median(name, load, :calls_per_second)
         [name, title, median] if median
       end
-      BarPlot.new("Rate-limit calls per second, four workers of five threads", bars)
+      BarPlot.new("Rate-limit calls per second", "Four workers of five threads. Longer is better. #{cores}", bars)
+    end
+
+    def cores
+      "#{Etc.nprocessors} cores."
     end
 
     def tics(loads, names)

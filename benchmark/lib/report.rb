@@ -70,7 +70,7 @@ module Bench
 
     def write_summary
       paragraph("")
-      paragraph("**Made in a hurry, to see whether it works: none of the numbers means anything.**") if @run.options.smoke?
+      paragraph("**Made in a hurry, to see whether it works. The numbers mean nothing.**") if @run.options.smoke?
       write_machine
       write_method
       heading(2, "Targets")
@@ -82,16 +82,14 @@ module Bench
     end
 
     def write_machine
-      facts = Machine.facts.merge("run" => "#{Time.now.strftime("%F %H:%M")}, #{(@duration / 60).ceil} minutes, " \
-                                           "#{@run.options.rounds} rounds")
-      table([["", ""], *facts.to_a], ["---", "---"])
+      run = "#{Time.now.strftime("%F %H:%M")}, #{@run.options.rounds} rounds in #{(@duration / 60.0).round(1)} minutes"
+      table([["", ""], *Machine.facts, ["run", run]], ["---", "---"])
     end
 
     def write_method
-      paragraph("Every figure is the median of #{@run.options.rounds} rounds, with the lowest and the highest beside it " \
-                "where there is room. *4 × 5* is four workers with five threads each that call. Everything is measured " \
-                "with each peer in turns, by processes of its own. [docs/BENCHMARKS.md](../../docs/BENCHMARKS.md) has " \
-                "the method.")
+      paragraph("Every figure is the median of all rounds, with the lowest and the highest beside it where there is " \
+                "room. *4 × 5* is four workers with five threads each that call. Everything is measured with each " \
+                "peer in turns. [docs/BENCHMARKS.md](../../docs/BENCHMARKS.md) has the method.")
       @run.missing.each do |name|
         peer = Peers.fetch(name)
         paragraph("*#{peer.title}* was left out: #{peer.package} is not installed.")

@@ -48,6 +48,11 @@ module Bench
       Peers::ALL.keys - peers.map(&:name)
     end
 
+    # Tells whoever waits for it.
+    def say(text)
+      warn format("%<seconds>4d s  %<text>s", seconds: Time.now - @started_at, text:)
+    end
+
     private
 
     def start_peers
@@ -65,10 +70,6 @@ module Bench
     def stop_peers
       @peers.each(&:stop) unless @peers_stopped
       @peers_stopped = true
-    end
-
-    def say(text)
-      warn format("%<seconds>4d s  %<text>s", seconds: Time.now - @started_at, text:)
     end
   end
 end

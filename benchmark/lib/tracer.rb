@@ -15,7 +15,7 @@ module Bench
     REPETITIONS = 2
 
     def self.available?
-      ENV.fetch("PATH").split(":").any? { |directory| File.executable?("#{directory}/#{self::COMMAND.first}") } && tried?
+      Machine.program?(self::COMMAND.first) && tried?
     end
 
     # @return [Hash] of each side, `:worker` and `:parent`, a Hash: for each call, how many of what

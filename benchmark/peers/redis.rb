@@ -15,7 +15,7 @@ module Bench
     attr_reader :server_pid
 
     def self.available?
-      super && ENV.fetch("PATH").split(":").any? { |directory| File.executable?("#{directory}/redis-server") }
+      super && Machine.program?("redis-server")
     end
 
     def start

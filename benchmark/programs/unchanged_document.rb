@@ -25,15 +25,17 @@ def looking(count)
   (Bench::Clock.nanoseconds - started_at) / count.to_f
 end
 
+NOTHING = -> {}
+
 # Without what the loop and the call of its block cost.
 def cost(&)
-  costs = Array.new(REPETITIONS) { looking(LOOKS, &) - looking(LOOKS) { nil } }
+  costs = Array.new(REPETITIONS) { looking(LOOKS, &) - looking(LOOKS, &NOTHING) }
   Bench::Statistics.median(costs)
 end
 
 # Objects for each, without those of the loop itself.
 def objects(&)
-  allocated { looking(LOOKS, &) }.fdiv(LOOKS) - allocated { looking(LOOKS) { nil } }.fdiv(LOOKS)
+  allocated { looking(LOOKS, &) }.fdiv(LOOKS) - allocated { looking(LOOKS, &NOTHING) }.fdiv(LOOKS)
 end
 
 def allocated

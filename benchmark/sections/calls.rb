@@ -22,10 +22,13 @@ module Bench
         grid + CONCURRENCIES.map { |concurrency| load("200 events", *concurrency) } + ECHOES.map { |work| load(work) }
       end
 
+      # To see whether it works: one of each kind, one of it on one core, and what the plots show.
+      def self.some_loads
+        loads.uniq { |load| [load.work, load.pinned] } | CONCURRENCIES.map { |concurrency| load("check", *concurrency) }
+      end
+
       def measure(round)
-        # To see whether it works, one of each kind, and one on one core.
-        loads = options.pick(self.class.loads, self.class.loads.uniq { |load| [load.work, load.pinned] })
-        run.carry(round, loads)
+        run.carry(round, options.pick(self.class.loads, self.class.some_loads))
       end
 
       def write(report)

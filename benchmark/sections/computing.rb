@@ -30,8 +30,8 @@ module Bench
       end
 
       def write(report)
-        report.paragraph("Each worker has #{COMPUTING} more threads, which do nothing but arithmetic in Ruby. Its own " \
-                         "processor time is mostly theirs, so it is not told.")
+        report.paragraph("Each worker has #{COMPUTING} more threads, which do nothing but arithmetic in Ruby. A " \
+                         "worker's processor time is theirs for the most part, and left out.")
         (COMMON + OWN).each { |load| report.call_table(load, title: load.work) }
       end
     end

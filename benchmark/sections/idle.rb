@@ -18,18 +18,20 @@ module Bench
       end
 
       def write(report)
-        rows = %w[before open after].map do |state|
-          [{ "before" => "before", "open" => "#{connections} idle ones", "after" => "after `idle_timeout`" }.fetch(state),
+        states = { "before" => "before", "open" => "#{connections} idle ones", "after" => "after `idle_timeout`" }
+        rows = states.map do |state, title|
+          [title,
            *%w[connections threads].map { |figure| spread { |found| found.dig(state, figure) } },
            spread { |found| found.dig(state, "memory") / 1e6 }, spread { |found| found.dig("p50", state) }]
         end
-        report.table([["", "connections", "threads", "memory of the parent (PSS), MB", "rate-limit call, p50 µs"], *rows])
-        report.paragraph("For each connection: #{spread { |found| self.class.memory_per_connection(found) / 1000 }} kB.")
+        report.table([["", "connections", "threads", "PSS of the parent, MB", "rate-limit call, p50 µs"], *rows])
+        memory = spread { |found| self.class.per_connection(found, "memory") / 1000 }
+        report.paragraph("Each connection takes #{memory} kB of the parent.")
       end
 
-      def self.memory_per_connection(found)
+      def self.per_connection(found, figure)
         before, open = found.values_at("before", "open")
-        (open.fetch("memory") - before.fetch("memory")).fdiv(open.fetch("connections") - before.fetch("connections"))
+        (open.fetch(figure) - before.fetch(figure)).fdiv(open.fetch("connections") - before.fetch("connections"))
       end
 
       private

@@ -16,6 +16,7 @@ module Bench
         TRACERS.each do |what, tracer|
           KINDS.each { |kind| results.add(kind, what, tracer.new.count(kind)) } if tracer.available?
         end
+        tell unless missing?(:instructions)
       end
 
       def write(report)
@@ -36,19 +37,29 @@ module Bench
 
       private
 
-      def write_instructions(report)
-        return report.paragraph("Instructions were not counted: there is no valgrind.") if missing?(:instructions)
+      # At once, too, so that a change is seen where nobody opens the report.
+      def tell
+        instruction_rows.each do |kind, worker, parent|
+          run.say("#{kind}: #{worker} instructions in the worker, #{parent} in the parent")
+        end
+      end
 
-        rows = KINDS.map do |kind|
+      def instruction_rows
+        KINDS.map do |kind|
           counts = results.rounds(kind, :instructions).first
           [kind, *%i[worker parent].map { |side| Format.number(counts.fetch(side).fetch("instructions")) }]
         end
+      end
+
+      def write_instructions(report)
+        return report.paragraph("Instructions were not counted: there is no valgrind.") if missing?(:instructions)
+
         report.paragraph("Instructions outside the kernel for each call, by valgrind's callgrind.")
-        report.table([%w[call worker parent], *rows])
+        report.table([%w[call worker parent], *instruction_rows])
       end
 
       def write_system_calls(report)
-        return report.paragraph("System calls were not counted: strace is not there or not allowed.") if missing?(:system_calls)
+        return report.paragraph("System calls were not counted: strace cannot be used.") if missing?(:system_calls)
 
         rows = KINDS.map do |kind|
           counts = results.rounds(kind, :system_calls).first

@@ -1,0 +1,45 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "open3"
+require "tmpdir"
+
+RSpec.describe "bin/setup" do
+  let(:setup) { File.expand_path("../../bin/setup", __dir__) }
+
+  # Every program of this machine but these.
+  def path_without(*names)
+    directory = Dir.mktmpdir
+    ENV.fetch("PATH").split(":").reverse_each do |each|
+      programs = Dir.glob("#{each}/*").reject { |program| names.include?(File.basename(program)) }
+      programs.each { |program| FileUtils.ln_sf(program, directory) }
+    end
+    yield directory
+  ensure
+    FileUtils.remove_entry(directory)
+  end
+
+  it "refuses an option that it does not know with its usage and status 2" do
+    output, status = Open3.capture2e(setup, "--bench", "--fast")
+    expect(output).to eq("bin/setup: unknown option: --fast\nUsage: bin/setup [--bench]\n")
+    expect(status.exitstatus).to eq(2)
+  end
+
+  it "looks for what only the benchmark needs when asked to, and then gets along without it" do
+    path_without("apt-get", "redis-server") do |path|
+      output, status = Open3.capture2e({ "PATH" => path }, setup, "--bench")
+      expect(output).to include("bin/setup: redis-server is missing: ")
+      expect(status.exitstatus).to eq(0)
+
+      expect(Open3.capture2e({ "PATH" => path }, setup).first).to eq("")
+    end
+  end
+
+  it "fails for what the build needs, also when it looks for what the benchmark needs" do
+    path_without("apt-get", "cc", "redis-server") do |path|
+      output, status = Open3.capture2e({ "PATH" => path }, setup, "--bench")
+      expect(output).to include("bin/setup: compiler is missing: ", "bin/setup: redis-server is missing: ")
+      expect(status.exitstatus).to eq(1)
+    end
+  end
+end
