@@ -19,4 +19,8 @@ end
 Dir.chdir(File.expand_path("..", __dir__))
 system("bin/setup", "--bench", exception: true)
 system("rake", "--silent", "bench:build", exception: true)
-puts Bench::Run.new(options).run
+begin
+  puts Bench::Run.new(options).run
+rescue Interrupt
+  abort "bin/bench: interrupted"
+end

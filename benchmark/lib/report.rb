@@ -92,7 +92,7 @@ module Bench
                 "peer in turns. [docs/BENCHMARKS.md](../../docs/BENCHMARKS.md) has the method.")
       @run.missing.each do |name|
         peer = Peers.fetch(name)
-        paragraph("*#{peer.title}* was left out: #{peer.package} is not installed.")
+        paragraph("*#{peer.title}* was left out: it needs #{peer.package}.")
       end
     end
 

@@ -9,7 +9,7 @@ module Bench
   # Counts what a call is made of on each side, by running `programs/pair.rb` twice under a program that counts.
   class Tracer
     # Calls of the two runs: both long enough that everything that happens once has happened.
-    CALLS = [200, 700].freeze
+    CALLS = [300, 1300].freeze
 
     # Runs of each: what else happens, by chance, only adds to a count, so the smallest is taken.
     REPETITIONS = 2
