@@ -82,7 +82,7 @@ module Bench
     end
 
     def computing
-      load = Sections::Computing.load
+      load = Sections::Computing::CHECK
       row("the same with 4 computing threads in the worker",
           "p50 at most 1.5x the idle p50, p99 under 1 ms; DRb needs over a second",
           part("", ratio(:p50, ["zen", load], ["zen", Sections::Calls.load("check")]), "x") { |it| it <= 1.5 },

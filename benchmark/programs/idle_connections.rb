@@ -4,6 +4,7 @@
 
 require "aikido-zen-ipc"
 require "json"
+require_relative "../lib/affinity"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
 require_relative "../lib/memory"
@@ -74,7 +75,7 @@ end
 
 def state(server)
   GC.start
-  { "memory" => Bench::Memory.proportional(Process.pid), **server.stats.slice(:connections, :threads) }
+  { "memory" => Bench::Memory.resident(Process.pid), **server.stats.slice(:connections, :threads) }
 end
 
 # The parent notices the end of connections by itself, but not at once.
@@ -83,6 +84,8 @@ def wait_for_threads(server, threads)
   sleep 0.01 until server.stats.fetch(:threads) <= threads || Bench::Clock.nanoseconds > deadline
 end
 
+# All of it on one core, where two paces can be compared within some percent.
+Bench::Affinity.set(Process.pid, Bench::Affinity::ONE_CORE)
 gate = Gate.new(CONNECTIONS)
 service = Bench::Service.new
 server = Aikido::Zen::WorkerProcess::Agent::Server.new(

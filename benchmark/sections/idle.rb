@@ -24,7 +24,7 @@ module Bench
            *%w[connections threads].map { |figure| spread { |found| found.dig(state, figure) } },
            spread { |found| found.dig(state, "memory") / 1e6 }, spread { |found| found.dig("p50", state) }]
         end
-        report.table([["", "connections", "threads", "PSS of the parent, MB", "rate-limit call, p50 µs"], *rows])
+        report.table([HEAD, *rows])
         memory = spread { |found| self.class.per_connection(found, "memory") / 1000 }
         report.paragraph("Each connection takes #{memory} kB of the parent.")
       end
@@ -33,6 +33,9 @@ module Bench
         before, open = found.values_at("before", "open")
         (open.fetch(figure) - before.fetch(figure)).fdiv(open.fetch("connections") - before.fetch("connections"))
       end
+
+      HEAD = ["", "connections", "threads", "resident in the parent, MB", "rate-limit call on one core, p50 µs"].freeze
+      private_constant :HEAD
 
       private
 
