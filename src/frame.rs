@@ -83,8 +83,9 @@ impl FrameDecoder {
     }
 }
 
-/// Bytes: a call and its answer fit into one read.
-const SMALLEST_ROOM: usize = 4 << 10;
+/// Bytes: nearly every call and its answer fit into one read. Each idle connection of the parent has so much, and it is the
+/// largest block that the C library's allocator has at hand for each thread.
+const SMALLEST_ROOM: usize = 1 << 10;
 
 /// Bytes: a declared length is believed in steps, so that memory follows what has really arrived.
 const LARGEST_ROOM: usize = 1 << 20;

@@ -34,7 +34,16 @@ module Bench
 
     # All threads of a worker share a client.
     def connect
-      @connect ||= Connection.new(Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server))
+      @connect ||= Connection.new(client)
+    end
+
+    private
+
+    def client
+      client = Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server)
+      # Private: there to compare what the client does by itself with the two extremes.
+      ENV["GVL_HABIT"]&.then { |habit| client.send(:gvl_habit=, habit.to_sym) }
+      client
     end
 
     # What a worker calls.

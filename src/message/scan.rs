@@ -12,7 +12,7 @@ use std::ops::Range;
 /// [`NotJson`] if `body` as a whole is not JSON.
 pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, NotJson> {
     let text = std::str::from_utf8(body).map_err(|_| NotJson)?;
-    let mut scanner = Scanner { rest: body };
+    let mut scanner = Scanner { rest: body, due: Vec::new() };
     let found = scanner.elements(body.len()).ok_or(NotJson)?;
     scanner.skip_space();
     if !scanner.rest.is_empty() {
@@ -52,6 +52,8 @@ impl<'a, const N: usize> Elements<'a, N> {
 /// What is left of a text. Every step answers `None` where the text is not JSON.
 struct Scanner<'a> {
     rest: &'a [u8],
+    /// The closing brackets that are due.
+    due: Vec<u8>,
 }
 
 impl Scanner<'_> {
@@ -84,21 +86,19 @@ impl Scanner<'_> {
     }
 
     fn skip_value(&mut self) -> Option<()> {
-        // The closing brackets that are due.
-        let mut due = Vec::new();
         loop {
             self.skip_space();
             match self.next()? {
                 b'"' => self.skip_string()?,
                 b'[' => {
                     if !self.takes_after_space(b']') {
-                        due.push(b']');
+                        self.due.push(b']');
                         continue;
                     }
                 }
                 b'{' => {
                     if !self.takes_after_space(b'}') {
-                        due.push(b'}');
+                        self.due.push(b'}');
                         self.skip_name()?;
                         continue;
                     }
@@ -114,12 +114,12 @@ impl Scanner<'_> {
             }
             // A value has ended here, and with it perhaps what it is in.
             loop {
-                let Some(closing) = due.last().copied() else { return Some(()) };
+                let Some(closing) = self.due.last().copied() else { return Some(()) };
                 self.skip_space();
                 match self.next()? {
                     b',' if closing == b'}' => break self.skip_name()?,
                     b',' => break,
-                    byte if byte == closing => due.pop(),
+                    byte if byte == closing => self.due.pop(),
                     _ => return None,
                 };
             }

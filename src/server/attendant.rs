@@ -55,7 +55,7 @@ impl Attendant {
         while self.hall.desk.is_of_this_process() {
             match wait.block(|| self.work()).transpose()? {
                 // Asked only now, with the host's lock: the wait for that may have been long.
-                Some(Outcome::Call(call)) if call.is_expired() => {
+                Some(Outcome::Call(call)) if call.has_waited_in_vain() => {
                     self.hall.desk.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use mio::Token;
 
@@ -27,6 +28,9 @@ pub struct Call {
     /// Not kept alive: a host may hold on to a call for long after its server was stopped.
     hall: Weak<Hall>,
 }
+
+/// 1 ms: a handler is nearly always reached within microseconds, and no caller's patience ends so soon.
+const LONG_ENOUGH_TO_LEAVE: Duration = Duration::from_millis(1);
 
 /// Where the connection is.
 #[derive(Debug)]
@@ -86,6 +90,12 @@ impl Call {
     /// time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
         self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.was_left())
+    }
+
+    /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
+    /// asked only of one that has waited.
+    pub(super) fn has_waited_in_vain(&self) -> bool {
+        self.deadline.has_passed() || (self.deadline.waited() > LONG_ENOUGH_TO_LEAVE && self.is_expired())
     }
 
     /// Sends the text of a result, once; the handler may go on working.

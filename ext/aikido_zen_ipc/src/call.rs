@@ -20,6 +20,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     class.define_method("method_name", method!(Call::method_name, 0))?;
     class.define_method("args", method!(Call::args, 0))?;
+    class.define_method("keywords?", method!(Call::has_keywords, 0))?;
     class.define_method("kwargs", method!(Call::kwargs, 0))?;
     class.define_method("notification?", method!(Call::is_notification, 0))?;
     class.define_method("answered?", method!(Call::is_answered, 0))?;
@@ -49,6 +50,10 @@ impl Call {
 
     fn kwargs(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
         contain(ruby, || decode_keyword_arguments(ruby, this.0.kwargs()).map_err(|error| undecodable(ruby, error)))
+    }
+
+    fn has_keywords(&self) -> bool {
+        self.0.kwargs() != b"{}"
     }
 
     fn is_notification(&self) -> bool {

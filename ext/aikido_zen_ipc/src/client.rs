@@ -4,16 +4,16 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use magnus::scan_args::scan_args;
-use magnus::{Error, Module, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
+use magnus::{Error, Module, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
 use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
-use crate::codec_module::json_of;
+use crate::codec_module::{json_of, json_of_arguments};
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{WithoutGvl, contain, waiting_for_answer};
 use crate::options::{ClientSettings, client_settings, duration};
+use crate::ruby_bytes::are_keywords_given;
 use crate::secret::Secret;
 use crate::server::figures_to_hash;
 
@@ -74,11 +74,11 @@ impl Client {
     }
 
     fn invoke(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Value, Error> {
-        let scanned = scan_args::<(Value, Value), (), RArray, (), RHash, ()>(arguments)?;
-        let (name, timeout) = scanned.required;
-        let name = method_name(ruby, name)?;
-        let timeout = duration(ruby, "timeout", timeout)?;
-        let message = Message::new(ruby, scanned.splat, scanned.keywords)?;
+        let (positional, keywords) = keywords_apart(arguments);
+        let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
+        let name = method_name(ruby, *name)?;
+        let timeout = duration(ruby, "timeout", *timeout)?;
+        let message = Message::new(ruby, args, keywords)?;
         let result = this
             .inner(ruby)?
             .current()
@@ -87,9 +87,10 @@ impl Client {
     }
 
     fn notify(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<bool, Error> {
-        let scanned = scan_args::<(Value,), (), RArray, (), RHash, ()>(arguments)?;
-        let name = method_name(ruby, scanned.required.0)?;
-        let message = Message::new(ruby, scanned.splat, scanned.keywords)?;
+        let (positional, keywords) = keywords_apart(arguments);
+        let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
+        let name = method_name(ruby, *name)?;
+        let message = Message::new(ruby, args, keywords)?;
         let inner = this.inner(ruby)?;
         inner
             .current()
@@ -200,13 +201,29 @@ struct Message {
 }
 
 impl Message {
-    fn new(ruby: &Ruby, args: RArray, kwargs: RHash) -> Result<Self, Error> {
+    fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
         contain(ruby, || {
-            let args = json_of(ruby, args.as_value(), "args")?;
-            let kwargs = if kwargs.is_empty() { b"{}".to_vec() } else { json_of(ruby, kwargs.as_value(), "kwargs")? };
+            let args = json_of_arguments(ruby, args)?;
+            let kwargs = match keywords {
+                Some(keywords) => json_of(ruby, keywords.as_value(), "kwargs")?,
+                None => b"{}".to_vec(),
+            };
             Ok(Self { args, kwargs })
         })
     }
+}
+
+/// What a method was called with: the positional arguments, and the keywords if there are any.
+fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
+    match arguments.split_last() {
+        Some((last, positional)) if are_keywords_given() => (positional, RHash::from_value(*last)),
+        _ => (arguments, None),
+    }
+}
+
+fn too_few(ruby: &Ruby, positional: &[Value], expected: usize) -> Error {
+    let message = format!("wrong number of arguments (given {}, expected {expected}+)", positional.len());
+    Error::new(ruby.exception_arg_error(), message)
 }
 
 fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {

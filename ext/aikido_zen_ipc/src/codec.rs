@@ -20,7 +20,7 @@ mod plain;
 pub(crate) use decode::{
     DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, prepare_key_cache,
 };
-pub(crate) use encode::{EncodeError, encode};
+pub(crate) use encode::{EncodeError, encode, encode_arguments};
 
 use std::str::Utf8Error;
 

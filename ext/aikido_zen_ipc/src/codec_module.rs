@@ -2,7 +2,9 @@
 
 use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
 
-use crate::codec::{decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, prepare_key_cache};
+use crate::codec::{
+    decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, encode_arguments, prepare_key_cache,
+};
 use crate::error::{undecodable, unserializable};
 use crate::gvl::contain;
 use crate::ruby_bytes::{append_bytes, read_bytes};
@@ -30,6 +32,13 @@ pub(crate) fn bytes_of(text: RString) -> Vec<u8> {
 pub(crate) fn json_of(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode(ruby, value, root, &mut json).map_err(|error| unserializable(ruby, error))?;
+    Ok(json)
+}
+
+/// The JSON text of a call's arguments.
+pub(crate) fn json_of_arguments(ruby: &Ruby, arguments: &[Value]) -> Result<Vec<u8>, Error> {
+    let mut json = Vec::with_capacity(SHORT_JSON);
+    encode_arguments(ruby, arguments, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)
 }
 

@@ -55,6 +55,13 @@ pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
     }
 }
 
+/// Whether the method that Ruby is just running was called with keywords: the last argument then is their Hash. Cheaper
+/// than to have Ruby scan the arguments.
+pub(crate) fn are_keywords_given() -> bool {
+    // SAFETY: it only reads how the current method was called.
+    unsafe { rb_sys::rb_keyword_given_p() != 0 }
+}
+
 /// The Symbol's name, without making a new String.
 pub(crate) fn symbol_name(symbol: Symbol) -> RString {
     // SAFETY: the argument is a Symbol, and `rb_sym2str` returns the String that the Symbol keeps.

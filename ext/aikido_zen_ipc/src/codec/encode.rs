@@ -38,6 +38,24 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
     Encoder { ruby, json }.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))
 }
 
+/// As [`encode`], for the Array `args` that has these elements.
+///
+/// # Errors
+///
+/// As for it.
+pub(crate) fn encode_arguments(ruby: &Ruby, arguments: &[Value], json: &mut Vec<u8>) -> Result<(), EncodeError> {
+    json.push(b'[');
+    for (index, argument) in arguments.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        let mut encoder = Encoder { ruby, json };
+        encoder.write(*argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
+    }
+    json.push(b']');
+    Ok(())
+}
+
 impl EncodeError {
     fn new(reason: String) -> Self {
         Self::Unserializable { place: String::new(), reason }

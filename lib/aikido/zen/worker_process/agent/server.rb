@@ -164,7 +164,8 @@ module Aikido
             return refuse(attendant, call) unless handler
 
             begin
-              handler.call(call, *call.args, **call.kwargs)
+              # Keywords that are not there would cost a Hash or two.
+              call.keywords? ? handler.call(call, *call.args, **call.kwargs) : handler.call(call, *call.args)
             rescue Exception => e
               return report_failure(attendant, call, e)
             end
