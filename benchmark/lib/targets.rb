@@ -91,7 +91,7 @@ module Bench
     end
 
     def callers
-      load, at_once = %w[adaptive yield].map { |mode| Sections::Callers.load(mode:) }
+      load, at_once = %w[adaptive give_up].map { |mode| Sections::Callers.load(mode:) }
       row("five threads that do nothing but call",
           "p99.9 under 5 ms, the longest under 20 ms; throughput not below that of giving the GVL up at once",
           part("p99.9", spread("zen", load) { |round| round.p999 / 1000 }, " ms") { |it| it < 5 },
@@ -101,8 +101,8 @@ module Bench
 
     def working
       pause = Sections::Callers::PAUSE
-      load, *extremes = %w[adaptive hold yield].map { |mode| Sections::Callers.load(pause:, mode:) }
-      names = ["that of always holding", "that of never holding"]
+      load, *extremes = %w[adaptive keep give_up].map { |mode| Sections::Callers.load(pause:, mode:) }
+      names = ["that of always keeping it", "that of never keeping it"]
       row("a worker whose threads do 1 ms of Ruby work between calls", "mean latency no worse than with either extreme",
           *extremes.zip(names).map do |extreme, name|
             part("", ratio(:mean, ["zen", load], ["zen", extreme]), "x #{name}") { |it| it <= 1 + NOISE }
@@ -192,7 +192,7 @@ module Bench
           *limits.map do |name, limit|
             part("", program(:start_up) { |found| found.fetch(name) }, " ms") { |it| it < limit }
           end,
-          part("(of the start, `fork` itself takes", program(:start_up) { |found| found.fetch("fork") }, " ms)"))
+          part("(before the start, `fork` itself takes", program(:start_up) { |found| found.fetch("fork") }, " ms)"))
     end
   end
 end

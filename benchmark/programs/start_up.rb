@@ -35,7 +35,7 @@ def start_worker(worker_process)
     worker_process.after_fork!
     started = milliseconds_since(started_at)
     worker_process.invoke("check", 5.0, Bench::Work::ROUTE, Bench::Work::IP, nil)
-    { "fork" => forked, "start" => started, "first_call" => milliseconds_since(started_at) - started }
+    { "fork" => forked, "start" => started - forked, "first_call" => milliseconds_since(started_at) - started }
   end
 end
 

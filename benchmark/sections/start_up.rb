@@ -9,7 +9,7 @@ module Bench
       FIGURES = {
         "require" => "`require \"aikido-zen-ipc\"`, without the start of Ruby, ms",
         "fork" => "`fork`, until the child runs, ms",
-        "start" => "`fork` until `after_fork!` has returned, ms",
+        "start" => "`after_fork!` in it, which makes a worker of it, ms",
         "first_call" => "the first call after it, ms",
         "worker_memory" => "memory of a worker after a thousand calls, growth (PSS), kB"
       }.freeze

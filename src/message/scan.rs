@@ -138,20 +138,35 @@ impl Scanner<'_> {
     /// What follows the opening quotation mark.
     fn skip_string(&mut self) -> Option<()> {
         loop {
-            // Long runs in blocks, which the compiler makes vectors of.
-            while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
-                && !block.iter().fold(false, |found, byte| found | is_special(*byte))
-            {
-                self.rest = rest;
-            }
-            let length = self.rest.iter().position(|byte| is_special(*byte))?;
-            self.rest = self.rest.get(length..)?;
+            self.skip_plain()?;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => self.skip_escape()?,
                 _ => return None,
             }
         }
+    }
+
+    /// Bytes of a string up to the next special one.
+    fn skip_plain(&mut self) -> Option<()> {
+        // Most strings are short: a few words.
+        for _ in 0..4 {
+            let Some(word) = self.rest.first_chunk() else { break };
+            let length = plain_length(*word);
+            self.rest = self.rest.get(length..)?;
+            if length < word.len() {
+                return Some(());
+            }
+        }
+        // Long ones in blocks, which the compiler makes vectors of.
+        while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
+            && !block.iter().fold(false, |found, byte| found | is_special(*byte))
+        {
+            self.rest = rest;
+        }
+        let length = self.rest.iter().position(|byte| is_special(*byte))?;
+        self.rest = self.rest.get(length..)?;
+        Some(())
     }
 
     fn skip_escape(&mut self) -> Option<()> {
@@ -233,6 +248,17 @@ pub(super) fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// How many of eight bytes come before the first special one. All are looked at at once: what is subtracted from a byte
+/// borrows from its highest bit if the byte is smaller.
+fn plain_length(word: [u8; 8]) -> usize {
+    const EACH: u64 = u64::MAX / 0xff;
+    let bytes = u64::from_le_bytes(word);
+    let smaller = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH * 0x80);
+    let equal = |byte: u8| smaller(bytes ^ (EACH * u64::from(byte)), 1);
+    let special = smaller(bytes, 0x20) | equal(b'"') | equal(b'\\');
+    special.trailing_zeros() as usize / 8
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +319,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_plain_bytes_of_a_word_are_those_before_the_first_special_one(word in any::<[u8; 8]>(), byte in 0usize..8, special in 0u8..0x23) {
+            let mut word = word;
+            if let Some(place) = word.get_mut(byte) {
+                *place = special;
+            }
+            let first = word.iter().position(|byte| is_special(*byte)).unwrap_or(8);
+            prop_assert_eq!(plain_length(word), first);
+        }
+
         #[test]
         fn it_takes_what_serde_json_takes(body in r#"[\[\]{}",:0-2eE.\\utrfalsn /+-]{0,24}"#) {
             let theirs = serde_json::from_str::<&RawValue>(&body).is_ok();

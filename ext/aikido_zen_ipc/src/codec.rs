@@ -18,7 +18,7 @@ mod encode;
 mod plain;
 
 pub(crate) use decode::{
-    DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, prepare_key_cache,
+    DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, name_string, prepare_key_cache,
 };
 pub(crate) use encode::{EncodeError, encode, encode_arguments};
 

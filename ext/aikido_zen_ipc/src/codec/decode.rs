@@ -6,7 +6,7 @@ mod reader;
 use magnus::{Error, IntoValue, RArray, RHash, Ruby, Value, prelude::*};
 
 use self::key::key;
-pub(crate) use self::key::prepare_key_cache;
+pub(crate) use self::key::{cached as name_string, prepare_key_cache};
 use self::reader::{Flaw, Reader, Token};
 use super::{MAX_NESTING, TOO_DEEP, utf8};
 use crate::ruby_bytes::{

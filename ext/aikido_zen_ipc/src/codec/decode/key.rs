@@ -41,7 +41,12 @@ pub(super) fn key<'a>(ruby: &Ruby, name: Cow<'a, str>, index: usize) -> Result<E
     }
 }
 
-fn cached(ruby: &Ruby, name: &str) -> Result<RString, Error> {
+/// The frozen String that Ruby keeps for a name.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn cached(ruby: &Ruby, name: &str) -> Result<RString, Error> {
     if name.len() > MOST_CACHED_BYTES {
         return interned_string(name);
     }

@@ -4,8 +4,10 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # What a handler receives first: the call that it answers. `call`, `method_name`, `args`, `kwargs`,
-        # `notification?`, `answered?`, `remaining` and `expired?` are defined in Rust.
+        # What a handler receives first: the call that it answers.
+        #
+        # Defined in Rust: `call`, `method_name`, `args`, `kwargs`, `notification?`, `answered?`, `remaining`,
+        # `expired?`, and `hand_to`, by which the server runs the handler.
         class Call
           # When the caller stops waiting.
           #

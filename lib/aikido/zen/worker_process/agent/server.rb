@@ -160,16 +160,12 @@ module Aikido
           # Whatever the handler raises, its caller gets an answer and the connection goes on. If it ends its thread,
           # `attendant.leave` answers for it.
           def answer(attendant, call)
-            handler = @handlers[call.method_name]
-            return refuse(attendant, call) unless handler
-
             begin
-              # Keywords that are not there would cost a Hash or two.
-              call.keywords? ? handler.call(call, *call.args, **call.kwargs) : handler.call(call, *call.args)
+              has_handler = call.hand_to(@handlers)
             rescue Exception => e
               return report_failure(attendant, call, e)
             end
-            attendant.conclude
+            has_handler ? attendant.conclude : refuse(attendant, call)
           end
 
           def refuse(attendant, call)
