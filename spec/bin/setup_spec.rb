@@ -21,7 +21,7 @@ RSpec.describe "bin/setup" do
 
   it "refuses an option that it does not know with its usage and status 2" do
     output, status = Open3.capture2e(setup, "--bench", "--fast")
-    expect(output).to eq("bin/setup: unknown option: --fast\nUsage: bin/setup [--bench]\n")
+    expect(output).to eq("bin/setup: unknown option: --fast\nUsage: bin/setup [--bench] [--faults]\n")
     expect(status.exitstatus).to eq(2)
   end
 

@@ -214,8 +214,10 @@ module ChildProcess
     end
   end
 
-  RSpec.configure do |config|
-    config.include(self)
-    config.after { ChildProcess.kill_all }
+  if defined?(RSpec)
+    RSpec.configure do |config|
+      config.include(self)
+      config.after { ChildProcess.kill_all }
+    end
   end
 end

@@ -101,6 +101,14 @@ module RawPeer
       true
     end
 
+    # @param seconds [Numeric]
+    # @return [Boolean] whether the other side ends within that time; what it says instead is lost
+    def ends_within?(seconds)
+      return false unless @socket.wait_readable(seconds)
+
+      ended?
+    end
+
     def close
       @socket.close
     end
@@ -229,8 +237,10 @@ module RawPeer
     @opened_peers ||= []
   end
 
-  RSpec.configure do |config|
-    config.include(self)
-    config.after { opened_peers.each(&:close) }
+  if defined?(RSpec)
+    RSpec.configure do |config|
+      config.include(self)
+      config.after { opened_peers.each(&:close) }
+    end
   end
 end

@@ -1,0 +1,40 @@
+# frozen_string_literal: true
+
+module Faults
+  # A number that no case has.
+  class UnknownCase < StandardError; end
+
+  # Some cases, or all of them, one after the other.
+  class Suite
+    # @param numbers [Array<Integer>] of cases; all if empty
+    # @param quick [Boolean] whether with less of everything
+    # @raise [UnknownCase]
+    def initialize(numbers, quick:)
+      unknown = numbers - Case.all.map(&:number)
+      raise UnknownCase, "there is no case #{unknown.join(", ")}" if unknown.any?
+
+      @cases = numbers.empty? ? Case.all : Case.all.select { |one| numbers.include?(one.number) }
+      @quick = quick
+    end
+
+    # Runs them and prints a line for each; writes the table of the whole suite.
+    #
+    # @return [Boolean] whether every case passed
+    def run
+      outcomes = @cases.map { |kind| Outcome.of(kind, quick: @quick).tap { |outcome| print_line(outcome) } }
+      puts "#{outcomes.count(&:passed?)} of #{outcomes.length} cases passed"
+      Table.write(outcomes) if !@quick && @cases == Case.all
+      outcomes.all?(&:passed?)
+    end
+
+    private
+
+    def print_line(outcome)
+      kind = outcome.kind
+      puts format("%<mark>s %<number>2d %<title>s: %<text>s (%<duration>.1f s; passes when %<passes_when>s)",
+                  mark: outcome.passed? ? "ok  " : "FAIL", number: kind.number, title: kind.title, text: outcome.text,
+                  duration: outcome.duration, passes_when: kind.passes_when)
+      $stdout.flush
+    end
+  end
+end
