@@ -5,8 +5,8 @@ RSpec.describe Aikido::Zen::WorkerProcess do
 
   let(:no_server) do
     "Connection refused - no server was started in this process or an ancestor: call " \
-      "Aikido::Zen::WorkerProcess.start in the parent before it forks (preload_app! in Puma, preload_app true in " \
-      "Unicorn)"
+      "Aikido::Zen::WorkerProcess.start in the parent before it forks (preload_app! or plugin :aikido_zen_ipc " \
+      "in Puma, preload_app true in Unicorn)"
   end
 
   describe ".start" do

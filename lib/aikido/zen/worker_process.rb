@@ -136,7 +136,7 @@ module Aikido
         def no_server
           IPC::ConnectionRefusedError.new(
             "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
-            "parent before it forks (preload_app! in Puma, preload_app true in Unicorn)"
+            "parent before it forks (preload_app! or plugin :aikido_zen_ipc in Puma, preload_app true in Unicorn)"
           )
         end
 

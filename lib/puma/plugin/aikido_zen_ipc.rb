@@ -1,0 +1,20 @@
+# frozen_string_literal: true
+
+require "puma/plugin"
+
+require_relative "../../aikido/zen/ipc/puma_plugin"
+
+Puma::Plugin.create { include Aikido::Zen::IPC::PumaPlugin }
+
+module Puma
+  # What `config/puma.rb` may say after `plugin :aikido_zen_ipc`.
+  class DSL
+    # Names the file that calls `Aikido::Zen::WorkerProcess.start`. Puma's master loads it once, before the application,
+    # and again at a hot restart only.
+    #
+    # @param path [String] absolute, or from Puma's directory
+    def worker_process_file(path)
+      @options[:worker_process_file] = path
+    end
+  end
+end

@@ -1,0 +1,19 @@
+# frozen_string_literal: true
+
+# Puma with the gem's plugin; what the specs vary is in the environment.
+$LOAD_PATH.unshift(File.expand_path("../../../../lib", __dir__))
+
+bind "tcp://127.0.0.1:#{ENV.fetch("PORT")}"
+workers Integer(ENV.fetch("WORKERS"))
+threads 1, 5
+
+# Puma 5 closes a connection that it has accepted when it ends, if the request is not there yet and would be waited for
+# by all threads together. A thread of its own waits for it.
+queue_requests false
+
+plugin :aikido_zen_ipc
+worker_process_file ENV.fetch("WORKER_PROCESS_FILE", File.expand_path("worker_process.rb", __dir__))
+
+activate_control_app "unix://#{ENV.fetch("CONTROL")}", no_token: true if ENV["CONTROL"]
+preload_app! if ENV["PRELOAD"]
+worker_timeout Integer(ENV.fetch("WORKER_TIMEOUT")) if ENV["WORKER_TIMEOUT"]
