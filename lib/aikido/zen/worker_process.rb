@@ -15,6 +15,7 @@ module Aikido
       @server = nil
       @client = nil
       @documents = nil
+      @parent_pid = nil
 
       class << self
         # @return [Agent::Server, nil] the server of this process, or the one that it inherited
@@ -32,7 +33,10 @@ module Aikido
 
           server = Agent::Server.new(**options)
           configure(server, options) { yield server if block_given? }
+          @parent_pid = Process.pid
           @server = server
+          warn_of_lone_worker(options[:logger])
+          server
         end
 
         # Stops the server, in the parent; in a worker it does nothing.
@@ -43,7 +47,7 @@ module Aikido
           return false unless role == :parent
 
           server = @server
-          @server = @client = @documents = nil
+          @server = @client = @documents = @parent_pid = nil
           server.stop(timeout:)
         end
 
@@ -113,7 +117,24 @@ module Aikido
           @documents&.read(key)
         end
 
+        # Finds out whether this process reaches its parent, what is wrong, and what to do.
+        #
+        # @example
+        #   puts Aikido::Zen::WorkerProcess.doctor
+        # @param timeout [Numeric] seconds for the parent to answer
+        # @return [IPC::Diagnosis] also where there is no server; never raises for what is wrong
+        def doctor(timeout: 1.0)
+          IPC::Diagnosis.new(self, @parent_pid, positive(timeout))
+        end
+
         private
+
+        # It would work, and count for itself what was to be counted once.
+        def warn_of_lone_worker(logger)
+          worker = IPC::PreForkingServer.worker or return
+
+          IPC::Log.new(logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
+        end
 
         # What goes wrong leaves nothing behind, so that the same port can be bound again.
         def configure(server, options)

@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # What {WorkerProcess.doctor} finds: the part that this process plays, whether it reaches its parent, what is
+      # wrong, and what to do. `puts` shows it.
+      class Diagnosis
+        # What there is to do about each way in which a parent can be out of reach.
+        ADVICE = {
+          ConnectionRefusedError => "the parent has ended or stopped its server: see its log, and restart it",
+          DisconnectedError => "the parent is ending, or has no room for another connection: see its log and its stats",
+          TimeoutError => "the parent is stopped, or the machine has no time for it",
+          HandshakeError => "something else listens where the parent did, which has ended: restart the web server",
+          ClosedError => "this process has closed its client, and cannot use it any more"
+        }.freeze
+        private_constant :ADVICE
+
+        # @return [Symbol, nil] see {WorkerProcess.role}
+        attr_reader :role
+
+        # @return [Integer] of this process
+        attr_reader :pid
+
+        # @return [Integer, nil] of the process that started the server
+        attr_reader :parent_pid
+
+        # @return [Integer] how many forks there are between this process and the one that loaded the gem
+        attr_reader :fork_generation
+
+        # @return [String, nil] where the parent listens
+        attr_reader :address
+
+        # @return [Float, nil] seconds that a `ping` took, in a worker that reaches its parent
+        attr_reader :round_trip
+
+        # @return [String, nil] what is wrong
+        attr_reader :problem
+
+        # @return [String, nil] what to do about it
+        attr_reader :advice
+
+        # @param worker_process [Module] {WorkerProcess}
+        # @param parent_pid [Integer, nil]
+        # @param timeout [Numeric] seconds for the parent to answer
+        def initialize(worker_process, parent_pid, timeout)
+          @role = worker_process.role
+          @pid = Process.pid
+          @parent_pid = parent_pid
+          @fork_generation = IPC.fork_generation
+          @address = worker_process.server&.then { |server| "#{server.host}:#{server.port}" }
+          examine(worker_process, timeout)
+        end
+
+        # @return [Boolean] whether nothing is wrong
+        def healthy?
+          problem.nil?
+        end
+
+        # @return [Hash{Symbol => Object}]
+        def to_h
+          { role:, pid:, parent_pid:, fork_generation:, address:, round_trip:, problem:, advice: }
+        end
+
+        # @return [String] a line for each of them that is known
+        def to_s
+          shown = to_h.merge(role: role || "none", problem: problem || "none",
+                             round_trip: round_trip && "#{(round_trip * 1000).round(2)} ms")
+          shown.compact.map { |name, value| "#{name.to_s.tr("_", " ").ljust(16)} #{value}" }.join("\n")
+        end
+
+        private
+
+        def examine(worker_process, timeout)
+          case role
+          when :worker then reach(worker_process.client, timeout)
+          when :parent then look_for_siblings
+          else found("no server was started in this process or an ancestor",
+                     PreForkingServer.worker&.advice || "call Aikido::Zen::WorkerProcess.start before the workers fork")
+          end
+        end
+
+        def reach(client, timeout)
+          started_at = IPC.monotonic_time
+          client.ping(timeout)
+          @round_trip = IPC.monotonic_time - started_at
+        rescue IPC::Error => e
+          found("the parent does not answer: #{e.message}", ADVICE.fetch(e.class, "see the log of both processes"))
+        end
+
+        # A worker that is its own parent works, and nothing that it counts is the others'.
+        def look_for_siblings
+          worker = PreForkingServer.worker
+          found(worker.lonely, worker.advice) if worker
+        end
+
+        def found(problem, advice)
+          @problem = problem
+          @advice = advice
+        end
+      end
+    end
+  end
+end
