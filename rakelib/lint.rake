@@ -3,7 +3,7 @@
 require "open3"
 
 desc "Run every check; a warning is an error"
-task lint: %w[lint:rustfmt lint:clippy lint:rubocop lint:ruby_warnings]
+task lint: %w[lint:rustfmt lint:clippy lint:rubocop lint:ruby_warnings lint:rbs]
 
 namespace :lint do
   desc "Check the format of the Rust code (`cargo fmt --all` repairs it)"
@@ -27,6 +27,11 @@ namespace :lint do
     compile_each = "ARGV.each { |path| RubyVM::InstructionSequence.compile_file(path) }"
     output, status = Open3.capture2e(RbConfig.ruby, "-w", "-e", compile_each, *ruby_files)
     abort output unless status.success? && output.empty?
+  end
+
+  desc "Check that the type signatures are sound (that they are those of the code is a spec)"
+  task :rbs do
+    ruby Gem.bin_path("rbs", "rbs"), "-I", "sig", "validate", "--silent"
   end
 
   def ruby_files

@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+require "pathname"
+require "rbs"
+
+require "aikido/zen/ipc/puma_plugin"
+
+RSpec.describe "sig/aikido-zen-ipc.rbs" do
+  environment = RBS::EnvironmentLoader.new.then do |loader|
+    loader.add(path: Pathname(File.expand_path("../../sig", __dir__)))
+    RBS::Environment.from_loader(loader).resolve_type_names
+  end
+  builder = RBS::DefinitionBuilder.new(env: environment)
+
+  # What is the gem's own business (`@api private`), and what every object has.
+  let(:not_declared) { %i[call_here documents hand_to inspect local_server= notify_here] }
+
+  # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits
+  def own(definition, name)
+    definition.methods.select { |_, method| method.defined_in == name }
+  end
+
+  # @return [Array] of a method: how many arguments it needs, whether it takes any number of them, and its keywords;
+  #   nil where it is defined in Rust and checks that by itself
+  def shape_of(method)
+    kinds = method.parameters.group_by(&:first)
+    return if kinds.keys == [:rest] && method.source_location.nil?
+
+    [(kinds[:req] || []).length, kinds.key?(:rest) || kinds.key?(:opt),
+     [*kinds[:key], *kinds[:keyreq]].map(&:last).sort]
+  end
+
+  # @return [Array<Array>] the same as declared, for each overload
+  def declared_shapes(method)
+    method.method_types.map do |overload|
+      type = overload.type
+      [type.required_positionals.length + type.trailing_positionals.length,
+       !type.rest_positionals.nil? || type.optional_positionals.any?,
+       [*type.required_keywords.keys, *type.optional_keywords.keys].sort]
+    end
+  end
+
+  it "declares what is there" do
+    expect(environment.class_decls.keys.map(&:to_s)).to include("::Aikido::Zen::WorkerProcess")
+  end
+
+  environment.class_decls.keys.select { |name| name.to_s.start_with?("::Aikido") }.each do |name|
+    describe name.to_s.delete_prefix("::") do
+      let(:real) { Object.const_get(name.to_s) }
+      let(:instance) { own(builder.build_instance(name), name) }
+      let(:singleton) { own(builder.build_singleton(name), name) }
+
+      it "has every public method that there is, and no other" do
+        expect(instance.keys - [:initialize]).to match_array(real.public_instance_methods(false) - not_declared)
+      end
+
+      it "has every public method of the module itself that there is, and no other" do
+        expect(singleton.keys - [:new]).to match_array(real.singleton_methods(false) - [:new])
+      end
+
+      it "gives every method the arguments that it takes" do
+        methods = instance.transform_keys { |key| real.instance_method(key) }
+                          .merge((singleton.keys - [:new]).to_h { |key| [real.method(key), singleton.fetch(key)] })
+        wrong = methods.reject { |method, declared| [nil, *declared_shapes(declared)].include?(shape_of(method)) }
+        expect(wrong.keys).to be_empty
+      end
+    end
+  end
+end
