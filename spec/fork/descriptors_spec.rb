@@ -17,15 +17,15 @@ RSpec.describe "A fork and the parent's descriptors" do
 
   it "are those of which the examples below speak" do
     expect(@opened.grep(/socket/).size).to eq(1 + 2 + 2)
-    expect(Descriptors.polls).to be_positive
+    expect(Descriptors.watched & @opened).not_to be_empty
     expect(tcp_inodes).to include(*@opened.grep(/socket/))
   end
 
   it "leaves none of them open in a child, from its first moment on" do
-    held, polls = in_child { [Descriptors.of.values & @opened, Descriptors.polls] }
+    held, watched = in_child { [Descriptors.of.values & @opened, Descriptors.watched & @opened] }
 
     expect(held).to be_empty
-    expect(polls).to eq(0)
+    expect(watched).to be_empty
   end
 
   it "leaves none of them open in a child that uses the gem, nor in its own child" do

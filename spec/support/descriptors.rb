@@ -20,8 +20,14 @@ module Descriptors
     (of.values - before).grep(/\A(socket|pipe):/).uniq
   end
 
-  # @return [Integer] how many `epoll` instances this process has
-  def self.polls
-    of.values.count("anon_inode:[eventpoll]")
+  # @return [Array<String>] the sockets that any `epoll` instance of this process watches. Ruby has one of its own, from
+  #   version 3.3 on, for other things.
+  def self.watched
+    Dir.glob("/proc/self/fdinfo/*").flat_map do |path|
+      File.read(path).scan(/^tfd:.* ino:(\h+)/).flatten.map { |inode| "socket:[#{inode.hex}]" }
+    rescue Errno::ENOENT
+      # It was the directory's own.
+      []
+    end
   end
 end
