@@ -101,6 +101,8 @@ RSpec.describe "Forks while the gem is at work" do
   def fork_process
     fork do
       status = yield ? 0 : 1
+    rescue Aikido::Zen::IPC::Error => e
+      warn "in a child: #{e.full_message(highlight: false, order: :top)}"
     ensure
       exit!(status || 2)
     end
