@@ -1,0 +1,128 @@
+# frozen_string_literal: true
+
+require "json"
+
+module Faults
+  # What a child has of its parent's, which opens and closes connections meanwhile as fast as it can.
+  class DescriptorsInChildren < Case
+    declare 17, "descriptors in children",
+            "`/proc/self/fd` of a child shows none of the parent's sockets after a fork, and none after exec",
+            full: 600, quick: 60, spec: true
+
+    # Threads that connect, call and disconnect meanwhile.
+    CHURNERS = 3
+
+    # Seconds for a call, and for a child to show what it has: many times what it takes on a busy machine.
+    PATIENCE = 30.0
+
+    # A program that prints every descriptor of its shell's, and an end.
+    LISTING = ["sh", "-c", "readlink /proc/$$/fd/*; echo #{END_OF_LIST = "."}"].freeze
+    private_constant :CHURNERS, :PATIENCE, :LISTING, :END_OF_LIST
+
+    def run
+      @times = scale(full: 300, quick: 4)
+      places = start_child { look_everywhere }.value(within: self.class.limits.fetch(:full))
+      places.each do |place, (open, connections, looks)|
+        holds("#{place} had #{open} open and made #{connections} connections", open.positive? && connections > @times)
+        looks.each { |way, held| holds("#{@times} x #{way}: #{held.length} held #{held.first}".strip, held.empty?) }
+      end
+    end
+
+    private
+
+    # In the parent, and then in a worker of it, which has nothing of its own to be known but this pipe.
+    def look_everywhere
+      @reader, @writer = IO.pipe
+      results, result = IO.pipe
+      @known = Descriptors.of.values
+      @server = Agent::Server.new(logger:)
+      @server.start
+      client = Agent::Client.for(@server, logger:)
+      in_parent = look(client)
+      forked { result.write(JSON.generate(look(client))) }
+      result.close
+      { "a parent" => in_parent, "a worker" => JSON.parse(results.read) }
+    end
+
+    # @return [Array] how many descriptors of the gem were open, how many connections were made meanwhile, and what
+    #   children held of them
+    def look(client)
+      client.ping(PATIENCE)
+      @ours = Descriptors.of.values - @known
+      @stopped = false
+      churners = Array.new(CHURNERS) { Thread.new { churn } }
+      looks = ways.transform_values { |way| Array.new(@times) { held_after(&way) }.flatten }
+      @stopped = true
+      [@ours.length, churners.sum(&:value), looks]
+    end
+
+    # Opens and closes connections, so that a fork may fall between any two system calls of that.
+    def churn
+      (1..).each do |number|
+        return number if @stopped
+
+        client = Agent::Client.for(@server, logger:)
+        client.ping(PATIENCE)
+        client.close
+      end
+    end
+
+    # How a child is made that shows what it has on the pipe.
+    def ways
+      { **forks, **executions }
+    end
+
+    def forks
+      { "fork" => -> { forked { show } },
+        "fork in a thread" => -> { Thread.new { forked { show } }.join },
+        "fork without Ruby's hooks" => -> { forked { fork_without_hooks { show && 0 } } },
+        "IO.popen(\"-\")" => -> { IO.popen("-") { |pipe| pipe ? pipe.read : show_and_end } },
+        "Process.daemon" => -> { forked { Process.daemon(true, true) && show } } }
+    end
+
+    def executions
+      { "spawn" => -> { Process.wait(spawn(*LISTING, out: @writer, close_others: false)) },
+        "system" => -> { system(*LISTING, out: @writer, close_others: false) },
+        "IO.popen" => -> { @writer.write(IO.popen(LISTING, close_others: false, &:read)) },
+        "fork and exec" => -> { forked { exec(*LISTING, out: @writer, close_others: false) } } }
+    end
+
+    def forked
+      Process.wait(fork do
+        yield
+      ensure
+        exit!
+      end)
+    end
+
+    def show
+      @writer.syswrite([*Descriptors.of.values, END_OF_LIST, ""].join("\n"))
+    end
+
+    def show_and_end
+      show
+    ensure
+      exit!
+    end
+
+    # @return [Array<String>] the gem's descriptors that a child shows which the block makes
+    def held_after
+      yield
+      shown = []
+      loop do
+        raise "no list of descriptors within #{PATIENCE} s" unless @reader.wait_readable(PATIENCE)
+
+        line = @reader.gets(chomp: true)
+        return shown.select { |descriptor| ours?(descriptor) } if line == END_OF_LIST
+
+        shown << line
+      end
+    end
+
+    # A socket that was opened meanwhile is not known, and only the gem opens any; nothing else here uses a poll.
+    def ours?(descriptor)
+      @ours.include?(descriptor) || descriptor.include?("eventpoll") ||
+        (descriptor.start_with?("socket:") && !@known.include?(descriptor))
+    end
+  end
+end
