@@ -32,21 +32,14 @@ module Faults
       trap("ALRM", "SYSTEM_DEFAULT")
     end
 
-    # Sends SIGALRM to this process again and again while the block runs. What it does then is for the caller to `trap`.
+    # Sends SIGALRM to this process again and again. What it does then is for the caller to `trap`.
     #
-    # @param seconds [Float] between two of them
-    # @return what the block returns
+    # @param seconds [Numeric] between two of them; 0: no more
+    # @return [void]
     def every(seconds)
-      start_timer(seconds)
-      yield
-    ensure
-      start_timer(0)
+      # Two `struct timeval`: the interval, and the time until the first.
+      interval = [seconds.to_i, (seconds % 1 * 1_000_000).to_i]
+      SETITIMER.call(ITIMER_REAL, (interval * 2).pack("l!4"), nil)
     end
-
-    # Two `struct timeval`: the interval, and the time until the first.
-    def start_timer(seconds)
-      SETITIMER.call(ITIMER_REAL, ([seconds.to_i, ((seconds % 1) * 1_000_000).to_i] * 2).pack("l!4"), nil)
-    end
-    private_class_method :start_timer
   end
 end

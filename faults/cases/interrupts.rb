@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+module Faults
+  # Calls that are interrupted at every moment of their lives, also while signals rain on both sides.
+  class Interrupts < Case
+    declare 18, "interrupts",
+            "of 100,000 calls with `Thread#kill`, `Timeout.timeout` or `Thread#raise` at random moments, and as many " \
+            "with a 1 ms interval timer signal besides, each is answered rightly or interrupted; the next call is " \
+            "right; nothing leaks; no error comes from a signal",
+            full: 1800, quick: 90, spec: true
+
+    # Threads that call, and twice as many connections, so that none waits for another.
+    THREADS = 4
+    CONNECTIONS = 2 * THREADS
+
+    # Seconds between two signals.
+    INTERVAL = 0.001
+
+    # Seconds that some calls take, so that many an interrupt finds one that waits.
+    SLOWNESS = 0.001
+
+    # Seconds for what is waited for: many times what it takes on a busy machine.
+    PATIENCE = 30.0
+    private_constant :THREADS, :CONNECTIONS, :INTERVAL, :SLOWNESS, :PATIENCE
+
+    # What happens to the calls of each round, and whether signals come besides.
+    ROUNDS = {
+      "interrupts" => [InterruptedCalls::KINDS, false],
+      "interrupts and signals" => [InterruptedCalls::KINDS, true],
+      "signals" => [[:none], true]
+    }.freeze
+    private_constant :ROUNDS
+
+    def run
+      count = scale(full: 100_000, quick: 3000)
+      parent, port = start_parent { |server| prepare(server) }
+      ROUNDS.each do |name, (kinds, signals)|
+        seen = start_child { round(parent.pid, port, count, kinds, signals) }
+               .value(within: self.class.limits.fetch(:full))
+        report(name, count, kinds, seen)
+      end
+    end
+
+    private
+
+    def prepare(server)
+      meeting = nil
+      signals = 0
+      trap("ALRM") { signals += 1 }
+      server.handle("slow") { |respond, value| sleep(SLOWNESS) && respond.call(value) }
+      server.handle("rain") { |respond, interval| respond.call([signals, Alarm.every(interval)].first) }
+      server.handle("stats") { |respond| respond.call(server.stats) }
+      server.handle("announce") { |respond| respond.call((meeting = Meeting.new(within: PATIENCE)).nil?) }
+      server.handle("meet") { |respond, number| respond.call(meeting.wait_for(number)) }
+    end
+
+    def report(name, count, kinds, seen)
+      outcomes, following = seen.fetch_values(:outcomes, :next_calls)
+      expected = kinds == [:none] ? [:right] : %i[interrupted right]
+      holds("#{name}: #{count} calls, #{described(outcomes)}", outcomes.values.all? { |one| one.keys.sort == expected })
+      holds("of the next calls #{described(following)}", following.keys == [:right]) unless kinds == [:none]
+      holds("#{seen[:signals].join(" and ")} signals", seen[:signals].all?(&:positive?)) if seen[:signals]
+      report_leaks(*seen.fetch_values(:met, :before, :after))
+    end
+
+    def report_leaks(met, before, after)
+      holds("#{met} of #{CONNECTIONS} connections can be had", met == CONNECTIONS)
+      holds(before.map { |what, number| "#{what} #{number} and #{after[what]}" }.join(", "), before == after)
+    end
+
+    def described(outcomes)
+      outcomes.map { |key, value| value.is_a?(Hash) ? "#{key} #{described(value)}" : "#{value} #{key}" }.join(", ")
+    end
+
+    # In a worker.
+    def round(parent, port, count, kinds, with_signals)
+      probe = client_at(port)
+      met?(within: PATIENCE) { inventory(parent, probe)["its spare threads"] == 4 }
+      before = inventory(parent, probe)
+      client = client_at(port, max_connections: CONNECTIONS)
+      signals = nil
+      calls = InterruptedCalls.new(client, kinds)
+      with_signals ? signals = in_rain(probe) { calls.run(count, THREADS) } : calls.run(count, THREADS)
+      met = meet(client)
+      client.close
+      after = nil
+      met?(within: PATIENCE) { (after = inventory(parent, probe)) == before }
+      { outcomes: calls.outcomes, next_calls: calls.next_calls, signals:, met:, before:, after: }
+    end
+
+    # @return [(Integer, Integer)] how many signals came here, and to the parent
+    def in_rain(probe)
+      signals = 0
+      trap("ALRM") { signals += 1 }
+      before = probe.invoke("rain", PATIENCE, INTERVAL)
+      Alarm.every(INTERVAL)
+      yield
+      Alarm.every(0)
+      [signals, probe.invoke("rain", PATIENCE, 0) - before]
+    end
+
+    # @return [Integer] how many of the client's calls can be in a handler at the same time
+    def meet(client)
+      client.invoke("announce", PATIENCE)
+      Array.new(CONNECTIONS) { Thread.new { client.invoke("meet", 2 * PATIENCE, CONNECTIONS) } }.count(&:value)
+    end
+
+    # What there is of everything, here and in the parent, where one connection is the probe's.
+    def inventory(parent, probe)
+      stats = probe.invoke("stats", PATIENCE)
+      { "descriptors before and after" => Descriptors.of.length, "threads" => Thread.list.length,
+        "the parent's descriptors" => Descriptors.of(parent).length, "its connections" => stats["connections"],
+        "its spare threads" => stats["spare_threads"], "its protocol errors" => stats["protocol_errors"] }
+    end
+  end
+end
