@@ -1,0 +1,151 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+
+%w[gate sample_data web_server].each { |name| require_relative "../../spec/support/#{name}" }
+
+module Faults
+  # Children of children, made in every way, also while their parent ends what they come to use.
+  class ForkDepth < Case
+    declare 16, "depth",
+            "forks three deep, each level calling; Puma's `fork_worker`; a double-forked daemon; `IO.popen(\"-\")`; " \
+            "`spawn`; a fork of a thread; `close` and `stop` racing a fork: own connections or a clear error " \
+            "everywhere, the ancestors' streams untouched",
+            full: 900, quick: 120
+
+    WorkerProcess = Aikido::Zen::WorkerProcess
+
+    # Generations of children.
+    DEPTH = 3
+
+    # Seconds for a call, for a child and for a web server to do something: many times what it takes on a busy machine.
+    PATIENCE = 60.0
+
+    # Seconds after a thread was started to end something, within which the fork that it races begins.
+    RACE = 0.002
+
+    # What a child may get whose parent ends the server, or its client, at the same moment.
+    CLEAR_ERRORS = %w[ClosedError ConnectionRefusedError DisconnectedError].freeze
+    private_constant :DEPTH, :PATIENCE, :RACE, :CLEAR_ERRORS
+
+    # A program that is no worker, although its parent is one.
+    STRANGER = <<~RUBY
+      Aikido::Zen::WorkerProcess.invoke("echo", 1.0, 1) { |error| print error.class }
+    RUBY
+    private_constant :STRANGER
+
+    # What ends something, and what a child then uses.
+    RACES = {
+      "stop" => [->(_client) { WorkerProcess.stop }, WorkerProcess],
+      "close" => [->(_client) { WorkerProcess.server.close }, WorkerProcess],
+      "a client's close" => [:close.to_proc, nil]
+    }.freeze
+    private_constant :RACES
+
+    def run
+      report_family
+      report_spawn
+      RACES.each { |name, (act, user)| report_race(name, act, user) }
+      report_puma
+    end
+
+    private
+
+    # Runs the block in a parent.
+    def in_parent
+      within = self.class.limits.fetch(:full)
+      start_child { WorkerProcess.start(logger:) { |server| Family.prepare(server) } && yield }.value(within:)
+    end
+
+    def report_family
+      ways = Family::WAYS.keys
+      lives = in_parent { Family.new(DEPTH, ways:).report }
+      wrong = lives.reject { |_, life| life == "right" }
+      expected = (1..DEPTH).sum { |depth| ways.length**depth }
+      holds("#{lives.length - wrong.length} of #{expected} processes, up to #{DEPTH} forks deep by #{ways.length} " \
+            "ways, had their own answers by streams of their own #{wrong.first}".strip,
+            lives.length == expected && wrong.empty?)
+    end
+
+    def report_spawn
+      printed, lives = in_parent do
+        reader, writer = IO.pipe
+        command = [RbConfig.ruby, "-I", File.join(ROOT, "lib"), "-r", "aikido-zen-ipc", "-e", STRANGER]
+        lives = Family.new(1, ways: ["fork"]) { Process.wait(spawn(*command, out: writer)) }.report
+        writer.close
+        [reader.read, lives]
+      end
+      holds("a spawned program gets #{printed}, its parent #{lives.first.last} answers",
+            printed == "Aikido::Zen::IPC::ConnectionRefusedError" && lives.first.last == "right")
+    end
+
+    def report_race(name, act, user)
+      count = scale(full: 500, quick: 20)
+      rounds = start_child { Array.new(count) { race(act, user) } }.value(within: self.class.limits.fetch(:full))
+      outcomes = rounds.map(&:first).tally
+      holds("#{name} racing a fork #{count} times: #{outcomes.map { |what, number| "#{number} #{what}" }.join(", ")}",
+            (outcomes.keys - ["right", *CLEAR_ERRORS]).empty?)
+      open = rounds.count { |_, is_open| is_open }
+      holds("then #{open} of #{count} ports open", user ? open.zero? : open == count)
+    end
+
+    # @return [(String, Boolean)] what a child got, and whether the port was open while it lived
+    def race(act, user)
+      server = WorkerProcess.start(logger:) { |new_server| Family.prepare(new_server) }
+      client = Agent::Client.for(server, logger:).tap(&:start)
+      ender = Thread.new { sleep(rand(RACE)) && act.call(client) }
+      sleep(rand(RACE))
+      child = ChildProcess::Child.new { |parent| parent.tell(use(user || client)) && parent.hear }
+      ender.join
+      [child.hear(within: PATIENCE), open?(server.port)]
+    ensure
+      child.tell(:end)
+      child.wait(within: PATIENCE)
+      child.close
+      WorkerProcess.stop
+      client.close
+    end
+
+    # In a child, which then also does to its copies whatever it can.
+    def use(user)
+      answer = user.invoke("echo", PATIENCE, Process.pid)
+      answer == Process.pid ? "right" : "another's answer"
+    rescue StandardError => e
+      e.class.name.delete_prefix("Aikido::Zen::IPC::")
+    ensure
+      WorkerProcess.stop
+      WorkerProcess.server&.close
+      GC.start
+    end
+
+    def open?(port)
+      TCPSocket.new("127.0.0.1", port).close.nil?
+    rescue Errno::ECONNREFUSED
+      false
+    end
+
+    def report_puma
+      if Gem::Specification.find_all_by_name("puma").empty?
+        return holds("Puma is not installed; bin/setup installs it", false)
+      end
+
+      web_server = WebServer.puma("FORK_WORKER" => "1")
+      report_answers(web_server, "Puma's fork_worker")
+      # Each is forked by worker 0, which has open connections now.
+      [1, 2].each { |index| web_server.replace_worker(index) }
+      report_answers(web_server, "with workers forked by one that has served")
+      web_server.replace_worker(0)
+      report_answers(web_server, "after that one was killed")
+    ensure
+      web_server&.kill
+    end
+
+    # Every worker answers at least one of the requests.
+    def report_answers(web_server, name)
+      responses = web_server.request_every_worker("GET", "/", address: web_server.documents.unlisted_address)
+      by_parent = responses.count { |response| response.body["answered_by"] == "parent" }
+      holds("#{name}: #{by_parent} of #{responses.length} requests answered by the parent",
+            by_parent == responses.length)
+    end
+  end
+end
