@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -78,34 +79,55 @@ struct Dial<'a, W> {
 
 impl<W: Wait> Dial<'_, W> {
     fn prove(&self, secret: &Secret) -> Result<()> {
-        let hello: [u8; HELLO_LENGTH] = self.read(Error::Disconnected { phase: Phase::Handshake })?;
+        let hello: [u8; HELLO_LENGTH] = self.read()?.ok_or(DISCONNECTED)?;
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
         match send(self.socket.here()?, &proof, SendFlags::NOSIGNAL) {
             Ok(sent) if sent == proof.len() => {}
-            _ => return Err(Error::Disconnected { phase: Phase::Handshake }),
+            _ => return Err(DISCONNECTED),
         }
-        let server_proof: [u8; MAC_LENGTH] = self.read(Error::Handshake { reason: NOT_ACCEPTED.to_owned() })?;
-        expected.verify(&server_proof)
+        match self.read::<MAC_LENGTH>()? {
+            Some(server_proof) => expected.verify(&server_proof),
+            None if self.was_reset()? => Err(DISCONNECTED),
+            None => Err(Error::Handshake { reason: NOT_ACCEPTED.to_owned() }),
+        }
     }
 
-    fn read<const LENGTH: usize>(&self, at_end: Error) -> Result<[u8; LENGTH]> {
+    /// Whether the server, which has closed the connection, did so before it had read what was sent: it stopped, and
+    /// judged nothing. The kernel answers what arrives after the end by a reset, which may come a moment after the end.
+    fn was_reset(&self) -> Result<bool> {
+        let soon = self.deadline.within(RESET_PATIENCE);
+        // Without an event to wait for, a poll tells of errors and of what is over in both directions.
+        match wait_until(self.socket.here()?, PollFlags::empty(), &soon, Phase::Handshake, self.wait) {
+            Ok(()) => Ok(true),
+            Err(Error::Timeout { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A message; `None` if the server closes the connection instead.
+    fn read<const LENGTH: usize>(&self) -> Result<Option<[u8; LENGTH]>> {
         let mut message = [0; LENGTH];
         let mut received = 0usize;
         while let Some(room) = message.get_mut(received..).filter(|room| !room.is_empty()) {
             let socket = self.socket.here()?;
             match recv(socket, room, RecvFlags::empty()) {
-                Ok((_, 0)) => return Err(at_end),
+                Ok((_, 0)) => return Ok(None),
                 Ok((_, count)) => received = received.saturating_add(count),
                 Err(Errno::AGAIN | Errno::INTR) => {
                     wait_until(socket, PollFlags::IN, self.deadline, Phase::Handshake, self.wait)?;
                 }
-                Err(_) => return Err(at_end),
+                Err(_) => return Err(DISCONNECTED),
             }
         }
-        Ok(message)
+        Ok(Some(message))
     }
 }
+
+const DISCONNECTED: Error = Error::Disconnected { phase: Phase::Handshake };
+
+/// 20 ms: a reset comes over the loopback device at once, but for a kernel that is busy. Only a failure waits for so long.
+const RESET_PATIENCE: Duration = Duration::from_millis(20);
 
 const NOT_ACCEPTED: &str =
     "the server closed the connection after the client's proof: it has another secret, or max_connections others";
