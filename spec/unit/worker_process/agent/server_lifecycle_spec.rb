@@ -152,6 +152,22 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server).not_to be_started
   end
 
+  it "can be stopped in a signal handler, where Ruby allows no lock" do
+    server.start
+    client_of(server).start
+    # RSpec's own locks, too, are refused there.
+    stop = server.method(:stop)
+    seen = events
+    previous = trap("USR1") { seen << stop.call }
+    Process.kill(:USR1, Process.pid)
+
+    expect(events.pop).to be(true)
+    expect(server).not_to be_started
+    expect(Thread.list.map(&:name).compact.grep(/zen-ipc/)).to be_empty
+  ensure
+    trap("USR1", previous || "DEFAULT")
+  end
+
   it "starts again on the same port after it was stopped, with its handlers and documents" do
     server.handle("add") { |respond, a, b| respond.call(a + b) }
     server.publish("config", "[1]")

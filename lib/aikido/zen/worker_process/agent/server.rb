@@ -82,7 +82,8 @@ module Aikido
             true
           end
 
-          # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread.
+          # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread. It
+          # may be called in a `trap`.
           #
           # @param timeout [Numeric] seconds for the handlers; those that take longer are killed
           # @return [Boolean] false if it was not started, or this is a worker
