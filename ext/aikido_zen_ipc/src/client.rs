@@ -160,7 +160,8 @@ impl Inner {
             return current;
         }
         let fresh = Arc::new(Current::new(current.core.afresh()));
-        self.current.replace(fresh.clone());
+        // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
+        std::mem::forget(self.current.replace(fresh.clone()));
         fresh
     }
 }
