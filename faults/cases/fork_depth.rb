@@ -21,8 +21,8 @@ module Faults
     # Seconds for a call, for a child and for a web server to do something: many times what it takes on a busy machine.
     PATIENCE = 60.0
 
-    # Seconds within which a thread ends something, at random, while the child is forked and calls.
-    RACE = 0.004
+    # Powers of ten, of seconds, after which a thread ends something while the child is forked and calls.
+    RACE = (-5.0..-2.3)
 
     # What a child may get whose parent ends the server, or its client, at the same moment.
     CLEAR_ERRORS = %w[ClosedError ConnectionRefusedError DisconnectedError].freeze
@@ -93,7 +93,8 @@ module Faults
     def race(act, user)
       server = WorkerProcess.start(logger:) { |new_server| Family.prepare(new_server) }
       client = Agent::Client.for(server, logger:).tap(&:start)
-      ender = Thread.new { sleep(rand * RACE) && act.call(client) }
+      ender = Thread.new { sleep(10**rand(RACE)) && act.call(client) }
+      sleep((10**rand(RACE)) / 4)
       child = ChildProcess::Child.new { |parent| parent.tell(use(user || client)) && parent.hear }
       ender.join
       [child.hear(within: PATIENCE), open?(server.port)]

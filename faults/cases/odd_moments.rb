@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+module Faults
+  # Calls from where Ruby runs code at odd moments: in signal handlers, at a process's or a thread's end, after the GC.
+  class OddMoments < Case
+    declare 19, "a call inside `trap`, inside `at_exit`, inside `ensure` of a killed thread, during GC finalizers",
+            "works or raises, and no deadlock",
+            full: 1200, quick: 120, spec: true
+
+    # Seconds that a process may live: many times what it takes on a busy machine.
+    LONGEST_LIFE = 60.0
+
+    # What may come of a call besides its answer. Ruby allows no Mutex in a trap, and says so.
+    CLEAR_ERRORS = %w[ThreadError TimeoutError ClosedError ConnectionRefusedError DisconnectedError].freeze
+    private_constant :LONGEST_LIFE, :CLEAR_ERRORS
+
+    def run
+      [TrapMoments, EndingMoments].each do |kind|
+        kind::ALL.each { |role, names| names.each { |name| report(kind, role, name) } }
+      end
+    end
+
+    private
+
+    def report(kind, role, name)
+      seen, ended = outcomes_of(kind, role, name)
+      described = seen.map { |outcome, number| "#{number} #{outcome}" }.join(", ")
+      holds("#{name.to_s.tr("_", " ")}: #{described}#{" and it hung" unless ended}",
+            ended && seen["right"].to_i.positive? && (seen.keys - ["right", *CLEAR_ERRORS]).empty?)
+    end
+
+    # Runs a moment in a process that ends as processes do, its parent or a worker of it.
+    #
+    # @return [(Hash{String => Integer}, Boolean)] what came of its calls, and whether it ended
+    def outcomes_of(kind, role, name)
+      reader, writer = IO.pipe
+      moments = kind.new(scale(full: 500, quick: 20), writer, logger)
+      ended = start_child { ends?(moments, role, name) }.value(within: 2 * LONGEST_LIFE)
+      writer.close
+      [reader.read.split("\n").tally, ended]
+    ensure
+      reader.close
+    end
+
+    def ends?(moments, role, name)
+      moments.start_server if role == :worker
+      pid = fork do
+        moments.start_server if role == :parent
+        moments.public_send(name)
+      end
+      ended = Process.detach(pid).join(LONGEST_LIFE)
+      Process.kill(:KILL, pid) unless ended
+      !ended.nil?
+    end
+  end
+end
