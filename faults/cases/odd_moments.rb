@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "tempfile"
+
 module Faults
   # Calls from where Ruby runs code at odd moments: in signal handlers, at a process's or a thread's end, after the GC.
   class OddMoments < Case
@@ -12,7 +14,10 @@ module Faults
 
     # What may come of a call besides its answer. Ruby allows no Mutex in a trap, and says so.
     CLEAR_ERRORS = %w[ThreadError TimeoutError ClosedError ConnectionRefusedError DisconnectedError].freeze
-    private_constant :LONGEST_LIFE, :CLEAR_ERRORS
+
+    # How a process ends that does not end well by itself.
+    ENDS = Hash.new("exit 0").merge(at_exit_after_exception: "exit 1", at_exit_after_term: "SIGTERM (signal 15)").freeze
+    private_constant :LONGEST_LIFE, :CLEAR_ERRORS, :ENDS
 
     def run
       [TrapMoments, EndingMoments].each do |kind|
@@ -25,32 +30,31 @@ module Faults
     def report(kind, role, name)
       seen, ended = outcomes_of(kind, role, name)
       described = seen.map { |outcome, number| "#{number} #{outcome}" }.join(", ")
-      holds("#{name.to_s.tr("_", " ")}: #{described}#{" and it hung" unless ended}",
-            ended && seen["right"].to_i.positive? && (seen.keys - ["right", *CLEAR_ERRORS]).empty?)
+      as_expected = ended == ENDS[name]
+      holds("#{name.to_s.tr("_", " ")}: #{described}#{", #{ended}" unless as_expected}",
+            as_expected && seen["right"].to_i.positive? && (seen.keys - ["right", *CLEAR_ERRORS]).empty?)
     end
 
     # Runs a moment in a process that ends as processes do, its parent or a worker of it.
     #
-    # @return [(Hash{String => Integer}, Boolean)] what came of its calls, and whether it ended
+    # @return [(Hash{String => Integer}, String)] what came of its calls, and how it ended
     def outcomes_of(kind, role, name)
-      reader, writer = IO.pipe
-      moments = kind.new(scale(full: 500, quick: 20), writer, logger)
-      ended = start_child { ends?(moments, role, name) }.value(within: 2 * LONGEST_LIFE)
-      writer.close
-      [reader.read.split("\n").tally, ended]
-    ensure
-      reader.close
+      Tempfile.create("moments") do |file|
+        moments = kind.new(scale(full: 500, quick: 20), File.open(file.path, "a"), logger)
+        ended = start_child { end_of(moments, role, name) }.value(within: 2 * LONGEST_LIFE)
+        [file.readlines(chomp: true).tally, ended]
+      end
     end
 
-    def ends?(moments, role, name)
+    def end_of(moments, role, name)
       moments.start_server if role == :worker
       pid = fork do
         moments.start_server if role == :parent
         moments.public_send(name)
       end
-      ended = Process.detach(pid).join(LONGEST_LIFE)
-      Process.kill(:KILL, pid) unless ended
-      !ended.nil?
+      status = Process.detach(pid).join(LONGEST_LIFE)&.value
+      Process.kill(:KILL, pid) unless status
+      status ? status.to_s.delete_prefix("pid #{pid} ") : "it hung"
     end
   end
 end

@@ -15,7 +15,7 @@ module Faults
     LONG = 1.0
 
     # @param times [Integer] how often what can be repeated is
-    # @param writer [IO] gets a line for each call: "right", or what else came of it
+    # @param writer [File] open to append: gets a line for each call, "right", or what else came of it
     # @param logger [Logger]
     def initialize(times, writer, logger)
       @times = times
