@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "set"
+
 module Faults
   # Calls that are interrupted at every moment of their lives, also while signals rain on both sides.
   class Interrupts < Case
@@ -56,8 +58,9 @@ module Faults
 
     def report(name, count, kinds, seen)
       outcomes, following = seen.fetch_values(:outcomes, :next_calls)
-      expected = kinds == [:none] ? [:right] : %i[interrupted right]
-      holds("#{name}: #{count} calls, #{described(outcomes)}", outcomes.values.all? { |one| one.keys.sort == expected })
+      expected = Set.new(kinds == [:none] ? [:right] : %i[interrupted right])
+      holds("#{name}: #{count} calls, #{described(outcomes)}",
+            outcomes.values.all? { |one| one.keys.to_set == expected })
       holds("of the next calls #{described(following)}", following.keys == [:right]) unless kinds == [:none]
       holds("#{seen[:signals].join(" and ")} signals", seen[:signals].all?(&:positive?)) if seen[:signals]
       report_leaks(*seen.fetch_values(:met, :before, :after))
