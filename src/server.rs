@@ -14,6 +14,7 @@ mod handshakes;
 mod listener;
 mod lobby;
 mod parking;
+mod rejections;
 mod session;
 mod steward;
 
@@ -101,7 +102,8 @@ impl Server {
         }
         self.listener.rebind(self.address)?;
         let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
-        let doorkeeper = doorkeeper::spawn(hall.clone(), self.listener.clone(), self.secret.clone(), &self.options)?;
+        let doorkeeper =
+            doorkeeper::spawn(hall.clone(), (self.listener.clone(), self.address), self.secret.clone(), &self.options)?;
         *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
         Ok(Some(Steward::new(hall)))
     }

@@ -6,9 +6,9 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use support::peer::Peer;
-use support::{PATIENCE, TestServer, echo, eventually};
+use support::{PATIENCE, TestServer, echo, eventually, log_of};
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, HELLO_LENGTH, MAC_LENGTH};
-use zen_ipc::{ClientOptions, Error, Secret, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, Error, Secret, Server, ServerOptions, Uninterrupted};
 
 /// Long enough that a client on a busy machine gets through, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(150);
@@ -168,8 +168,34 @@ fn beyond_max_connections_a_worker_is_refused_until_another_leaves() {
     eventually("the second client's turn", || second.ping(PATIENCE, &Uninterrupted).is_ok());
 }
 
+#[test]
+fn of_many_rejections_the_first_are_told_one_by_one_and_the_others_counted_at_the_latest_when_the_server_stops() {
+    let server = Server::bind(ServerOptions::default(), Secret::generate().unwrap()).unwrap();
+    let steward = server.start().unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let log = scope.spawn(|| log_of(&steward));
+        for _ in 0..150 {
+            let mut peer = Peer::silent(server.address());
+            peer.write(&[0; CLIENT_PROOF_LENGTH]);
+            assert!(peer.rest().len() <= HELLO_LENGTH);
+        }
+        server.begin_stop();
+        let lines = log.join().unwrap();
+        let one_by_one = lines.iter().filter(|line| line.contains("was rejected: the client does not speak")).count();
+        let counted: usize = lines.iter().filter_map(|line| count_in(line)).sum();
+        assert_eq!(one_by_one + counted, 150, "{lines:?}");
+        assert!(lines.len() < 100, "{lines:?}");
+        assert!(server.stats().contains(&("rejected_handshakes", 150)));
+    });
+}
+
 fn hurried() -> ServerOptions {
     ServerOptions { handshake_timeout: SHORT, ..ServerOptions::default() }
+}
+
+/// How many rejections a line counts, if that is what it does.
+fn count_in(line: &str) -> Option<usize> {
+    line.split_once(" in all: ")?.0.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// Checks that so many were rejected, nobody was admitted, and workers still are.

@@ -50,6 +50,9 @@ module RawPeer
 
   # A TCP connection to or from a peer.
   class Connection
+    # Bytes that are read at once where no number is given: more than any message of a handshake.
+    READ_SIZE = 4096
+
     # @param socket [TCPSocket]
     def initialize(socket)
       @socket = socket
@@ -75,6 +78,11 @@ module RawPeer
       send_frame(JSON.generate(value))
     end
 
+    # @return [Integer] of this end
+    def local_port
+      @socket.local_address.ip_port
+    end
+
     # @return [String] exactly so many bytes
     # @raise [EOFError] if the other side ends before
     def read_bytes(count)
@@ -91,6 +99,22 @@ module RawPeer
     # @return [Object] a frame's value
     def read_message
       JSON.parse(read_frame)
+    end
+
+    # Says that nothing more will be sent; reading goes on.
+    #
+    # @return [self]
+    def finish_sending
+      @socket.close_write
+      self
+    end
+
+    # @return [String] what comes until the other side ends
+    def read_rest
+      bytes = "".b
+      loop { bytes << read_some(READ_SIZE) }
+    rescue EOFError
+      bytes
     end
 
     # @return [Boolean] whether the other side ends without another word

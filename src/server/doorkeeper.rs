@@ -1,6 +1,7 @@
 //! The one native thread: it accepts, lets in who knows the secret, and watches parked connections. It never blocks
 //! but in its poll, and a panic costs it one event.
 
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::hall::Hall;
 use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
 use super::parking::GRACE;
+use super::rejections::Rejections;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -32,17 +34,25 @@ use crate::secret::Secret;
 /// [`Error::System`] if no thread can be had.
 pub(super) fn spawn(
     hall: Arc<Hall>,
-    listener: Arc<Listener>,
+    (listener, address): (Arc<Listener>, SocketAddr),
     secret: Secret,
     options: &ServerOptions,
 ) -> Result<JoinHandle<()>> {
     let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
-    let doorkeeper = Doorkeeper { hall, listener, handshakes, accept_again: None };
+    let rejections = Rejections::new(address);
+    let doorkeeper = Doorkeeper { hall: hall.clone(), listener, handshakes, rejections, accept_again: None };
     let poll = doorkeeper.prepare_poll()?;
-    std::thread::Builder::new().name("zen-ipc door".to_owned()).spawn(move || doorkeeper.run(poll)).map_err(|error| {
-        let code = error.raw_os_error().unwrap_or_default();
-        Error::System { operation: "could not start the doorkeeper's thread".to_owned(), code }
-    })
+    let presence = Presence(hall);
+    std::thread::Builder::new()
+        .name("zen-ipc door".to_owned())
+        .spawn(move || {
+            let _presence = presence;
+            doorkeeper.run(poll);
+        })
+        .map_err(|error| {
+            let code = error.raw_os_error().unwrap_or_default();
+            Error::System { operation: "could not start the doorkeeper's thread".to_owned(), code }
+        })
 }
 
 /// How long accepting pauses when no descriptor is to be had. Long enough not to burn a core, short enough that a
@@ -59,6 +69,7 @@ struct Doorkeeper {
     hall: Arc<Hall>,
     listener: Arc<Listener>,
     handshakes: Handshakes,
+    rejections: Rejections,
     /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
     accept_again: Option<Deadline>,
 }
@@ -79,8 +90,13 @@ impl Doorkeeper {
         Ok(poll)
     }
 
-    fn run(mut self, mut poll: ProcessLocal<Poll>) {
+    fn run(mut self, poll: ProcessLocal<Poll>) {
         os::leave_signals_to_others();
+        self.attend(poll);
+        self.contain(|doorkeeper| doorkeeper.tell_rejections(true));
+    }
+
+    fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
         let mut events = Events::with_capacity(256);
         while !self.hall.desk.is_closed() {
             let timeout = self.time_to_next_deadline();
@@ -133,10 +149,11 @@ impl Doorkeeper {
         if self.accept_again.is_some_and(|again| again.has_passed()) {
             self.accept();
         }
+        self.tell_rejections(false);
     }
 
     fn time_to_next_deadline(&self) -> Option<Duration> {
-        let deadlines = [self.handshakes.next_deadline(), self.accept_again];
+        let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejections.next_deadline()];
         let round = self.hall.parking.needs_rounds().then_some(GRACE);
         deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
@@ -170,7 +187,7 @@ impl Doorkeeper {
             self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
         match greeted {
             Ok(None) => {}
-            Ok(Some(displaced)) => self.reject(&displaced, "too many others came before it proved itself"),
+            Ok(Some(displaced)) => self.reject(&displaced, "max_handshakes others came before it proved itself"),
             Err(error) => self.reject(&socket, &error.to_string()),
         }
     }
@@ -183,8 +200,7 @@ impl Doorkeeper {
                 self.hall.parking.unwatch(&socket);
                 if !self.hall.desk.has_room() {
                     self.hall.desk.counters.refused_connections.add_one();
-                    let reason = "a worker's connection was refused: there are max_connections others";
-                    self.hall.desk.report(Level::Warn, reason);
+                    self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if let Err(error) = send_whole(&socket, &server_proof) {
                     self.reject(&socket, &error.to_string());
                 } else {
@@ -195,11 +211,35 @@ impl Doorkeeper {
     }
 
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
-    fn reject(&self, socket: &Socket, reason: &str) {
+    fn reject(&mut self, socket: &Socket, reason: &str) {
         self.hall.desk.counters.rejected_handshakes.add_one();
-        let peer = socket.here().ok().and_then(|socket| getpeername(socket).ok().flatten());
-        let peer = peer.and_then(|peer| std::net::SocketAddr::try_from(peer).ok());
-        let peer = peer.map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
-        self.hall.desk.report(Level::Warn, format!("a connection from {peer} was rejected: {reason}"));
+        self.report_rejection(socket, reason);
+    }
+
+    fn report_rejection(&mut self, socket: &Socket, reason: &str) {
+        if let Some(line) = self.rejections.note(reason, || peer_of(socket)) {
+            self.hall.desk.report(Level::Warn, line);
+        }
+    }
+
+    /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
+    fn tell_rejections(&mut self, last_chance: bool) {
+        if let Some(line) = self.rejections.end_period(last_chance) {
+            self.hall.desk.report(Level::Warn, line);
+        }
+    }
+}
+
+fn peer_of(socket: &Socket) -> Option<SocketAddr> {
+    let peer = getpeername(socket.here().ok()?).ok().flatten()?;
+    SocketAddr::try_from(peer).ok()
+}
+
+/// Tells the hall when the doorkeeper has gone, whatever it died of.
+struct Presence(Arc<Hall>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.note_doorkeeper_left();
     }
 }

@@ -1,7 +1,7 @@
 //! Everything between the door and the threads that serve, from a server's start to its stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::counters::Counters;
 use super::desk::Desk;
@@ -24,6 +24,7 @@ pub(super) struct Hall {
     pub(super) doorkeeper_bell: Semaphore,
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
+    doorkeeper_left: AtomicBool,
 }
 
 impl Hall {
@@ -40,6 +41,7 @@ impl Hall {
             doorkeeper_bell: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
+            doorkeeper_left: AtomicBool::new(false),
         }))
     }
 
@@ -63,6 +65,17 @@ impl Hall {
         // Dropped after the locks inside are released: each of them takes one of the desk's.
         drop((self.lobby.close(), self.parking.close()));
         self.doorkeeper_bell.post();
+    }
+
+    /// Notes that the doorkeeper has gone and will report nothing more.
+    pub(super) fn note_doorkeeper_left(&self) {
+        self.doorkeeper_left.store(true, Ordering::Release);
+        self.desk.steward_bell.post();
+    }
+
+    /// Whether it was closed and the doorkeeper has gone; also in a forked copy.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.desk.is_closed() && (self.doorkeeper_left.load(Ordering::Acquire) || !self.desk.is_of_this_process())
     }
 
     /// Notes how many connections are in the middle of a handshake.

@@ -45,11 +45,13 @@ impl Steward {
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }
+            // Asked first: what was reported before is taken below.
+            let is_over = self.hall.is_deserted();
             let reports = self.hall.desk.take_reports();
             if !reports.is_empty() {
                 return Ok(Some(Duty::Log(reports)));
             }
-            if self.hall.desk.is_closed() {
+            if is_over {
                 return Ok(None);
             }
             match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose()? {

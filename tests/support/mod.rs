@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
-use zen_ipc::server::{Attendant, Call, Duty, Server};
+use zen_ipc::server::{Attendant, Call, Duty, Server, Steward};
 use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
 
 /// Long enough for a busy machine; nothing that works waits for it.
@@ -88,6 +88,18 @@ pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
         }
     });
     threads
+}
+
+/// What is to be logged until the server stops.
+pub fn log_of(steward: &Steward) -> Vec<String> {
+    let (mut lines, mut attendants) = (Vec::new(), Vec::new());
+    while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+        match duty {
+            Duty::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
+            Duty::Start(attendant) => attendants.push(attendant),
+        }
+    }
+    lines
 }
 
 /// Counts a thread, also one that panics.
