@@ -1,11 +1,21 @@
 //! After a failure to connect nobody tries again for a while, and everybody is told the first cause at once.
+//!
+//! How long differs from process to process: those that lost the same parent at the same moment do not all come back at
+//! the same moment.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
+
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::sync::lock;
+
+/// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
+/// on average after a delay of a second, which is many times what it takes to admit one.
+const CERTAIN_SHARE: f64 = 0.5;
 
 /// The last failure to connect, while it is fresh.
 #[derive(Debug)]
@@ -21,7 +31,7 @@ struct Failure {
 }
 
 impl Backoff {
-    /// No failure yet; after one, nobody tries again within `delay`.
+    /// No failure yet; after one, nobody tries again within `delay`, or within part of it, but no less than half.
     pub(super) fn new(delay: Duration) -> Self {
         Self { delay, failure: Mutex::new(None) }
     }
@@ -45,13 +55,22 @@ impl Backoff {
 
     /// A connection could not be made.
     pub(super) fn begin(&self, cause: String) {
-        *lock(&self.failure) = Some(Failure { cause, retry: Deadline::after(self.delay) });
+        *lock(&self.failure) = Some(Failure { cause, retry: Deadline::after(self.next_delay()) });
     }
 
     /// A connection was made.
     pub(super) fn end(&self) {
         *lock(&self.failure) = None;
     }
+
+    fn next_delay(&self) -> Duration {
+        self.delay.mul_f64(CERTAIN_SHARE + (1.0 - CERTAIN_SHARE) * random_share())
+    }
+}
+
+/// Between 0 and 1; 1 where the operating system has no generator, so that the whole delay is waited.
+fn random_share() -> f64 {
+    SysRng.try_next_u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -67,6 +86,18 @@ mod tests {
         assert_eq!(backoff.check(), Err(Error::ConnectionRefused { reason }));
         backoff.end();
         assert_eq!(backoff.check(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_waited_differs_and_is_at_least_half_of_the_delay_and_at_most_all_of_it() {
+        let delay = Duration::from_secs(60);
+        let backoff = Backoff::new(delay);
+        let mut delays: Vec<_> = (0..1000).map(|_| backoff.next_delay()).collect();
+        delays.sort();
+        let (shortest, longest) = (delays[0], delays[999]);
+        assert!(shortest >= delay / 2 && longest <= delay, "{shortest:?} to {longest:?}");
+        // Of a thousand, one at least is in each tenth of the range, unless chance is not even.
+        assert!(shortest < delay * 11 / 20 && longest > delay * 19 / 20, "{shortest:?} to {longest:?}");
     }
 
     #[test]
