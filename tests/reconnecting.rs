@@ -87,6 +87,40 @@ fn a_caller_that_had_no_time_left_does_not_start_the_delay() {
 }
 
 #[test]
+fn a_server_that_makes_room_for_others_is_asked_again() {
+    let server = FakeServer::bind();
+    let client = server.client_with(ClientOptions { reconnect_delay: HOUR, ..ClientOptions::default() });
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        server.displace(false);
+        server.displace(true);
+        let mut peer = server.admit();
+        peer.receive_frame();
+        peer.send_frame(b"[\"1\",\"pong\",null]");
+        assert_eq!(call.join().unwrap(), Ok(()));
+    });
+    assert_eq!((stat_of(&client, "connects"), stat_of(&client, "failed_connects")), (1, 0));
+}
+
+#[test]
+fn a_server_that_always_makes_room_for_others_is_left_alone_after_ten_attempts() {
+    let server = FakeServer::bind();
+    let client = server.client_with(ClientOptions { reconnect_delay: HOUR, ..ClientOptions::default() });
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        for _ in 0..10 {
+            server.displace(true);
+        }
+        match call.join().unwrap() {
+            Err(Error::ConnectionRefused { reason }) => assert!(reason.contains("max_handshakes"), "{reason}"),
+            outcome => panic!("{outcome:?}"),
+        }
+    });
+    assert!(!server.has_visitor());
+    assert_eq!(stat_of(&client, "failed_connects"), 1);
+}
+
+#[test]
 fn a_success_ends_the_delay() {
     let server = TestServer::start(echo);
     let client = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });

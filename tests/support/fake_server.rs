@@ -83,4 +83,14 @@ impl FakeServer {
         peer.write(&server_proof);
         peer
     }
+
+    /// The next connection is closed as a server closes one to make room for others: without having read the proof, which
+    /// may be there.
+    pub fn displace(&self, once_the_proof_is_there: bool) {
+        let mut peer = self.accept();
+        peer.write(&ServerHandshake::new().unwrap().hello());
+        if once_the_proof_is_there {
+            peer.stream.peek(&mut [0]).unwrap();
+        }
+    }
 }
