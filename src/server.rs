@@ -15,6 +15,7 @@ mod listener;
 mod lobby;
 mod parking;
 mod rejections;
+mod restraint;
 mod session;
 mod steward;
 

@@ -2,14 +2,15 @@
 //! but in its poll, and a panic costs it one event.
 
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::getpeername;
 
@@ -18,6 +19,7 @@ use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
 use super::parking::GRACE;
 use super::rejections::Rejections;
+use super::restraint::Restraint;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -40,7 +42,15 @@ pub(super) fn spawn(
 ) -> Result<JoinHandle<()>> {
     let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
     let rejections = Rejections::new(address);
-    let doorkeeper = Doorkeeper { hall: hall.clone(), listener, handshakes, rejections, accept_again: None };
+    let doorkeeper = Doorkeeper {
+        hall: hall.clone(),
+        listener,
+        handshakes,
+        rejections,
+        restraint: Restraint::new(),
+        accept_again: None,
+        is_door_watched: true,
+    };
     let poll = doorkeeper.prepare_poll()?;
     let presence = Presence(hall);
     std::thread::Builder::new()
@@ -70,8 +80,11 @@ struct Doorkeeper {
     listener: Arc<Listener>,
     handshakes: Handshakes,
     rejections: Rejections,
+    restraint: Restraint,
     /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
     accept_again: Option<Deadline>,
+    /// Whether the poll says so. Not in a pause, in which each arrival would wake this thread for nothing.
+    is_door_watched: bool,
 }
 
 impl Doorkeeper {
@@ -84,9 +97,7 @@ impl Doorkeeper {
         let bell = self.hall.doorkeeper_bell.reader().here()?.as_raw_fd();
         let registry = poll.here()?.registry();
         registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
-        if let Some(door) = self.listener.descriptor() {
-            registry.register(&mut SourceFd(&door), DOOR, Interest::READABLE).map_err(failed)?;
-        }
+        self.listener.with_descriptor(|door| watch_door(registry, door)).transpose().map_err(failed)?;
         Ok(poll)
     }
 
@@ -107,8 +118,11 @@ impl Doorkeeper {
                 self.hall.desk.report(Level::Error, format!("the doorkeeper cannot poll and ends: {error}"));
                 return;
             }
-            for event in &events {
-                self.contain(|doorkeeper| doorkeeper.handle(event.token()));
+            // The door comes last: who has proved itself meanwhile need not make room.
+            for is_door in [false, true] {
+                for token in events.iter().map(Event::token).filter(|token| (*token == DOOR) == is_door) {
+                    self.contain(|doorkeeper| doorkeeper.handle(token));
+                }
             }
             self.contain(Self::handle_deadlines);
             self.hall.note_pending_handshakes(self.handshakes.count());
@@ -160,24 +174,50 @@ impl Doorkeeper {
 
     fn accept(&mut self) {
         self.accept_again = None;
+        if let Err(error) = self.resume() {
+            return self.pause_for_want(&error);
+        }
         for _ in 0..ACCEPTS_AT_ONCE {
+            if let Some(until) = self.restraint.pause() {
+                return self.pause(until);
+            }
             match self.listener.accept() {
                 None | Some(Err(Errno::AGAIN)) => return,
                 Some(Ok(socket)) => self.greet(socket),
                 // That one connection went away again.
                 Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
                 // Out of descriptors or memory, or something that asking again at once would not change either.
-                Some(Err(errno)) => return self.pause_accepting(errno),
+                Some(Err(errno)) => return self.pause_for_want(&errno.into()),
             }
         }
         self.accept_again = Some(Deadline::after(Duration::ZERO));
     }
 
-    fn pause_accepting(&mut self, errno: Errno) {
+    fn pause_for_want(&mut self, cause: &std::io::Error) {
         self.hall.desk.counters.accept_pauses.add_one();
-        let cause = std::io::Error::from(errno);
         self.hall.desk.report(Level::Warn, format!("accepting connections pauses: {cause}"));
-        self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
+        self.pause(Deadline::after(ACCEPT_PAUSE));
+    }
+
+    fn pause(&mut self, until: Deadline) {
+        self.accept_again = Some(until);
+        if self.is_door_watched
+            && let Ok(registry) = self.hall.parking.registry()
+        {
+            let ignored = self.listener.with_descriptor(|door| registry.deregister(&mut SourceFd(&door)));
+            self.is_door_watched = !matches!(ignored, Some(Ok(())));
+        }
+    }
+
+    /// Has the poll tell of arrivals again.
+    fn resume(&mut self) -> std::io::Result<()> {
+        if !self.is_door_watched
+            && let Ok(registry) = self.hall.parking.registry()
+        {
+            self.listener.with_descriptor(|door| watch_door(registry, door)).transpose()?;
+            self.is_door_watched = true;
+        }
+        Ok(())
     }
 
     fn greet(&mut self, socket: Socket) {
@@ -213,6 +253,7 @@ impl Doorkeeper {
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
     fn reject(&mut self, socket: &Socket, reason: &str) {
         self.hall.desk.counters.rejected_handshakes.add_one();
+        self.restraint.charge();
         self.report_rejection(socket, reason);
     }
 
@@ -228,6 +269,10 @@ impl Doorkeeper {
             self.hall.desk.report(Level::Warn, line);
         }
     }
+}
+
+fn watch_door(registry: &Registry, door: RawFd) -> std::io::Result<()> {
+    registry.register(&mut SourceFd(&door), DOOR, Interest::READABLE)
 }
 
 fn peer_of(socket: &Socket) -> Option<SocketAddr> {

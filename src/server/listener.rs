@@ -13,9 +13,10 @@ use crate::error::{Error, Result};
 use crate::fork::{self, ProcessLocal};
 use crate::sync::lock;
 
-/// Connections that the kernel completes before they are accepted: a host's workers starting all at once, while
-/// accepting pauses. The kernel has a limit of its own (`net.core.somaxconn`).
-const BACKLOG: i32 = 1024;
+/// Connections that the kernel completes before they are accepted. 256: a host's workers starting all at once. A client
+/// that finds it full tries again after 10 ms, and one that does not must wait until all before it are accepted, which
+/// takes a while if they are a flood. The kernel has a limit of its own (`net.core.somaxconn`).
+const BACKLOG: i32 = 256;
 
 /// A listening socket, or the memory of one.
 #[derive(Debug)]
@@ -47,9 +48,10 @@ impl Listener {
         lock(&self.socket).take().is_some()
     }
 
-    /// The number to poll, while it is open.
-    pub(super) fn descriptor(&self) -> Option<RawFd> {
-        Some(lock(&self.socket).as_ref()?.here().ok()?.as_raw_fd())
+    /// Does something with the number to poll, while it is open: nobody closes it meanwhile.
+    pub(super) fn with_descriptor<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
+        let listening = lock(&self.socket);
+        Some(work(listening.as_ref()?.here().ok()?.as_raw_fd()))
     }
 
     /// The next connection, if there is one, without blocking. `None` once closed.
@@ -85,7 +87,7 @@ mod tests {
     fn a_closed_listener_can_be_bound_to_its_address_again() {
         let (listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert!(listener.close() && !listener.close());
-        assert!(listener.accept().is_none() && listener.descriptor().is_none());
+        assert!(listener.accept().is_none() && listener.with_descriptor(|_| ()).is_none());
         listener.rebind(address).unwrap();
         let _client = std::net::TcpStream::connect(address).unwrap();
         assert!(listener.accept().unwrap().is_ok());

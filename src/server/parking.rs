@@ -150,6 +150,11 @@ impl Parking {
         lock(&self.state).rounds.is_some()
     }
 
+    /// What says what that poll watches.
+    pub(super) fn registry(&self) -> Result<&Registry> {
+        self.registry.here()
+    }
+
     /// Watches a socket for something to read, at most once per arrival.
     pub(super) fn watch(&self, socket: &Socket, token: Token) -> Result<()> {
         let descriptor = socket.here()?.as_raw_fd();
