@@ -1,7 +1,8 @@
 //! An authenticated blocking stream: one frame out, one frame in, by a deadline. Both sides use it.
 //!
 //! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which costs one system call less than polling first.
-//! The kernel's timeout serves only to wake up; the deadline decides.
+//! The kernel's timeout serves only to wake up; the deadline decides. The kernel may be late by an eighth, so of a long
+//! wait it is told a part first.
 
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
@@ -268,14 +269,23 @@ enum Peeked {
     End,
 }
 
-/// What the kernel is told: in whole milliseconds, so that calls with the same timeout need not tell it again.
+/// What the kernel is told: in whole milliseconds, so that calls with the same timeout need not tell it again; and of a
+/// long wait only a part, so that it wakes the thread up before the deadline, and again when little is left.
 fn kernel_timeout(remaining: Duration) -> Option<Duration> {
     if remaining == Duration::MAX {
         return None;
     }
     let milliseconds = u64::try_from(remaining.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    let milliseconds = if milliseconds > PUNCTUAL { milliseconds - milliseconds / LATENESS } else { milliseconds };
     Some(Duration::from_millis(milliseconds.clamp(1, LONGEST_KERNEL_WAIT.as_secs().saturating_mul(1000))))
 }
+
+/// Milliseconds: a wait of up to so much ends punctually enough. Linux may end one an eighth of it too late, which is a
+/// fourth of a second for 4 s and two seconds for 30 s (the wheel in `kernel/time/timer.c`).
+const PUNCTUAL: u64 = 100;
+
+/// By what part a longer wait is shortened: more than that eighth, which at the start of a level of the wheel is 8/63.
+const LATENESS: u64 = 7;
 
 /// One day: longer than anybody waits, and what every kernel can hold. The deadline decides, not this.
 const LONGEST_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -292,8 +302,16 @@ mod tests {
     #[test]
     fn the_kernel_is_told_whole_milliseconds_rounded_up() {
         assert_eq!(kernel_timeout(Duration::from_micros(1)), Some(Duration::from_millis(1)));
-        assert_eq!(kernel_timeout(Duration::from_micros(999_980)), Some(Duration::from_millis(1000)));
+        assert_eq!(kernel_timeout(Duration::from_micros(99_980)), Some(Duration::from_millis(100)));
         assert_eq!(kernel_timeout(Duration::from_secs(1 << 40)), Some(LONGEST_KERNEL_WAIT));
         assert_eq!(kernel_timeout(Duration::MAX), None);
+    }
+
+    #[test]
+    fn of_a_long_wait_the_kernel_is_told_so_little_that_it_is_over_before_the_deadline_however_late_the_kernel_is() {
+        for milliseconds in [101, 252, 300, 1000, 2048, 4000, 16_384, 30_000, 3_600_000] {
+            let told = kernel_timeout(Duration::from_millis(milliseconds)).unwrap();
+            assert!(told + told * 8 / 63 < Duration::from_millis(milliseconds), "{told:?} of {milliseconds} ms");
+        }
     }
 }
