@@ -33,7 +33,7 @@ pub(super) fn connect(
 ) -> Result<Socket> {
     for _ in 0..ATTEMPTS {
         let socket = reach(address, &deadline.within(options.connect_timeout), wait)?;
-        let handshake = Dial { socket: &socket, deadline: &deadline.within(options.handshake_timeout), wait };
+        let handshake = Dial { address, socket: &socket, deadline: &deadline.within(options.handshake_timeout), wait };
         if handshake.prove(secret)? {
             let descriptor = socket.here()?;
             fcntl_getfl(descriptor)
@@ -102,6 +102,7 @@ fn check_other_side(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
 
 /// A handshake under way.
 struct Dial<'a, W> {
+    address: SocketAddr,
     socket: &'a Socket,
     deadline: &'a Deadline,
     wait: &'a W,
@@ -110,7 +111,7 @@ struct Dial<'a, W> {
 impl<W: Wait> Dial<'_, W> {
     /// False if the server closed the connection before it read the proof: it has not judged it.
     fn prove(&self, secret: &Secret) -> Result<bool> {
-        let Heard::All(hello) = self.hear::<HELLO_LENGTH>()? else { return Err(DISCONNECTED) };
+        let Heard::All(hello) = self.hear::<HELLO_LENGTH>()? else { return Err(self.left()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
         match send(self.socket.here()?, &proof, SendFlags::NOSIGNAL) {
@@ -153,6 +154,15 @@ impl<W: Wait> Dial<'_, W> {
             Err(error) => Err(error),
         }
     }
+
+    /// A connection that the kernel had made and nobody took. So it is while a parent's death is under way: its listening
+    /// socket may still be there, and nobody behind it.
+    fn left(&self) -> Error {
+        let Self { address, .. } = self;
+        Error::ConnectionRefused {
+            reason: format!("{address} closed the connection before the handshake: it is ending, or was full"),
+        }
+    }
 }
 
 /// What came of a message.
@@ -165,13 +175,11 @@ enum Heard<const LENGTH: usize> {
     Reset,
 }
 
-const DISCONNECTED: Error = Error::Disconnected { phase: Phase::Handshake };
-
 /// 20 ms: a reset comes over the loopback device at once, but for a kernel that is busy. Only a failure waits for so long.
 const RESET_PATIENCE: Duration = Duration::from_millis(20);
 
-const NOT_ACCEPTED: &str =
-    "the server closed the connection after the client's proof: it has another secret, or max_connections others";
+const NOT_ACCEPTED: &str = "the server closed the connection after the client's proof: it has another secret, or \
+    max_connections others, or is ending";
 
 fn is_ready(descriptor: &OwnedFd, event: PollFlags) -> bool {
     matches!(poll(&mut [PollFd::new(descriptor, event)], Some(&Timespec::default())), Ok(1..))

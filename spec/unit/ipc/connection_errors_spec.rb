@@ -114,6 +114,13 @@ RSpec.describe Aikido::Zen::IPC do
       expect(connections.size).to eq(1)
     end
 
+    it "is raised when the other side closes the connection before the handshake: nothing was sent" do
+      server = raw_server(&:itself)
+      message = "127.0.0.1:#{server.port} closed the connection before the handshake"
+      expect { client_at(server.port).invoke("any", Agents::PATIENCE) }
+        .to raise_error(described_class, /#{Regexp.escape(message)}/)
+    end
+
     it "is raised no more once reconnect_delay has passed and the parent listens" do
       port = unused_port
       client = client_at(port, reconnect_delay: 0.01)
@@ -142,12 +149,6 @@ RSpec.describe Aikido::Zen::IPC do
       expect { call.value }
         .to raise_error(described_class, "the other side closed the connection during the wait for the response")
       expect(client.stats).to include(disconnects: 1)
-    end
-
-    it "is raised when the other side closes the connection before the handshake" do
-      client = client_at(raw_server(&:itself).port)
-      expect { client.invoke("any", Agents::PATIENCE) }
-        .to raise_error(described_class, "the other side closed the connection during the handshake")
     end
   end
 end
