@@ -267,7 +267,7 @@ impl Client {
         }
         // It may have been closed during the wait.
         self.check_open()?;
-        self.backoff.check()?;
+        let retry = self.backoff.attempt()?;
         match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
             Ok(socket) => {
                 self.counters.connects.add_one();
@@ -277,7 +277,7 @@ impl Client {
             }
             Err(error) => {
                 self.check_open()?;
-                self.note_failure(&error, deadline);
+                self.note_failure(&error, deadline, retry);
                 Err(error)
             }
         }
@@ -291,12 +291,12 @@ impl Client {
     }
 
     /// A caller that had no time left says nothing about the parent.
-    fn note_failure(&self, error: &Error, deadline: &Deadline) {
+    fn note_failure(&self, error: &Error, deadline: &Deadline, retry: Deadline) {
         if matches!(error, Error::Interrupted) || deadline.has_passed() {
             return;
         }
         self.counters.failed_connects.add_one();
-        self.backoff.begin(error.to_string());
+        self.backoff.begin(error.to_string(), retry);
     }
 
     /// What ended because this process closed it is called so.

@@ -93,8 +93,9 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// For the proof of the secret. 3 s: as the server's.
     pub handshake_timeout: Duration,
-    /// After a failure to connect, calls fail at once for so long, or by chance for less, but at least half. 1 s: a parent
-    /// that is gone costs no request more than a comparison, and one that comes back is found soon.
+    /// For so long, from the beginning of an attempt to connect that failed, calls fail at once; by chance for less, but at
+    /// least half. 1 s: a parent that is gone costs no request more than a comparison, and one that comes back is found
+    /// soon.
     pub reconnect_delay: Duration,
     /// Connections, and so calls at the same time. 16: more threads than a worker of Puma usually has.
     pub max_connections: usize,

@@ -31,17 +31,23 @@ struct Failure {
 }
 
 impl Backoff {
-    /// No failure yet; after one, nobody tries again within `delay`, or within part of it, but no less than half.
+    /// No failure yet; nobody tries again within `delay` from the beginning of an attempt that failed, or within part of
+    /// it, but no less than half.
     pub(super) fn new(delay: Duration) -> Self {
         Self { delay, failure: Mutex::new(None) }
     }
 
-    /// Whether to try.
+    /// Begins an attempt, if there may be one.
+    ///
+    /// # Returns
+    ///
+    /// When there may be another, should this one fail. Counted from its beginning: one that failed because its time was
+    /// over has waited already, and a parent that goes on just then is to be found within the delay.
     ///
     /// # Errors
     ///
     /// [`Error::ConnectionRefused`] with the first cause while the delay lasts.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn attempt(&self) -> Result<Deadline> {
         match &*lock(&self.failure) {
             Some(Failure { cause, retry }) if !retry.has_passed() => {
                 let delay = self.delay.as_secs_f64();
@@ -49,13 +55,13 @@ impl Backoff {
                     reason: format!("{cause} (no new attempt within reconnect_delay, {delay} s)"),
                 })
             }
-            _ => Ok(()),
+            _ => Ok(Deadline::after(self.next_delay())),
         }
     }
 
-    /// A connection could not be made.
-    pub(super) fn begin(&self, cause: String) {
-        *lock(&self.failure) = Some(Failure { cause, retry: Deadline::after(self.next_delay()) });
+    /// A connection could not be made; nobody tries again before `retry`.
+    pub(super) fn begin(&self, cause: String, retry: Deadline) {
+        *lock(&self.failure) = Some(Failure { cause, retry });
     }
 
     /// A connection was made.
@@ -80,12 +86,21 @@ mod tests {
     #[test]
     fn the_first_cause_is_told_until_the_delay_is_over_or_a_connection_was_made() {
         let backoff = Backoff::new(Duration::from_secs(60));
-        assert_eq!(backoff.check(), Ok(()));
-        backoff.begin("nobody there".to_owned());
+        let retry = backoff.attempt().unwrap();
+        backoff.begin("nobody there".to_owned(), retry);
         let reason = "nobody there (no new attempt within reconnect_delay, 60 s)".to_owned();
-        assert_eq!(backoff.check(), Err(Error::ConnectionRefused { reason }));
+        assert_eq!(backoff.attempt().unwrap_err(), Error::ConnectionRefused { reason });
         backoff.end();
-        assert_eq!(backoff.check(), Ok(()));
+        assert!(backoff.attempt().is_ok());
+    }
+
+    #[test]
+    fn the_delay_counts_from_the_beginning_of_the_attempt() {
+        let backoff = Backoff::new(Duration::from_millis(1));
+        let retry = backoff.attempt().unwrap();
+        while !retry.has_passed() {}
+        backoff.begin("nobody there".to_owned(), retry);
+        assert!(backoff.attempt().is_ok());
     }
 
     #[test]
@@ -103,7 +118,8 @@ mod tests {
     #[test]
     fn without_a_delay_everybody_tries() {
         let backoff = Backoff::new(Duration::ZERO);
-        backoff.begin("nobody there".to_owned());
-        assert_eq!(backoff.check(), Ok(()));
+        let retry = backoff.attempt().unwrap();
+        backoff.begin("nobody there".to_owned(), retry);
+        assert!(backoff.attempt().is_ok());
     }
 }

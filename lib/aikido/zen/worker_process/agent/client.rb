@@ -45,8 +45,8 @@ module Aikido
           # @param secret [IPC::Secret, String] the server's; with a String every use of a document asks the parent
           # @param connect_timeout [Numeric]
           # @param handshake_timeout [Numeric]
-          # @param reconnect_delay [Numeric] after a failure to connect, calls fail at once for so long, or by chance
-          #   for less, but at least half
+          # @param reconnect_delay [Numeric] for so long, from the beginning of an attempt to connect that failed, calls
+          #   fail at once; by chance for less, but at least half
           # @param max_connections [Integer] and so calls at the same time
           # @param idle_timeout [Numeric] after which an idle connection is closed
           # @param max_frame_size [Integer] of a message
