@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+module Faults
+  # A parent that may open no further descriptor, while many connect to it.
+  class DescriptorsExhausted < Case
+    declare 13, "descriptors exhausted in the parent (64 in all), 200 connects",
+            "established workers go on; accepting resumes within 1 s after descriptors are free; the parent uses " \
+            "under 5% of a core meanwhile",
+            full: 120, quick: 60, spec: true
+
+    # Descriptors that the parent may have.
+    LIMIT = 64
+
+    # Connections that are kept open to it, all of them unproved.
+    CONNECTIONS = 200
+
+    # Seconds for a call that must succeed.
+    PATIENCE = 10.0
+    private_constant :LIMIT, :CONNECTIONS, :PATIENCE
+
+    def run
+      @parent, @port = start_parent { |server| server.handle("stats") { |respond| respond.call(server.stats) } }
+      workers = Array.new(4) { client_at(@port).tap(&:start) }
+      limit_descriptors
+      crowd = Crowd.new(@port, CONNECTIONS)
+      pauses = met?(within: PATIENCE) { stats(workers.first)["accept_pauses"] > 1 }
+      holds("with #{CONNECTIONS} connections the parent has all its #{LIMIT} descriptors open", pauses && full?)
+      judge_workers(workers)
+      judge_idle_parent(workers.first)
+      judge_recovery(crowd)
+    ensure
+      crowd&.leave
+    end
+
+    private
+
+    def judge_workers(workers)
+      count = scale(full: 5000, quick: 200)
+      answers = workers.flat_map { |worker| Array.new(count) { |n| worker.invoke("echo", PATIENCE, n) == n } }
+      holds("#{answers.count(true)} of #{answers.length} calls of established workers were answered", answers.all?)
+    end
+
+    def judge_idle_parent(worker)
+      seconds = scale(full: 20.0, quick: 2.0)
+      before = ProcessStatus.cpu_seconds(@parent.pid)
+      sleep(seconds)
+      share = (ProcessStatus.cpu_seconds(@parent.pid) - before) / seconds
+      holds("it accepted in vain #{stats(worker)["accept_pauses"]} times", full?)
+      within("and used %s% of a core meanwhile".sub("%s%", "%s %%"), share * 100, 5.0)
+    end
+
+    def judge_recovery(crowd)
+      newcomer = client_at(@port, reconnect_delay: 0)
+      crowd.leave
+      seconds = duration { met?(within: PATIENCE) { newcomer.ping(PATIENCE) } }
+      within("a new worker was served %s s after the crowd had left", seconds, 1.0)
+    end
+
+    def limit_descriptors
+      system("prlimit", "--pid", @parent.pid.to_s, "--nofile=#{LIMIT}:#{LIMIT}", exception: true)
+    end
+
+    def full?
+      Descriptors.of(@parent.pid).length >= LIMIT - 1
+    end
+
+    def stats(worker)
+      worker.invoke("stats", PATIENCE)
+    end
+
+    # Peers that connect and say nothing; in the place of one that is closed comes another.
+    class Crowd
+      def initialize(port, count)
+        @port = port
+        @over = false
+        @sockets = Array.new(count) { connect }
+        @thread = Thread.new { replace(IO.select(@sockets, nil, nil, 0.1)) until @over }
+      end
+
+      def leave
+        @over = true
+        @thread.join
+        @sockets.each(&:close).clear
+      end
+
+      private
+
+      # The server has greeted them, or closed them.
+      def replace(readable)
+        readable&.first&.each do |socket|
+          socket.read_nonblock(RawPeer::HELLO_LENGTH)
+        rescue EOFError, SystemCallError
+          socket.close
+          @sockets[@sockets.index(socket)] = connect
+        end
+      end
+
+      def connect
+        TCPSocket.new("127.0.0.1", @port)
+      end
+    end
+    private_constant :Crowd
+  end
+end

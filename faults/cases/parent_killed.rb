@@ -1,0 +1,139 @@
+# frozen_string_literal: true
+
+module Faults
+  # A parent that is killed, with workers in every state that they can be in.
+  class ParentKilled < Case
+    declare 9, "parent killed",
+            "every call in flight ends within 0.1 s with DisconnectedError; later calls fail at once and not after a " \
+            "timeout",
+            full: 180, quick: 60, spec: true
+
+    # Workers in a call when the parent dies, besides one that was forked later and a grandchild.
+    CALLERS = 8
+
+    # All that report: those, one whose connection is idle, and one that has never used the gem.
+    REPORTERS = CALLERS + 4
+
+    # Seconds that calls may take: many times the limits.
+    TIMEOUT = 10.0
+
+    # Seconds: "at once".
+    AT_ONCE = 0.1
+
+    # What a call is told that was never sent. The second one is for those whose proof a dying parent has read.
+    REFUSALS = %w[ConnectionRefusedError HandshakeError].freeze
+
+    Worker = Aikido::Zen::WorkerProcess
+    private_constant :CALLERS, :REPORTERS, :TIMEOUT, :AT_ONCE, :REFUSALS, :Worker
+
+    # What a process tells: the class of the error that ended its call, if it was in one, and when; and what came of
+    # later ones.
+    Report = Struct.new(:error, :ended_at, :later)
+    private_constant :Report
+
+    def run
+      reports = Array.new(scale(full: 20, quick: 2)) { reports_of_a_killing }.flatten
+      judge_calls_in_flight(reports.select(&:error))
+      judge_later_calls(reports.flat_map(&:later))
+    end
+
+    private
+
+    def judge_calls_in_flight(reports)
+      disconnected = reports.count { |report| report.error == "DisconnectedError" }
+      holds("#{disconnected} of #{reports.length} calls in flight ended with DisconnectedError",
+            disconnected == reports.length)
+      within("the last one %s s after the kill", reports.map(&:ended_at).max, AT_ONCE)
+    end
+
+    def judge_later_calls(calls)
+      errors = calls.map(&:first).tally
+      holds("#{calls.length} later calls: #{errors.map { |name, count| "#{count} #{name}" }.join(", ")}",
+            (errors.keys - REFUSALS).empty?)
+      longest = calls.map(&:last).max
+      holds("none waited for its timeout of #{TIMEOUT} s", longest < TIMEOUT)
+      within("the longest took %s s", longest, AT_ONCE)
+    end
+
+    # @return [Array<Report>] of all workers of one parent
+    def reports_of_a_killing
+      reports = IO.pipe
+      life = IO.pipe
+      parent = start_child { |link| be_parent(link, reports, life) }
+      [reports.last, *life].each(&:close)
+      parent.hear
+      killed_at = Latency.now
+      parent.signal(:KILL)
+      Array.new(REPORTERS) { Report.new(*JSON.parse(reports.first.gets)) }
+           .each { |report| report.ended_at -= killed_at }
+    ensure
+      reports&.first&.close
+    end
+
+    # @param life [Array<IO>] the parent alone has its writing end, which the kernel closes as it does the sockets, one
+    #   after the other
+    def be_parent(link, reports, life)
+      reports.first.close
+      calls = Queue.new
+      Worker.start(logger:) { |server| server.handle("wait") { (calls << true) && sleep } }
+      start_idle_workers(reports, life)
+      start_callers(reports, life, calls)
+      link.tell(:ready)
+      sleep
+    end
+
+    def start_idle_workers(reports, life)
+      start_worker(reports, life) { outlive(life) }
+      start_worker(reports, life) { Worker.client.ping(TIMEOUT) && outlive(life) }
+    end
+
+    # @param calls [Queue] of those that have reached the parent
+    def start_callers(reports, life, calls)
+      callers = Array.new(CALLERS + 1) { start_worker(reports, life) { call_until_the_end } }
+      start_child do
+        start_worker(reports, life) { call_until_the_end }
+        life.last.close
+        sleep
+      end
+      (CALLERS + 2).times { calls.pop }
+      callers.first.kill
+      start_worker(reports, life) { call_until_the_end }
+      calls.pop
+    end
+
+    # @yieldreturn [String, nil] the class of the error that ended its call, if it was in one
+    def start_worker(reports, life)
+      start_child do
+        life.last.close
+        error = yield
+        reports.last.syswrite("#{JSON.generate([error, Latency.now, later_calls])}\n")
+        sleep
+      end
+    end
+
+    def outlive(life)
+      life.first.read
+      nil
+    end
+
+    def call_until_the_end
+      Worker.invoke("wait", TIMEOUT) { |error| error.class.name[/\w+\z/] }
+    end
+
+    # Those that come while the kernel may still be at work on what the parent has left, and those after them.
+    def later_calls
+      [-> { Worker.invoke("wait", TIMEOUT) }, -> { Worker.notify("wait") },
+       -> { Worker.client.ping(TIMEOUT) }, -> { Worker.client.fetch("config") }].map { |call| outcome_of(call) }
+    end
+
+    def outcome_of(call)
+      error = nil
+      seconds = duration do
+        call.call
+      rescue Aikido::Zen::IPC::Error => e
+        error = e
+      end
+      [error.class.name[/\w+\z/], seconds]
+    end
+  end
+end

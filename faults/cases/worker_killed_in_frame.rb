@@ -1,0 +1,77 @@
+# frozen_string_literal: true
+
+module Faults
+  # Workers that are killed while they send.
+  class WorkerKilledInFrame < Case
+    declare 11, "worker killed in the middle of an 8 MB frame",
+            "the server frees it within 0.1 s; no half request reaches a handler",
+            full: 180, quick: 60, spec: true
+
+    # Bytes of the argument.
+    LENGTH = 8_000_000
+
+    # What every byte of it is.
+    FILL = "a"
+
+    # Seconds.
+    TIMEOUT = 10.0
+    private_constant :LENGTH, :FILL, :TIMEOUT
+
+    def run
+      @parent, @port = start_parent { |server| count_requests(server) }
+      @observer = client_at(@port)
+      @observer.invoke("seen", TIMEOUT)
+      durations = Array.new(scale(full: 100, quick: 10)) { |round| round.even? ? kill_in_mid_frame : kill_at_random }
+      whole, half = @observer.invoke("seen", TIMEOUT)
+      holds("#{durations.length} workers were killed, and #{durations.compact.length} freed", durations.all?)
+      within("the last of them after %s s", durations.compact.max || Float::INFINITY, 0.1)
+      holds("#{whole} whole requests and #{half} half ones reached the handler", half.zero? && whole.positive?)
+    end
+
+    private
+
+    def count_requests(server)
+      seen = { true => 0, false => 0 }
+      lock = Mutex.new
+      expected = FILL * LENGTH
+      server.handle("take") do |_respond, payload = nil|
+        lock.synchronize { seen[payload == expected] += 1 }
+      end
+      server.handle("seen") { |respond| respond.call(seen.values) }
+      server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
+    end
+
+    # A worker of which the server has read a part of a frame for certain: it sends nothing else.
+    def kill_in_mid_frame
+      worker = start_child do |link|
+        body = JSON.generate(["1", "take", [FILL * LENGTH], {}])
+        peer = RawPeer::Client.new(@port, secret: SECRET)
+        peer.send_bytes(RawPeer.frame(body).byteslice(0, LENGTH / 2))
+        link.tell(:sent)
+        sleep
+      end
+      seconds_to_free(worker)
+    end
+
+    # A worker that sends such calls one after the other, at a random moment.
+    def kill_at_random
+      worker = start_child do |link|
+        client = client_at(@port)
+        client.start
+        link.tell(:connected)
+        loop { client.invoke("take", TIMEOUT, FILL * LENGTH) }
+      end
+      seconds_to_free(worker) { sleep(rand(0.005..0.1)) }
+    end
+
+    # @return [Float, nil] nil if it took too long to wait for
+    def seconds_to_free(worker)
+      worker.hear
+      yield if block_given?
+      killed_at = Latency.now
+      worker.signal(:KILL)
+      freed = met?(within: TIMEOUT) { @observer.invoke("connections", TIMEOUT) == 1 }
+      freed ? Latency.now - killed_at : nil
+    end
+  end
+end
