@@ -91,7 +91,7 @@ impl Client {
     ///
     /// [`Error::Timeout`], [`Error::ConnectionRefused`], [`Error::Disconnected`], [`Error::Closed`],
     /// [`Error::Handshake`], [`Error::Protocol`], [`Error::FrameTooLarge`], [`Error::Remote`], [`Error::NoHandler`],
-    /// [`Error::Interrupted`]. Nothing is ever sent twice.
+    /// [`Error::Interrupted`], [`Error::System`] if memory is short. Nothing is ever sent twice.
     pub fn invoke(
         &self,
         name: &str,
@@ -137,7 +137,7 @@ impl Client {
         wait: &impl Wait,
     ) -> Result<Option<(u64, Vec<u8>)>> {
         let args = serde_json::to_vec(&(key, known_generation)).map_err(|error| Error::protocol(error.to_string()))?;
-        parse_document(&self.invoke(READ_DOCUMENT, &args, b"{}", timeout, wait)?)
+        parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, wait)?)
     }
 
     /// Asks whether the parent's core is there; no handler is needed. Blocks until it answers.

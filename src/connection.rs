@@ -216,7 +216,7 @@ impl Connection {
 
     /// Receives once; a frame may need more.
     fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<Step> {
-        match recv(self.socket.here()?, spare_capacity(self.decoder.room()), flags) {
+        match recv(self.socket.here()?, spare_capacity(self.decoder.room()?), flags) {
             Ok((0, _)) => Err(Error::Disconnected { phase }),
             Ok(_) if self.decoder.has_whole_frame()? => Ok(Step::Done),
             Ok(_) | Err(Errno::AGAIN) => Ok(Step::Blocked),

@@ -17,7 +17,7 @@ pub struct Document {
     /// One for the first text, and one more for every different text.
     pub generation: u64,
     /// The text, byte for byte as it was published.
-    pub json: Arc<[u8]>,
+    pub json: Arc<Vec<u8>>,
 }
 
 /// The newest version of every document.
@@ -50,11 +50,11 @@ impl Documents {
         check(&json).map_err(|reason| Error::invalid_argument(format!("document {key:?} {reason}")))?;
         let mut newest = lock(&self.newest);
         let generation = match newest.get(key) {
-            Some(current) if *current.json == *json => return Ok((current.generation, false)),
+            Some(current) if *current.json == json => return Ok((current.generation, false)),
             Some(current) => current.generation.saturating_add(1),
             None => 1,
         };
-        newest.insert(key.to_owned(), Document { generation, json: json.into() });
+        newest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
         Ok((generation, true))
     }
 

@@ -1,6 +1,7 @@
 //! Bytes to and from frames: a length as unsigned 32-bit big-endian, then that many bytes. No socket.
 
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// Bytes of the length in front of every frame.
 pub const HEADER_LENGTH: usize = 4;
@@ -38,11 +39,12 @@ impl FrameDecoder {
     /// # Errors
     ///
     /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit; nothing is allocated for it, and
-    /// the stream cannot be read any further.
+    /// the stream cannot be read any further. [`Error::System`] if memory is short.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(length) = self.read_header()?.filter(|length| self.bytes.len() >= *length) else { return Ok(None) };
+        let rest = memory::copy(self.bytes.get(length..).unwrap_or_default())?;
         self.declared = None;
-        let rest = self.bytes.split_off(length);
+        self.bytes.truncate(length);
         Ok(Some(std::mem::replace(&mut self.bytes, rest)))
     }
 
@@ -57,10 +59,14 @@ impl FrameDecoder {
     }
 
     /// Where the next bytes that arrive are to be appended, with some room for them.
-    pub fn room(&mut self) -> &mut Vec<u8> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if memory is short.
+    pub fn room(&mut self) -> Result<&mut Vec<u8>> {
         let missing = self.declared.map_or(0, |length| length.saturating_sub(self.bytes.len()));
-        self.bytes.reserve(missing.clamp(SMALLEST_ROOM, LARGEST_ROOM));
-        &mut self.bytes
+        memory::make_room(&mut self.bytes, missing.clamp(SMALLEST_ROOM, LARGEST_ROOM))?;
+        Ok(&mut self.bytes)
     }
 
     /// Whether nothing of a further frame has arrived.
@@ -109,16 +115,16 @@ mod tests {
         assert!(header(10, 10).is_ok());
         assert_eq!(header(11, 10), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
         let mut decoder = FrameDecoder::new(10);
-        decoder.room().extend(framed(&[7; 10]));
+        decoder.room().unwrap().extend(framed(&[7; 10]));
         assert_eq!(decoder.next_frame(), Ok(Some(vec![7; 10])));
-        decoder.room().extend(framed(&[7; 11]));
+        decoder.room().unwrap().extend(framed(&[7; 11]));
         assert_eq!(decoder.next_frame(), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
     }
 
     #[test]
     fn a_declared_length_over_the_limit_allocates_nothing() {
         let mut decoder = FrameDecoder::new(64 << 20);
-        decoder.room().extend([0xff; 4]);
+        decoder.room().unwrap().extend([0xff; 4]);
         let capacity = decoder.bytes.capacity();
         assert!(decoder.next_frame().is_err());
         assert_eq!(decoder.bytes.capacity(), capacity);
@@ -127,15 +133,15 @@ mod tests {
     #[test]
     fn memory_follows_what_has_arrived_and_not_what_was_declared() {
         let mut decoder = FrameDecoder::new(64 << 20);
-        decoder.room().extend((64u32 << 20).to_be_bytes());
+        decoder.room().unwrap().extend((64u32 << 20).to_be_bytes());
         assert_eq!(decoder.next_frame(), Ok(None));
-        assert!(decoder.room().capacity() <= 2 * LARGEST_ROOM);
+        assert!(decoder.room().unwrap().capacity() <= 2 * LARGEST_ROOM);
     }
 
     #[test]
     fn an_empty_frame_is_a_frame() {
         let mut decoder = FrameDecoder::new(10);
-        decoder.room().extend([0; 4]);
+        decoder.room().unwrap().extend([0; 4]);
         assert_eq!(decoder.next_frame(), Ok(Some(vec![])));
         assert!(decoder.is_empty());
     }
@@ -152,7 +158,7 @@ mod tests {
             let mut rest = stream.as_slice();
             for cut in cuts.iter().cycle() {
                 let (piece, remaining) = rest.split_at(rest.len().min(*cut));
-                decoder.room().extend(piece);
+                decoder.room().unwrap().extend(piece);
                 while let Some(frame) = decoder.next_frame().unwrap() {
                     frames.push(frame);
                 }

@@ -16,6 +16,7 @@
 //! | [`secret`] | the secret that descendants of the parent inherit |
 //! | [`journal`] | what the native thread has to say, kept for whoever can log it |
 //! | [`options`] | timeouts and limits |
+//! | [`memory`] | memory for what may be large, or an error |
 //! | [`wait`] | how a caller waits and is interrupted: where the host's lock is left and taken |
 //! | [`contention`] | whether a caller should keep the host's lock while it waits |
 //! | [`deadline`] | time that remains; the only reader of the clock |
@@ -36,9 +37,11 @@ pub mod frame;
 pub mod generation_page;
 pub mod handshake;
 pub mod journal;
+pub mod memory;
 pub mod message;
 pub mod options;
 mod os;
+mod reserve;
 pub mod secret;
 mod semaphore;
 pub mod server;

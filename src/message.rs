@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, RemoteFailure, Result};
+use crate::memory;
 
 /// Names that begin so are the core's own.
 pub const RESERVED_PREFIX: &str = "rpc.";
@@ -53,10 +54,10 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the bytes are not JSON.
+    /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let Some(parts) = parse::request(&body)? else { return Ok(Parsed::Other) };
-        let (id, name, timeout) = (parts.id.map(Into::into), parts.name.into(), parts.timeout);
+        let (id, name, timeout) = (parts.id.map(memory::own).transpose()?, memory::own(parts.name)?, parts.timeout);
         let (args, kwargs) = (parts.args, parts.kwargs);
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
     }
@@ -91,10 +92,10 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the bytes are not JSON.
+    /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let Some(parts) = parse::response(&body)? else { return Ok(Parsed::Other) };
-        let id = parts.id.into();
+        let id = memory::own(parts.id)?;
         let outcome = match parts.failure {
             Some(failure) => Err(failure),
             None => Ok(parts.result),
@@ -135,7 +136,7 @@ impl ResultText {
 /// # Errors
 ///
 /// [`Error::Protocol`] if it is something else.
-pub fn parse_document(result: &ResultText) -> Result<Option<(u64, Vec<u8>)>> {
+pub fn parse_document(mut result: ResultText) -> Result<Option<(u64, Vec<u8>)>> {
     let pair = result.as_slice();
     if pair == b"null" {
         return Ok(None);
@@ -145,14 +146,21 @@ pub fn parse_document(result: &ResultText) -> Result<Option<(u64, Vec<u8>)>> {
     let generation = generation.ok_or_else(|| {
         Error::protocol(format!("the answer to {READ_DOCUMENT} is neither null nor [generation, document]"))
     })?;
-    Ok(Some((generation, text_of_document(pair).to_vec())))
+    let place = place_of_document(pair);
+    let start = result.place.start.saturating_add(place.start);
+    // The text stays where it is, in memory that there is: it may be large.
+    result.body.truncate(result.place.start.saturating_add(place.end));
+    result.body.drain(..start.min(result.body.len()));
+    Ok(Some((generation, result.body)))
 }
 
 /// All that stands between the comma and the end of `[generation,document]`. White space around the document belongs to
 /// the text as it was published.
-fn text_of_document(pair: &[u8]) -> &[u8] {
+fn place_of_document(pair: &[u8]) -> Range<usize> {
     let pair = pair.trim_ascii_end();
-    pair.strip_suffix(b"]").unwrap_or(pair).splitn(2, |byte| *byte == b',').nth(1).unwrap_or_default()
+    let end = pair.len().saturating_sub(1);
+    let comma = pair.iter().position(|byte| *byte == b',').unwrap_or(end);
+    comma.saturating_add(1).min(end)..end
 }
 
 /// What surrounds the arguments in a request: `head args "," kwargs tail`.

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Detail;
 use super::scan::{Elements, elements};
 use crate::error::{Error, RemoteFailure, Result};
+use crate::memory;
 
 /// The parts of a request; `args` is where an array stands, and `kwargs` an object.
 pub(super) struct RequestParts<'a> {
@@ -45,18 +46,25 @@ pub(super) fn request(body: &[u8]) -> Result<Option<RequestParts<'_>>> {
 
 /// The response in `body`, or `None` if it is some other JSON.
 pub(super) fn response(body: &[u8]) -> Result<Option<ResponseParts<'_>>> {
-    Ok(array::<4>(body)?.filter(|parts| parts.count() >= 3).and_then(|parts| {
-        let detail: Detail = if parts.count() == 4 { object(parts.text(3))? } else { Detail::default() };
-        let failure = match parts.text(2) {
-            "null" => None,
-            message => Some(RemoteFailure {
-                message: string(message)?.into_owned(),
-                class: detail.class,
-                backtrace: detail.backtrace,
-            }),
-        };
-        Some(ResponseParts { id: string(parts.text(0))?, result: parts.place(1), failure })
-    }))
+    let Some(parts) = array::<4>(body)?.filter(|parts| parts.count() >= 3) else { return Ok(None) };
+    if parts.text(2) != "null" {
+        // Its message and its backtrace are copied.
+        memory::check(body.len())?;
+    }
+    Ok(response_in(&parts))
+}
+
+fn response_in<'a>(parts: &Elements<'a, 4>) -> Option<ResponseParts<'a>> {
+    let detail: Detail = if parts.count() == 4 { object(parts.text(3))? } else { Detail::default() };
+    let failure = match parts.text(2) {
+        "null" => None,
+        message => Some(RemoteFailure {
+            message: string(message)?.into_owned(),
+            class: detail.class,
+            backtrace: detail.backtrace,
+        }),
+    };
+    Some(ResponseParts { id: string(parts.text(0))?, result: parts.place(1), failure })
 }
 
 /// The elements of the array in `body`, or `None` if it is some other JSON.

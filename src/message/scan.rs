@@ -92,13 +92,13 @@ impl Scanner<'_> {
                 b'"' => self.skip_string()?,
                 b'[' => {
                     if !self.takes_after_space(b']') {
-                        self.due.push(b']');
+                        self.owe(b']')?;
                         continue;
                     }
                 }
                 b'{' => {
                     if !self.takes_after_space(b'}') {
-                        self.due.push(b'}');
+                        self.owe(b'}')?;
                         self.skip_name()?;
                         continue;
                     }
@@ -124,6 +124,13 @@ impl Scanner<'_> {
                 };
             }
         }
+    }
+
+    /// A bracket was opened. Others can open millions of them, and then there may be no memory to count them.
+    fn owe(&mut self, closing: u8) -> Option<()> {
+        self.due.try_reserve(1).ok()?;
+        self.due.push(closing);
+        Some(())
     }
 
     /// The name of an object's member, and the colon.

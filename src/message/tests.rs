@@ -130,7 +130,7 @@ fn json_that_is_no_response_is_something_else() {
 #[test]
 fn a_document_keeps_the_white_space_around_it() {
     let answer = message(response("[\"1\", [7, {\"a\" : [1,2]}\n] ,null]")).into_result().unwrap();
-    assert_eq!(parse_document(&answer), Ok(Some((7, b" {\"a\" : [1,2]}\n".to_vec()))));
+    assert_eq!(parse_document(answer), Ok(Some((7, b" {\"a\" : [1,2]}\n".to_vec()))));
 }
 
 #[test]

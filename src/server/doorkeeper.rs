@@ -25,6 +25,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::fork::ProcessLocal;
 use crate::journal::Level;
+use crate::memory;
 use crate::options::ServerOptions;
 use crate::os;
 use crate::secret::Secret;
@@ -174,6 +175,10 @@ impl Doorkeeper {
 
     fn accept(&mut self) {
         self.accept_again = None;
+        // Each needs some memory of its own, and the reserve is for those who are here.
+        if memory::check(memory::LARGE).is_err() {
+            return self.pause_for_want(&Errno::NOMEM.into());
+        }
         if let Err(error) = self.resume() {
             return self.pause_for_want(&error);
         }

@@ -8,6 +8,7 @@ use crate::deadline::Deadline;
 use crate::document::Document;
 use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::journal::Level;
+use crate::memory;
 use crate::message::{
     NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
 };
@@ -62,6 +63,8 @@ impl Session {
 
     /// Sends the answer to a call: what its handler raised.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
+        // It is copied, and written as JSON.
+        memory::check(failure.message.len().saturating_mul(3))?;
         self.send(&[&failure_response(id, failure)], wait)
     }
 
@@ -180,7 +183,7 @@ impl Answer {
     fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],
-            Self::Document { head, document } => vec![head, &document.json, b"],null]"],
+            Self::Document { head, document } => vec![head, document.json.as_slice(), b"],null]"],
             Self::Failure(body) => vec![body],
         }
     }

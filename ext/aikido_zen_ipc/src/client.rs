@@ -9,7 +9,7 @@ use zen_ipc::client::Client as CoreClient;
 use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
-use crate::codec_module::{json_of, json_of_arguments};
+use crate::codec_module::{json_of, json_of_arguments, string_of};
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{WithoutGvl, contain, waiting_for_answer};
 use crate::options::{ClientSettings, client_settings, duration};
@@ -109,7 +109,8 @@ impl Client {
         let inner = this.inner(ruby)?;
         let document =
             inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
-        Ok(document.map(|(generation, json)| (generation, ruby.enc_str_new(json, ruby.utf8_encoding()))))
+        let Some((generation, json)) = document else { return Ok(None) };
+        contain(ruby, || Ok(Some((generation, string_of(ruby, &json)?))))
     }
 
     fn is_connected(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

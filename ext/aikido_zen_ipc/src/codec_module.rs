@@ -1,13 +1,14 @@
 //! `Aikido::Zen::IPC::Codec`: the codec by itself, for what never crosses a socket.
 
 use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
+use zen_ipc::memory;
 
 use crate::codec::{
     decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, encode_arguments, prepare_key_cache,
 };
-use crate::error::{undecodable, unserializable};
+use crate::error::{to_ruby, undecodable, unserializable};
 use crate::gvl::contain;
-use crate::ruby_bytes::{append_bytes, read_bytes};
+use crate::ruby_bytes::{allocate, copy_bytes, read_bytes};
 
 /// Defines the module.
 pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
@@ -21,11 +22,18 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     codec.define_singleton_method("copy_result", function!(copy_result, 1))
 }
 
-/// The bytes of a String, copied: nothing that Ruby may change is borrowed.
-pub(crate) fn bytes_of(text: RString) -> Vec<u8> {
-    let mut copy = Vec::with_capacity(text.len());
-    append_bytes(text, &mut copy, |bytes, copy| copy.extend_from_slice(bytes));
-    copy
+/// The bytes of a String, copied.
+pub(crate) fn bytes_of(ruby: &Ruby, text: RString) -> Result<Vec<u8>, Error> {
+    copy_bytes(text).map_err(|error| to_ruby(ruby, error))
+}
+
+/// A String in UTF-8.
+///
+/// # Errors
+///
+/// Ruby's `NoMemoryError`.
+pub(crate) fn string_of(ruby: &Ruby, json: &[u8]) -> Result<RString, Error> {
+    allocate(|| ruby.enc_str_new(json, ruby.utf8_encoding()))
 }
 
 /// The JSON text of a value; `root` is what it is called in errors.
@@ -48,28 +56,35 @@ const SHORT_JSON: usize = 256;
 fn dump(ruby: &Ruby, value: Value) -> Result<RString, Error> {
     contain(ruby, || {
         let json = json_of(ruby, value, "value")?;
-        Ok(ruby.enc_str_new(json, ruby.utf8_encoding()))
+        string_of(ruby, &json)
     })
 }
 
 fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || read_bytes(text, |json| decode(ruby, json)).map_err(|error| undecodable(ruby, error)))
+    contain(ruby, || {
+        let decoded = read_bytes(text, |json| decode(ruby, json)).map_err(|error| to_ruby(ruby, error))?;
+        decoded.map_err(|error| undecodable(ruby, error))
+    })
 }
 
 /// Bytes: from here on a document has so many values that Ruby would look for garbage while it is built. There is none
 /// of it, and in a worker that has just been forked that takes longer than the building.
 const LARGE_DOCUMENT: usize = 64 * 1024;
 
+/// How many bytes of values a byte of JSON becomes at most: `{},` is an object of 40 bytes and a reference to it.
+const GROWTH: usize = 16;
+
 fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     contain(ruby, || {
         let decoded = read_bytes(text, |json| {
-            if json.len() < LARGE_DOCUMENT {
+            // Where memory is short Ruby must be able to collect garbage: otherwise it ends the process.
+            if json.len() < LARGE_DOCUMENT || memory::check(json.len().saturating_mul(GROWTH)).is_err() {
                 decode_frozen(ruby, json)
             } else {
                 without_gc(ruby, || decode_frozen(ruby, json))
             }
         });
-        decoded.map_err(|error| undecodable(ruby, error))
+        decoded.map_err(|error| to_ruby(ruby, error))?.map_err(|error| undecodable(ruby, error))
     })
 }
 

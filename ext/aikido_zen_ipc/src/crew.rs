@@ -5,11 +5,12 @@ use std::cell::RefCell;
 use magnus::{Error, IntoValue, Module, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::RemoteFailure;
 use zen_ipc::journal::{Entry, Level};
+use zen_ipc::memory;
 use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
 
 use crate::call::Call;
 use crate::codec_module::json_of;
-use crate::error::internal;
+use crate::error::{internal, to_ruby};
 use crate::gvl::{contain, waiting};
 
 /// A thread that serves connections.
@@ -130,6 +131,7 @@ fn level_name(ruby: &Ruby, level: Level) -> Symbol {
 /// The text of a String in whatever encoding, by way of the codec.
 fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
     let json = json_of(ruby, string.as_value(), "message")?;
+    memory::check(json.len()).map_err(|error| to_ruby(ruby, error))?;
     serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
 }
 

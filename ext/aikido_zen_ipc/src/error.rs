@@ -45,6 +45,7 @@ pub(crate) fn unserializable(ruby: &Ruby, error: EncodeError) -> Error {
             build(ruby, "SerializationError", &format!("{place}: {reason}"), None)
         }
         EncodeError::Raised(raised) => raised,
+        EncodeError::OutOfMemory(error) => to_ruby(ruby, error),
     }
 }
 

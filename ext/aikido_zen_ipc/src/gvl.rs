@@ -12,7 +12,7 @@ use magnus::{Error, Ruby};
 use zen_ipc::Wait;
 use zen_ipc::contention::{Contention, PATIENCE, Returning};
 
-use crate::error;
+use crate::{ballast, error};
 
 /// Runs the body of a method. A panic in it becomes an exception, and never crosses Ruby's frames.
 ///
@@ -21,7 +21,7 @@ use crate::error;
 /// What `body` answers; `InternalError` for a panic.
 pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(outcome) => outcome,
+        Ok(outcome) => outcome.inspect_err(|error| ballast::drop_for(ruby, error)),
         Err(panic) => Err(error::internal(ruby, &panic_message(panic.as_ref()))),
     }
 }

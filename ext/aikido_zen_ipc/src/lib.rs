@@ -1,6 +1,7 @@
 //! The Ruby face of the core: `#[magnus::init]` and nothing else. `README.md` beside it tells of threads and forks.
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
+mod ballast;
 mod call;
 mod client;
 mod codec;
@@ -15,6 +16,10 @@ mod secret;
 mod server;
 
 use magnus::{Error, Module, Object, Ruby, TypedData, function};
+
+/// For all Rust code of the extension: it must not end the host where memory is short.
+#[global_allocator]
+static ALLOCATOR: zen_ipc::memory::Allocator = zen_ipc::memory::Allocator;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
@@ -32,6 +37,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     server::define(ruby, agent)?;
     client::define(ruby, agent)?;
     look_up_classes(ruby);
+    ballast::take_on();
     Ok(())
 }
 

@@ -16,12 +16,13 @@ use rb_sys::{
     ruby_encoding_consts::RUBY_ENCODING_SHIFT,
     ruby_fl_type::RUBY_FL_FREEZE,
 };
+use zen_ipc::memory;
 
 /// Appends the String's bytes to `output` by way of `append`. That is a plain function without a
 /// handle to Ruby, so that nothing can change or free the String meanwhile.
-pub(crate) fn append_bytes(string: RString, output: &mut Vec<u8>, append: fn(&[u8], &mut Vec<u8>)) {
+pub(crate) fn append_bytes<T>(string: RString, output: &mut Vec<u8>, append: fn(&[u8], &mut Vec<u8>) -> T) -> T {
     // SAFETY: Ruby does not run before `append` has returned, and the slice cannot outlive that.
-    append(unsafe { string.as_slice() }, output);
+    append(unsafe { string.as_slice() }, output)
 }
 
 /// What is under the String's bytes.
@@ -30,18 +31,30 @@ pub(crate) fn find_by_bytes<T>(map: &BTreeMap<Box<[u8]>, T>, string: RString) ->
     map.get(unsafe { string.as_slice() })
 }
 
+/// A copy of the String's bytes: nothing that Ruby may change is borrowed.
+///
+/// # Errors
+///
+/// That memory is short.
+pub(crate) fn copy_bytes(string: RString) -> Result<Vec<u8>, zen_ipc::Error> {
+    // SAFETY: Ruby does not run while they are copied, and the slice does not outlive that.
+    memory::copy(unsafe { string.as_slice() })
+}
+
 /// What `read` makes of the String's bytes. A frozen String is read in place: nothing can change it.
-pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> T {
+///
+/// # Errors
+///
+/// As [`copy_bytes`].
+pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> Result<T, zen_ipc::Error> {
     if !string.is_frozen() {
-        let mut copy = Vec::with_capacity(string.len());
-        append_bytes(string, &mut copy, |bytes, copy| copy.extend_from_slice(bytes));
-        return read(&copy);
+        return Ok(read(&copy_bytes(string)?));
     }
     // SAFETY: nothing changes a frozen String, and the GC neither frees nor moves one that is on the stack.
     let outcome = read(unsafe { string.as_slice() });
     // It is on the stack until here.
     std::hint::black_box(&string);
-    outcome
+    Ok(outcome)
 }
 
 /// Whether the String is in UTF-8, or in an encoding that says nothing else of its bytes: binary, ASCII.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use magnus::{Error, Module, RHash, RModule, RString, Ruby, Value, method, prelude::*};
 use zen_ipc::server::Server as CoreServer;
 
-use crate::codec_module::{bytes_of, json_of};
+use crate::codec_module::{bytes_of, json_of, string_of};
 use crate::crew::Steward;
 use crate::error::{internal, to_ruby};
 use crate::gvl::{contain, waiting};
@@ -65,7 +65,7 @@ impl Server {
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
-        this.publish(ruby, &key, bytes_of(json))
+        this.publish(ruby, &key, contain(ruby, || bytes_of(ruby, json))?)
     }
 
     fn publish_value(ruby: &Ruby, this: &Self, key: String, value: Value) -> Result<u64, Error> {
@@ -95,7 +95,8 @@ impl Server {
         known: Option<u64>,
     ) -> Result<Option<(u64, RString)>, Error> {
         let document = this.with(ruby, |server| server.document(&key, known))?;
-        Ok(document.map(|document| (document.generation, ruby.enc_str_new(&document.json, ruby.utf8_encoding()))))
+        let Some(document) = document else { return Ok(None) };
+        contain(ruby, || Ok(Some((document.generation, string_of(ruby, &document.json)?))))
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

@@ -9,6 +9,8 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
+use zen_ipc::memory;
+
 use self::quote::write_quoted;
 use super::MAX_NESTING;
 use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, symbol_name};
@@ -24,6 +26,14 @@ pub(crate) enum EncodeError {
     },
     /// A method of the value raised: `as_json`, or the `to_s` of a Hash key.
     Raised(Error),
+    /// There is no memory for its JSON.
+    OutOfMemory(zen_ipc::Error),
+}
+
+impl From<zen_ipc::Error> for EncodeError {
+    fn from(error: zen_ipc::Error) -> Self {
+        Self::OutOfMemory(error)
+    }
 }
 
 /// Writes `value` as JSON after what is in `json`. `root` is what the value is called in an
@@ -44,16 +54,15 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
 ///
 /// As for it.
 pub(crate) fn encode_arguments(ruby: &Ruby, arguments: &[Value], json: &mut Vec<u8>) -> Result<(), EncodeError> {
-    json.push(b'[');
+    let mut encoder = Encoder { ruby, json };
+    encoder.push(b'[')?;
     for (index, argument) in arguments.iter().enumerate() {
         if index > 0 {
-            json.push(b',');
+            encoder.push(b',')?;
         }
-        let mut encoder = Encoder { ruby, json };
         encoder.write(*argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
     }
-    json.push(b']');
-    Ok(())
+    encoder.push(b']')
 }
 
 impl EncodeError {
@@ -65,7 +74,7 @@ impl EncodeError {
     fn inside(self, step: &str) -> Self {
         match self {
             Self::Unserializable { place, reason } => Self::Unserializable { place: format!("{step}{place}"), reason },
-            Self::Raised(error) => Self::Raised(error),
+            Self::Raised(_) | Self::OutOfMemory(_) => self,
         }
     }
 }
@@ -98,8 +107,7 @@ impl Encoder<'_> {
             self.write_float(float.to_f64())
         } else if let Some(bignum) = Integer::from_value(value) {
             let digits: RString = bignum.funcall("to_s", ()).map_err(EncodeError::Raised)?;
-            append_bytes(digits, self.json, |bytes, json| json.extend_from_slice(bytes));
-            Ok(())
+            Ok(append_bytes(digits, self.json, write_plain)?)
         } else {
             self.write_object(value, levels_left)
         }
@@ -108,24 +116,23 @@ impl Encoder<'_> {
     fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
         let mut is_first = true;
         let mut failure = None;
-        self.json.push(b'{');
+        self.push(b'{')?;
         let walked = hash.foreach(|key: Value, value: Value| {
-            if !is_first {
-                self.json.push(b',');
-            }
+            failure = self.write_entry(key, value, is_first, levels_left).err();
             is_first = false;
-            failure = self.write_entry(key, value, levels_left).err();
             Ok(if failure.is_some() { ForEach::Stop } else { ForEach::Continue })
         });
         if let Some(error) = failure {
             return Err(error);
         }
         walked.map_err(EncodeError::Raised)?;
-        self.json.push(b'}');
-        Ok(())
+        self.push(b'}')
     }
 
-    fn write_entry(&mut self, key: Value, value: Value, levels_left: u8) -> Result<(), EncodeError> {
+    fn write_entry(&mut self, key: Value, value: Value, is_first: bool, levels_left: u8) -> Result<(), EncodeError> {
+        if !is_first {
+            self.push(b',')?;
+        }
         let name = match Symbol::from_value(key) {
             Some(symbol) => symbol_name(symbol),
             None => key.to_r_string().map_err(EncodeError::Raised)?,
@@ -133,7 +140,7 @@ impl Encoder<'_> {
         let key_start = self.json.len();
         self.write_string(name)?;
         let key_end = self.json.len();
-        self.json.push(b':');
+        self.push(b':')?;
         self.write(value, levels_left).map_err(|error| {
             let quoted_key = self.json.get(key_start..key_end).unwrap_or_default();
             error.inside(&format!("[{}]", String::from_utf8_lossy(quoted_key)))
@@ -143,21 +150,20 @@ impl Encoder<'_> {
     /// An `as_json` on the way may change the Array, so each element is looked up anew. What was
     /// added meanwhile is left out: an Array that grows with each element would never end.
     fn write_array(&mut self, array: RArray, levels_left: u8) -> Result<(), EncodeError> {
-        self.json.push(b'[');
+        self.push(b'[')?;
         for index in 0..array.len() {
             if index >= array.len() {
                 break;
             }
             if index > 0 {
-                self.json.push(b',');
+                self.push(b',')?;
             }
             let element = isize::try_from(index)
                 .map_err(|error| EncodeError::new(error.to_string()))
                 .and_then(|index| array.entry::<Value>(index).map_err(EncodeError::Raised))?;
             self.write(element, levels_left).map_err(|error| error.inside(&format!("[{index}]")))?;
         }
-        self.json.push(b']');
-        Ok(())
+        self.push(b']')
     }
 
     fn write_float(&mut self, float: f64) -> Result<(), EncodeError> {
@@ -181,8 +187,7 @@ impl Encoder<'_> {
 
     fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
         let string = if is_taken_for_utf8(string) { string } else { self.transcode(string)? };
-        append_bytes(string, self.json, write_quoted);
-        Ok(())
+        Ok(append_bytes(string, self.json, write_quoted)?)
     }
 
     /// The String in UTF-8, with U+FFFD for what is invalid in its encoding or has no equivalent;
@@ -197,13 +202,29 @@ impl Encoder<'_> {
     }
 
     fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {
+        memory::make_room(self.json, LONGEST_NUMBER)?;
         serde_json::to_writer(&mut *self.json, &number).map_err(|error| EncodeError::new(error.to_string()))
     }
 
     fn write_literal(&mut self, literal: &str) -> Result<(), EncodeError> {
-        self.json.extend_from_slice(literal.as_bytes());
+        Ok(write_plain(literal.as_bytes(), self.json)?)
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) -> Result<(), EncodeError> {
+        memory::make_room(self.json, 1)?;
+        self.json.push(byte);
         Ok(())
     }
+}
+
+/// In bytes: no Integer of 64 bits and no Float is longer.
+const LONGEST_NUMBER: usize = 32;
+
+fn write_plain(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), zen_ipc::Error> {
+    memory::make_room(json, bytes.len())?;
+    json.extend_from_slice(bytes);
+    Ok(())
 }
 
 fn level_below(value: Value, levels_left: u8) -> Result<u8, EncodeError> {

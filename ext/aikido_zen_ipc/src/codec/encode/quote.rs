@@ -1,33 +1,51 @@
 //! JSON strings.
 
+use zen_ipc::{Error, memory};
+
 use crate::codec::{plain::plain_length, utf8};
 
 /// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
 /// and control characters are escaped.
-pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) {
-    json.reserve(bytes.len() + 2);
+///
+/// # Errors
+///
+/// That memory is short.
+pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
+    memory::make_room(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
     if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
         // Most are so, and short: to look for more would take as long again.
         json.extend_from_slice(bytes);
+    } else if let Ok(text) = utf8(bytes) {
+        write_escaped(text, json)?;
     } else {
-        match utf8(bytes) {
-            Ok(text) => write_escaped(text, json),
-            Err(_) => write_escaped(&String::from_utf8_lossy(bytes), json),
+        for chunk in bytes.utf8_chunks() {
+            write_escaped(chunk.valid(), json)?;
+            if !chunk.invalid().is_empty() {
+                write_escaped("\u{FFFD}", json)?;
+            }
         }
     }
+    memory::make_room(json, 1)?;
     json.push(b'"');
+    Ok(())
 }
 
-fn write_escaped(text: &str, json: &mut Vec<u8>) {
+fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = text.as_bytes();
     while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
+        memory::make_room(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
         json.extend_from_slice(plain);
         write_escape(*special, json);
         rest = after;
     }
+    memory::make_room(json, rest.len())?;
     json.extend_from_slice(rest);
+    Ok(())
 }
+
+/// In bytes: `\u001f`.
+const LONGEST_ESCAPE: usize = 6;
 
 fn write_escape(byte: u8, json: &mut Vec<u8>) {
     let letter = match byte {

@@ -75,11 +75,16 @@ module Aikido
           #
           # @return [Boolean] false if it was started before
           # @raise [SystemCallError] if the port was taken meanwhile
+          # @raise [SystemCallError, ThreadError] if the operating system gives no thread
           # @raise [IPC::ClosedError] in a worker
           def start
             steward = open_doors or return false
             start_steward(steward)
             true
+          rescue ThreadError
+            # Without a steward some would be let in whom nobody serves.
+            stop(timeout: 0)
+            raise
           end
 
           # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread. It
@@ -128,16 +133,22 @@ module Aikido
           PONG = "pong"
           private_constant :PONG
 
-          # Seconds: threads are short on this host, and asking again at once would only burn its time.
-          THREAD_SHORTAGE_PAUSE = 0.1
-          private_constant :THREAD_SHORTAGE_PAUSE
+          # Seconds: threads or memory are short on this host, and asking again at once would only burn its time.
+          SHORTAGE_PAUSE = 0.1
+          private_constant :SHORTAGE_PAUSE
 
           def start_steward(steward)
-            @crew.start("zen-ipc steward") do
-              while (duty = steward.next_duty)
-                duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
-              end
+            @crew.start("zen-ipc steward") { serve_hall(steward) }
+          end
+
+          # It goes on where memory is short: without it the server would never serve more than it does then.
+          def serve_hall(steward)
+            while (duty = steward.next_duty)
+              duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
             end
+          rescue NoMemoryError
+            sleep SHORTAGE_PAUSE
+            retry
           end
 
           def start_attendant(attendant)
@@ -145,7 +156,7 @@ module Aikido
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)
-            sleep THREAD_SHORTAGE_PAUSE
+            sleep SHORTAGE_PAUSE
           end
 
           def attend(attendant)

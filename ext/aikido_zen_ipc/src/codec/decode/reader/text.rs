@@ -27,7 +27,8 @@ impl<'a> Reader<'a> {
             return Ok(Cow::Borrowed(text));
         }
         self.position += 1;
-        let mut unescaped = self.plain().to_owned();
+        let mut unescaped = String::new();
+        self.append_plain(&mut unescaped)?;
         loop {
             match self.next() {
                 Some(b'"') => break self.position += 1,
@@ -35,9 +36,19 @@ impl<'a> Reader<'a> {
                 Some(_) => return Err(self.flaw("an unescaped control character in a string")),
                 None => return Err(self.flaw("a string without an end")),
             }
-            unescaped.push_str(self.plain());
+            self.append_plain(&mut unescaped)?;
         }
         Ok(Cow::Owned(unescaped))
+    }
+
+    /// Leaves room for the character of an escape as well.
+    fn append_plain(&mut self, unescaped: &mut String) -> Result<(), Flaw> {
+        let plain = self.plain();
+        if unescaped.try_reserve(plain.len() + LONGEST_CHARACTER).is_err() {
+            return Err(self.flaw("no memory for a string"));
+        }
+        unescaped.push_str(plain);
+        Ok(())
     }
 
     /// What stands for itself, up to a quote, a backslash or a control character.
@@ -89,6 +100,9 @@ impl<'a> Reader<'a> {
         u16::try_from(unit).ok()
     }
 }
+
+/// In bytes, in UTF-8.
+const LONGEST_CHARACTER: usize = 4;
 
 /// In bytes: `\u00e9`.
 const UNICODE_ESCAPE_LENGTH: usize = 6;
