@@ -46,7 +46,7 @@ module Faults
         served && (served.ended_at - continued_at)
       end
       holds("#{recoveries.length} of #{THREADS} threads were served again", recoveries.length == THREADS)
-      within("the last of them %s s after CONT", recoveries.max || Float::INFINITY, 1.0)
+      within("the last of them %s s after CONT", recoveries.max, 1.0) if recoveries.any?
     end
 
     # @return [(Array<Array<Attempt>>, Float)] the calls of each thread, and when the parent went on

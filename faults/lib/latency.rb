@@ -7,7 +7,12 @@ module Faults
     #
     # @param seconds [Numeric] for so long; at least 200 times, so that a 99th percentile means something
     # @return [Latency]
-    def self.of(seconds:)
+    def self.of(seconds:, &work)
+      new(durations_of(seconds:, &work))
+    end
+
+    # @return [Array<Float>] seconds, as {of} measures them
+    def self.durations_of(seconds:)
       deadline = now + seconds
       durations = []
       while durations.length < 200 || now < deadline
@@ -15,7 +20,7 @@ module Faults
         yield
         durations << (now - started_at)
       end
-      new(durations)
+      durations
     end
 
     def self.now

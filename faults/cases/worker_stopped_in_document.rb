@@ -1,0 +1,141 @@
+# frozen_string_literal: true
+
+module Faults
+  # A worker that is stopped while it reads a large document, newer versions of which go on being published.
+  class WorkerStoppedInDocument < Case
+    declare 12, "worker stopped while it reads a 20 MB document; publish repeatedly",
+            "others are not slower than 2x; the memory held for it is capped at one document, until write_timeout",
+            full: 240, quick: 90
+
+    # Bytes of the document.
+    LENGTH = 20_000_000
+
+    # Its versions, in turns: each is another one to the server.
+    VERSIONS = %w[a b].map { |letter| %("#{letter * (LENGTH - 2)}") }.freeze
+
+    # Seconds between two versions.
+    PUBLISH_INTERVAL = 0.25
+
+    # Seconds for calls that must succeed.
+    PATIENCE = 30.0
+
+    # Seconds: calls of half a millisecond are slower or faster by that much on a busy machine.
+    FLOOR = 0.002
+    private_constant :LENGTH, :VERSIONS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR
+
+    # What was seen while the document was published again and again: seconds that calls of others took, seconds in
+    # which they read the document, and bytes of the parent's memory.
+    Spell = Struct.new(:calls, :readings, :memory)
+    private_constant :Spell
+
+    def run
+      @write_timeout = scale(full: 5.0, quick: 2.0)
+      @parent, @port = start_publisher
+      @other = client_at(@port, document_timeout: PATIENCE)
+      # The first versions make the C library's allocator as large as it will be.
+      spell
+      turns = Array.new(scale(full: 6, quick: 2)) { [spell, with_stopped_reader { spell }] }
+      undisturbed, disturbed = turns.transpose.map { |spells| Spell.new(*spells.map(&:to_a).transpose.map(&:flatten)) }
+      judge_others(undisturbed, disturbed)
+      judge_memory(undisturbed, disturbed)
+    end
+
+    private
+
+    def judge_others(undisturbed, disturbed)
+      before, meanwhile = [undisturbed, disturbed].map { |spell| Latency.new(spell.calls).p99 }
+      within("others' calls have a p99 of #{milliseconds(meanwhile)} ms, and of #{milliseconds(before)} without it: " \
+             "%s times", meanwhile / [before, FLOOR].max, 2.0)
+      before, meanwhile = [undisturbed, disturbed].map { |spell| Latency.new(spell.readings).median }
+      within("they read the document in #{milliseconds(meanwhile)} ms, and in #{milliseconds(before)} without it: %s " \
+             "times", meanwhile / before, 2.0)
+    end
+
+    def judge_memory(undisturbed, disturbed)
+      held = disturbed.memory.max - undisturbed.memory.max
+      holds("the parent had #{megabytes(held)} MB more while it was stopped, over #{disturbed.memory.length} " \
+            "versions of #{megabytes(LENGTH)} MB", held < 2 * LENGTH)
+      @left = spell.memory.max - undisturbed.memory.max
+      holds("and #{megabytes(@left)} MB more afterwards", @left < LENGTH)
+    end
+
+    def start_publisher
+      start_parent(write_timeout: @write_timeout) do |server|
+        server.publish("lists", VERSIONS.first)
+        server.handle("publish") { |respond, version| respond.call(server.publish("lists", VERSIONS[version])) }
+        server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
+      end
+    end
+
+    # Publishes for a while less than the server waits for a worker.
+    def spell
+      over = false
+      publishing = Thread.new { publish_until { over } }
+      calls = Latency.durations_of(seconds: @write_timeout * 0.8) { @other.invoke("echo", PATIENCE, 1) }
+      over = true
+      memory, readings = publishing.value
+      Spell.new(calls, readings, memory)
+    end
+
+    def publish_until
+      client = client_at(@port, document_timeout: PATIENCE)
+      memory = []
+      readings = []
+      until yield
+        client.invoke("publish", PATIENCE, memory.length % 2)
+        readings << duration { client.fetch("lists") }
+        memory << ProcessStatus.resident_bytes(@parent.pid)
+        sleep(PUBLISH_INTERVAL)
+      end
+      [memory, readings]
+    ensure
+      client.close
+    end
+
+    # Runs the block while a worker is stopped in the middle of the document; then waits until the server has given it
+    # up.
+    def with_stopped_reader
+      connections = @other.invoke("connections", PATIENCE)
+      reader = stopped_reader
+      stopped_at = Latency.now
+      yield
+    ensure
+      met?(within: PATIENCE) { @other.invoke("connections", PATIENCE) <= connections }
+      (@given_up ||= []) << (Latency.now - stopped_at)
+      reader&.kill
+    end
+
+    # A worker that reads the document again and again, stopped when it happens to be in the middle.
+    def stopped_reader
+      loop do
+        reader = start_child do |link|
+          client = client_at(@port, document_timeout: PATIENCE)
+          client.start
+          link.tell(:reads)
+          loop { client.fetch("lists") }
+        end
+        reader.hear
+        sleep(rand(0.001..0.03))
+        reader.signal(:STOP)
+        return reader if in_the_middle?(reader)
+
+        reader.kill
+      end
+    end
+
+    # Whether the server goes on waiting for a reader that is stopped.
+    def in_the_middle?(reader)
+      met?(within: PATIENCE) { ProcessStatus.stopped?(reader.pid) }
+      sleep(0.05)
+      SocketQueues.unsent(@port).max.to_i.positive?
+    end
+
+    def milliseconds(seconds)
+      Faults.figure(seconds * 1000)
+    end
+
+    def megabytes(bytes)
+      Faults.figure(bytes.fdiv(1_000_000))
+    end
+  end
+end
