@@ -104,8 +104,8 @@ module Faults
       client.close
     end
 
-    # From now on the C library gives blocks of a megabyte and more back to the operating system. Otherwise it keeps some
-    # of each thread for later, which are held for nobody.
+    # From now on the C library gives blocks of a megabyte and more back to the operating system. Otherwise it keeps
+    # some of each thread for later, which are held for nobody.
     def return_large_blocks_at_once
       mallopt = Fiddle::Function.new(Fiddle::Handle::DEFAULT["mallopt"], [Fiddle::TYPE_INT] * 2, Fiddle::TYPE_INT)
       mallopt.call(M_MMAP_THRESHOLD, 1_000_000)
