@@ -20,7 +20,7 @@ module Faults
     private_constant :CHURNERS, :PATIENCE, :LISTING, :END_OF_LIST
 
     def run
-      @times = scale(full: 300, quick: 4)
+      @times = scale(full: 100, quick: 4)
       places = start_child { look_everywhere }.value(within: self.class.limits.fetch(:full))
       places.each do |place, (open, connections, looks)|
         holds("#{place} had #{open} open and made #{connections} connections", open.positive? && connections > @times)
