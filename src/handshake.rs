@@ -151,12 +151,14 @@ fn fresh_nonce() -> Result<Nonce> {
 }
 
 fn code(secret: &Secret, label: &[u8], server_nonce: &Nonce, client_nonce: &Nonce) -> Code {
-    #[allow(clippy::expect_used, reason = "HMAC takes keys of every length, and no peer has a say in ours")]
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).expect("HMAC takes keys of every length");
-    mac.update(label);
-    mac.update(server_nonce);
-    mac.update(client_nonce);
-    mac.finalize().into_bytes().into()
+    secret.compute(|key| {
+        #[allow(clippy::expect_used, reason = "HMAC takes keys of every length, and no peer has a say in ours")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+        mac.update(label);
+        mac.update(server_nonce);
+        mac.update(client_nonce);
+        mac.finalize().into_bytes().into()
+    })
 }
 
 /// What follows a right preamble: the nonce, and the rest.

@@ -1,12 +1,14 @@
 //! The secret that the parent makes and its descendants inherit in memory.
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
 use rustix::io::Errno;
 use subtle::ConstantTimeEq;
+use zeroize::zeroize_stack;
 
 use crate::error::{Error, Result};
 use crate::os::UndumpedBytes;
@@ -17,7 +19,13 @@ pub const SECRET_LENGTH: usize = 32;
 /// Bytes: a page. It is meant for keys, not for documents.
 pub const LONGEST_SECRET: usize = 4096;
 
+/// Bytes of the stack that are wiped after a computation. An HMAC takes 1.2 KB of it, 12 KB in a debug build (measured),
+/// and a signal that interrupts it has some 3 KB of registers put below.
+const WIPED_STACK: usize = 16 * 1024;
+
 /// A key of HMAC. It is shown nowhere, compared in constant time, erased when dropped, and not in core dumps.
+///
+/// Nothing is computed from it but by way of [`Secret::compute`], which leaves no traces of it elsewhere.
 #[derive(Clone)]
 pub struct Secret {
     bytes: Arc<UndumpedBytes>,
@@ -53,12 +61,20 @@ impl Secret {
 
     /// Whether both are the same, in time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.expose().ct_eq(other.expose()).into()
+        self.compute(|bytes| other.compute(|others| bytes.ct_eq(others).into()))
     }
 
-    /// The bytes, for the computation of a MAC.
-    pub(crate) fn expose(&self) -> &[u8] {
-        self.bytes.as_slice()
+    /// What `computation` makes of the bytes. It must take the same way whatever they are, as what is constant in time
+    /// does.
+    ///
+    /// What it leaves on the stack and in registers, which core dumps have too, is overwritten.
+    pub(crate) fn compute<R>(&self, computation: impl Fn(&[u8]) -> R) -> R {
+        let bytes = self.bytes.as_slice();
+        let result = apart(&computation, bytes);
+        // The same once more, so that it uses the same registers, with nothing that is worth hiding.
+        black_box(apart(&computation, black_box(ZEROS.get(..bytes.len()).unwrap_or_default())));
+        zeroize_stack::<WIPED_STACK>();
+        result
     }
 
     fn fill(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Errno>) -> Result<Self> {
@@ -68,11 +84,23 @@ impl Secret {
     }
 }
 
+static ZEROS: [u8; LONGEST_SECRET] = [0; LONGEST_SECRET];
+
+/// In a frame of its own, where the next call puts its own.
+#[inline(never)]
+fn apart<R>(computation: &impl Fn(&[u8]) -> R, bytes: &[u8]) -> R {
+    computation(bytes)
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(redacted)")
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod traces;
 
 #[cfg(test)]
 mod tests {

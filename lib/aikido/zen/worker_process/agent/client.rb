@@ -42,7 +42,8 @@ module Aikido
           #
           # @param host [String] a loopback address
           # @param port [Integer]
-          # @param secret [IPC::Secret, String] the server's; with a String every use of a document asks the parent
+          # @param secret [IPC::Secret, String] the server's; with a String every use of a document asks the parent, and
+          #   the String stays the caller's to erase
           # @param connect_timeout [Numeric]
           # @param handshake_timeout [Numeric]
           # @param reconnect_delay [Numeric] for so long, from the beginning of an attempt to connect that failed, calls
