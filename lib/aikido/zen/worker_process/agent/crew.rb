@@ -37,19 +37,16 @@ module Aikido
             others.each { |thread| thread.join([deadline - IPC.monotonic_time, 0].max) }
           end
 
-          # Kills those that are left, and waits until they have cleaned up.
+          # Kills those that are left, and waits until they have cleaned up. One that defers that, or hangs in an
+          # `ensure` of its own, is left behind.
           #
+          # @param deadline [Float] on the monotonic clock, for all of them
           # @return [void]
-          def kill
-            others.each(&:kill).each { |thread| thread.join(CLEAN_UP_TIMEOUT) }
+          def kill(deadline)
+            others.each(&:kill).each { |thread| thread.join([deadline - IPC.monotonic_time, 0].max) }
           end
 
           private
-
-          # Seconds: a killed handler's answer goes to a socket that is closed. One that hangs in an `ensure` of its own
-          # is left behind.
-          CLEAN_UP_TIMEOUT = 0.5
-          private_constant :CLEAN_UP_TIMEOUT
 
           # Without the lock: a server may be stopped in a trap, where Ruby allows none. Ruby copies an Array in one
           # step, so that nothing is seen halfway.

@@ -13,7 +13,8 @@ module Aikido
         class Server
           # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, sizes bytes.
           #
-          # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one
+          # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
+          #   String is copied to a page that core dumps leave out; the String itself stays the caller's to erase
           # @param host [String] a loopback address
           # @param port [Integer] 0 lets the operating system choose
           # @param handshake_timeout [Numeric] for a connection to prove itself
@@ -38,7 +39,9 @@ module Aikido
             @log = IPC::Log.new(logger)
           end
 
-          # Registers the handler of a method, before or after {#start}; a second one replaces the first.
+          # Registers the handler of a method, before or after {#start}; a second one replaces the first. Whatever it
+          # raises is its caller's error, also what `exit` and `throw` raise: it does not end this process. Only what
+          # Ruby cannot rescue does, such as `exit!`.
           #
           # @param name [String, Symbol] not "ping", and not beginning with "rpc."
           # @yield [respond, *args, **kwargs] in a thread of the server; `respond.call(value)` answers at once
@@ -90,15 +93,19 @@ module Aikido
           # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread. It
           # may be called in a `trap`.
           #
-          # @param timeout [Numeric] seconds for the handlers; those that take longer are killed
+          # @param timeout [Numeric] seconds for all of it. Handlers that still run in its last quarter (half a second
+          #   at most) are killed; one that cannot be killed is left behind, after half a second at least
           # @return [Boolean] false if it was not started, or this is a worker
           def stop(timeout: 5.0)
-            deadline = IPC.monotonic_time + timeout
+            started_at = IPC.monotonic_time
             return false unless begin_stop
 
-            @crew.join(deadline)
+            deadline = started_at + timeout
+            reserve = [timeout * CLEAN_UP_SHARE, LONGEST_CLEAN_UP].min
+            @crew.join(deadline - reserve)
             finish_stop
-            @crew.kill
+            # Half of it, since the caller gets the GVL late where others compute.
+            @crew.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
             true
           end
 
@@ -137,6 +144,14 @@ module Aikido
           SHORTAGE_PAUSE = 0.1
           private_constant :SHORTAGE_PAUSE
 
+          # Of the timeout of {#stop}, for killed handlers to end.
+          CLEAN_UP_SHARE = 0.25
+          # Seconds: they end in milliseconds, unless some compute, each of which keeps the GVL for a tenth of one.
+          LONGEST_CLEAN_UP = 0.5
+          # Seconds: also where there is no timeout, killed handlers may clean up.
+          SHORTEST_STOP = 0.5
+          private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP
+
           def start_steward(steward)
             @crew.start("zen-ipc steward") { serve_hall(steward) }
           end
@@ -163,14 +178,15 @@ module Aikido
             while (call = attendant.next_call)
               answer(attendant, call)
             end
-          rescue StandardError => e
+          rescue Exception => e
+            # Also what exits: Ruby would end the whole process where that leaves a thread.
             @log.failure("a connection's thread ended", e)
           ensure
             attendant.leave
           end
 
-          # Whatever the handler raises, its caller gets an answer and the connection goes on. If it ends its thread,
-          # `attendant.leave` answers for it.
+          # Whatever the handler raises, `exit` and `throw` included, its caller gets an answer and the connection goes
+          # on. If it ends its thread, `attendant.leave` answers for it.
           def answer(attendant, call)
             begin
               has_handler = call.hand_to(@handlers)
