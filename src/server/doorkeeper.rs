@@ -134,6 +134,8 @@ impl Doorkeeper {
     fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
             self.hall.desk.report(Level::Error, "a bug in the doorkeeper cost one connection (please report it)");
+            // Others may have come with the one that was lost, and the poll tells of each arrival once.
+            self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
         }
     }
 
