@@ -23,6 +23,8 @@ enum State {
     Serving(Box<Session>),
     /// The call has the connection.
     InCall(Arc<Call>),
+    /// A panic ended the serving of a connection, and the connection with it.
+    Lost,
     Left,
 }
 
@@ -106,6 +108,7 @@ impl Attendant {
         match std::mem::replace(&mut self.state, State::Left) {
             State::Left => return,
             State::Spare | State::InCall(_) => {}
+            State::Lost => self.hall.lobby.is_free_again(),
             State::Serving(session) => {
                 self.hall.lobby.is_free_again();
                 self.hall.seek_attendant(session);
@@ -119,18 +122,22 @@ impl Attendant {
     fn work(&mut self) -> Result<Outcome> {
         loop {
             match std::mem::replace(&mut self.state, State::Spare) {
-                State::Serving(mut session) => match session.next() {
-                    Next::Request(request) => {
-                        let call = Arc::new(Call::new(request, session, &self.hall));
-                        self.state = State::InCall(call.clone());
-                        return Ok(Outcome::Call(call));
+                State::Serving(mut session) => {
+                    self.state = State::Lost;
+                    match session.next() {
+                        Next::Request(request) => {
+                            let call = Arc::new(Call::new(request, session, &self.hall));
+                            self.state = State::InCall(call.clone());
+                            return Ok(Outcome::Call(call));
+                        }
+                        Next::Signal => {
+                            self.state = State::Serving(session);
+                            return Ok(Outcome::Signal);
+                        }
+                        Next::End => self.resume(None),
                     }
-                    Next::Signal => {
-                        self.state = State::Serving(session);
-                        return Ok(Outcome::Signal);
-                    }
-                    Next::End => self.hall.lobby.is_free_again(),
-                },
+                }
+                State::Lost => self.resume(None),
                 State::Left => {
                     self.state = State::Left;
                     return Ok(Outcome::Leave);
