@@ -140,9 +140,10 @@ module Aikido
           PONG = "pong"
           private_constant :PONG
 
-          # Seconds: threads or memory are short on this host, and asking again at once would only burn its time.
-          SHORTAGE_PAUSE = 0.1
-          private_constant :SHORTAGE_PAUSE
+          # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only burn
+          # time.
+          STEWARD_PAUSE = 0.1
+          private_constant :STEWARD_PAUSE
 
           # Of the timeout of {#stop}, for killed handlers to end.
           CLEAN_UP_SHARE = 0.25
@@ -152,18 +153,26 @@ module Aikido
           SHORTEST_STOP = 0.5
           private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP
 
+          # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
-            @crew.start("zen-ipc steward") { serve_hall(steward) }
+            @crew.start("zen-ipc steward") do
+              loop { break unless serve_as(steward) }
+            end
           end
 
-          # It goes on where memory is short: without it the server would never serve more than it does then.
-          def serve_hall(steward)
-            while (duty = steward.next_duty)
-              duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
-            end
+          # @return [Boolean] whether there will be more to do
+          def serve_as(steward)
+            duty = steward.next_duty or return false
+            duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
+            true
+          rescue IPC::InternalError => e
+            @log.failure("the steward goes on", e)
+            sleep STEWARD_PAUSE
+            true
           rescue NoMemoryError
-            sleep SHORTAGE_PAUSE
-            retry
+            # Not even for a line in the log.
+            sleep STEWARD_PAUSE
+            true
           end
 
           def start_attendant(attendant)
@@ -171,7 +180,7 @@ module Aikido
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)
-            sleep SHORTAGE_PAUSE
+            sleep STEWARD_PAUSE
           end
 
           def attend(attendant)
