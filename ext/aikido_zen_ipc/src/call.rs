@@ -64,21 +64,23 @@ impl Call {
     /// Runs the handler of its method, which is a Proc among `handlers`, with itself and its arguments. From here that
     /// takes half as long as from Ruby. False if there is none; what the handler raises is raised.
     fn hand_to(ruby: &Ruby, this: Obj<Self>, handlers: RHash) -> Result<bool, Error> {
-        let Some(handler) = handlers.get(name_string(ruby, this.0.name())?).and_then(Proc::from_value) else {
-            return Ok(false);
-        };
-        let values = Self::args(ruby, &this)?;
-        values.unshift(this)?;
-        let has_keywords = this.0.kwargs() != NO_KEYWORDS;
-        if has_keywords {
-            values.push(Self::kwargs(ruby, &this)?)?;
-        }
-        handler.call::<_, Value>(Arguments { values, has_keywords })?;
-        Ok(true)
+        contain(ruby, || {
+            let Some(handler) = handlers.get(name_string(ruby, this.0.name())?).and_then(Proc::from_value) else {
+                return Ok(false);
+            };
+            let values = Self::args(ruby, &this)?;
+            values.unshift(this)?;
+            let has_keywords = this.0.kwargs() != NO_KEYWORDS;
+            if has_keywords {
+                values.push(Self::kwargs(ruby, &this)?)?;
+            }
+            handler.call::<_, Value>(Arguments { values, has_keywords })?;
+            Ok(true)
+        })
     }
 
     fn method_name(ruby: &Ruby, this: &Self) -> Result<RString, Error> {
-        name_string(ruby, this.0.name())
+        contain(ruby, || name_string(ruby, this.0.name()))
     }
 
     fn args(ruby: &Ruby, this: &Self) -> Result<RArray, Error> {

@@ -69,83 +69,93 @@ impl Client {
     }
 
     fn start(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        this.inner(ruby)?.current().wait(ruby, |core, wait| core.start(wait))?;
-        Ok(true)
+        contain(ruby, || {
+            this.inner(ruby)?.current().wait(ruby, |core, wait| core.start(wait))?;
+            Ok(true)
+        })
     }
 
     fn invoke(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Value, Error> {
-        let (positional, keywords) = keywords_apart(arguments);
-        let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
-        let name = method_name(ruby, *name)?;
-        let timeout = duration(ruby, "timeout", *timeout)?;
-        let message = Message::new(ruby, args, keywords)?;
-        let result = this
-            .inner(ruby)?
-            .current()
-            .call(ruby, &name, |core, wait| core.invoke(&name, &message.args, &message.kwargs, timeout, wait))?;
-        contain(ruby, || decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error)))
+        contain(ruby, || {
+            let (positional, keywords) = keywords_apart(arguments);
+            let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
+            let name = method_name(ruby, *name)?;
+            let timeout = duration(ruby, "timeout", *timeout)?;
+            let message = Message::new(ruby, args, keywords)?;
+            let result = this
+                .inner(ruby)?
+                .current()
+                .call(ruby, &name, |core, wait| core.invoke(&name, &message.args, &message.kwargs, timeout, wait))?;
+            decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error))
+        })
     }
 
     fn notify(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<bool, Error> {
-        let (positional, keywords) = keywords_apart(arguments);
-        let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
-        let name = method_name(ruby, *name)?;
-        let message = Message::new(ruby, args, keywords)?;
-        let inner = this.inner(ruby)?;
-        inner
-            .current()
-            .wait(ruby, |core, wait| core.notify(&name, &message.args, &message.kwargs, inner.notify_timeout, wait))?;
-        Ok(true)
+        contain(ruby, || {
+            let (positional, keywords) = keywords_apart(arguments);
+            let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
+            let name = method_name(ruby, *name)?;
+            let message = Message::new(ruby, args, keywords)?;
+            let inner = this.inner(ruby)?;
+            let timeout = inner.notify_timeout;
+            inner
+                .current()
+                .wait(ruby, |core, wait| core.notify(&name, &message.args, &message.kwargs, timeout, wait))?;
+            Ok(true)
+        })
     }
 
     fn ping(ruby: &Ruby, this: &Self, timeout: Value) -> Result<bool, Error> {
-        let timeout = duration(ruby, "timeout", timeout)?;
-        this.inner(ruby)?.current().wait(ruby, |core, wait| core.ping(timeout, wait))?;
-        Ok(true)
+        contain(ruby, || {
+            let timeout = duration(ruby, "timeout", timeout)?;
+            this.inner(ruby)?.current().wait(ruby, |core, wait| core.ping(timeout, wait))?;
+            Ok(true)
+        })
     }
 
     /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
     fn fetch_text(ruby: &Ruby, this: &Self, key: String, known: Option<u64>) -> Result<Option<(u64, RString)>, Error> {
-        let inner = this.inner(ruby)?;
-        let document =
-            inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
-        let Some((generation, json)) = document else { return Ok(None) };
-        contain(ruby, || Ok(Some((generation, string_of(ruby, &json)?))))
+        contain(ruby, || {
+            let inner = this.inner(ruby)?;
+            let document =
+                inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
+            let Some((generation, json)) = document else { return Ok(None) };
+            Ok(Some((generation, string_of(ruby, &json)?)))
+        })
     }
 
     fn is_connected(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        let current = this.inner(ruby)?.current();
-        contain(ruby, || Ok(current.core.is_connected()))
+        contain(ruby, || Ok(this.inner(ruby)?.current().core.is_connected()))
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        let current = this.inner(ruby)?.current();
-        contain(ruby, || Ok(current.core.close()))
+        contain(ruby, || Ok(this.inner(ruby)?.current().core.close()))
     }
 
     fn host(ruby: &Ruby, this: &Self) -> Result<String, Error> {
-        Ok(this.inner(ruby)?.current().core.address().ip().to_string())
+        contain(ruby, || Ok(this.inner(ruby)?.current().core.address().ip().to_string()))
     }
 
     fn port(ruby: &Ruby, this: &Self) -> Result<u16, Error> {
-        Ok(this.inner(ruby)?.current().core.address().port())
+        contain(ruby, || Ok(this.inner(ruby)?.current().core.address().port()))
     }
 
     fn stats(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        let current = this.inner(ruby)?.current();
-        figures_to_hash(ruby, current.core.stats())
+        contain(ruby, || figures_to_hash(ruby, this.inner(ruby)?.current().core.stats()))
     }
 
     /// What decides whether a caller keeps the GVL: `:adaptive`, `:keep`, `:give_up`. The latter two are for benchmarks.
     fn set_gvl_habit(ruby: &Ruby, this: &Self, habit: Symbol) -> Result<(), Error> {
-        let habit = match &*habit.name()? {
-            "adaptive" => Habit::Adaptive,
-            "keep" => Habit::Keep,
-            "give_up" => Habit::GiveUp,
-            other => return Err(Error::new(ruby.exception_arg_error(), format!("no such habit: {other}"))),
-        };
-        this.inner(ruby)?.current().contention.set_habit(habit);
-        Ok(())
+        contain(ruby, || {
+            let habit = match &*habit.name()? {
+                "adaptive" => Habit::Adaptive,
+                "keep" => Habit::Keep,
+                "give_up" => Habit::GiveUp,
+                other => return Err(Error::new(ruby.exception_arg_error(), format!("no such habit: {other}"))),
+            };
+            this.inner(ruby)?.current().contention.set_habit(habit);
+            Ok(())
+        })
     }
 
     fn inner(&self, ruby: &Ruby) -> Result<&Inner, Error> {

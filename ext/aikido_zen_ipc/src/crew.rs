@@ -57,7 +57,7 @@ impl Attendant {
     }
 
     fn fail_without_handler(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
-        this.end(ruby, Some(&CoreAttendant::no_handler(call.core())))
+        contain(ruby, || this.end(ruby, Some(&CoreAttendant::no_handler(call.core()))))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -80,19 +80,21 @@ impl Steward {
 
     /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
-        Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
-            Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
-            Some(Duty::Log(entries)) => {
-                let lines = ruby.ary_new();
-                for Entry { level, message } in entries {
-                    lines.push((level_name(ruby, level), message))?;
+        contain(ruby, || {
+            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
+                Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
+                Some(Duty::Log(entries)) => {
+                    let lines = ruby.ary_new();
+                    for Entry { level, message } in entries {
+                        lines.push((level_name(ruby, level), message))?;
+                    }
+                    Some(lines.as_value())
                 }
-                Some(lines.as_value())
-            }
-            None => {
-                this.0.give_up();
-                None
-            }
+                None => {
+                    this.0.give_up();
+                    None
+                }
+            })
         })
     }
 }

@@ -48,11 +48,11 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
 
 impl DocumentCache {
     /// The newest version of a document, or nil. One atomic load while it has not changed; otherwise `refresh` is asked.
-    fn read(this: Obj<Self>, key: Value) -> Result<Value, Error> {
-        match this.current(key) {
+    fn read(ruby: &Ruby, this: Obj<Self>, key: Value) -> Result<Value, Error> {
+        contain(ruby, || match this.current(key) {
             Some(document) => Ok(document),
             None => this.funcall("refresh", (key,)),
-        }
+        })
     }
 
     /// Reads the page of the server at `port` from now on, if `secret` is one that this process shares with it.

@@ -65,12 +65,11 @@ impl Server {
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
-        this.publish(ruby, &key, contain(ruby, || bytes_of(ruby, json))?)
+        contain(ruby, || this.publish(ruby, &key, bytes_of(ruby, json)?))
     }
 
     fn publish_value(ruby: &Ruby, this: &Self, key: String, value: Value) -> Result<u64, Error> {
-        let json = contain(ruby, || json_of(ruby, value, "document"))?;
-        this.publish(ruby, &key, json)
+        contain(ruby, || this.publish(ruby, &key, json_of(ruby, value, "document")?))
     }
 
     /// Checking megabytes takes milliseconds, which other threads may use.
@@ -94,9 +93,10 @@ impl Server {
         key: String,
         known: Option<u64>,
     ) -> Result<Option<(u64, RString)>, Error> {
-        let document = this.with(ruby, |server| server.document(&key, known))?;
-        let Some(document) = document else { return Ok(None) };
-        contain(ruby, || Ok(Some((document.generation, string_of(ruby, &document.json)?))))
+        contain(ruby, || {
+            let Some(document) = this.with(ruby, |server| server.document(&key, known))? else { return Ok(None) };
+            Ok(Some((document.generation, string_of(ruby, &document.json)?)))
+        })
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
@@ -128,8 +128,7 @@ impl Server {
     }
 
     fn stats(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        let figures = this.with(ruby, |server| Ok(server.stats()))?;
-        figures_to_hash(ruby, figures)
+        contain(ruby, || figures_to_hash(ruby, this.with(ruby, |server| Ok(server.stats()))?))
     }
 
     fn core(&self, ruby: &Ruby) -> Result<&CoreServer, Error> {
