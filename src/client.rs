@@ -18,6 +18,7 @@ use crate::error::{Error, Phase, Result};
 use crate::fork;
 use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
 use crate::options::ClientOptions;
+use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::wait::Wait;
 use backoff::Backoff;
@@ -214,6 +215,7 @@ impl Client {
             lease.put_back(connection);
             return Err(error);
         }
+        panic_point("client call");
         let response = sent.and_then(|()| self.receive(&mut connection, &id, deadline, wait));
         let response = response.map_err(|error| self.explain(error))?;
         lease.put_back(connection);

@@ -22,6 +22,7 @@
 //! | [`deadline`] | time that remains; the only reader of the clock |
 //! | [`fork`] | descriptors that do not cross a fork, and the fork generation |
 //! | [`error`] | one variant for each thing that a caller can decide |
+//! | [`panic_point`] | where a test build can be made to panic; empty otherwise |
 //!
 //! `os` holds the only `unsafe` code.
 
@@ -41,6 +42,7 @@ pub mod memory;
 pub mod message;
 pub mod options;
 mod os;
+pub mod panic_point;
 mod reserve;
 pub mod secret;
 mod semaphore;

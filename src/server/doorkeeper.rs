@@ -28,6 +28,7 @@ use crate::journal::Level;
 use crate::memory;
 use crate::options::ServerOptions;
 use crate::os;
+use crate::panic_point::panic_point;
 use crate::secret::Secret;
 
 /// Starts the doorkeeper of a hall.
@@ -229,6 +230,7 @@ impl Doorkeeper {
 
     fn greet(&mut self, socket: Socket) {
         self.hall.desk.counters.accepted.add_one();
+        panic_point("doorkeeper");
         let token = self.hall.parking.fresh_token();
         let greeted =
             self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
@@ -240,6 +242,7 @@ impl Doorkeeper {
     }
 
     fn handle_handshake(&mut self, progress: Progress) {
+        panic_point("handshake");
         match progress {
             Progress::Pending => {}
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),

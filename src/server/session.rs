@@ -12,6 +12,7 @@ use crate::memory;
 use crate::message::{
     NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
 };
+use crate::panic_point::panic_point;
 use crate::wait::{UntilSignal, Wait};
 
 /// An admitted connection. Whoever has it may read and write; it is closed when dropped.
@@ -85,6 +86,7 @@ impl Session {
     }
 
     fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
+        panic_point("answer");
         let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
             self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
@@ -104,6 +106,7 @@ impl Session {
                 self.desk.counters.skipped_messages.add_one();
                 continue;
             };
+            panic_point("session");
             match &request.id {
                 Some(_) => self.desk.counters.requests.add_one(),
                 None => self.desk.counters.notifications.add_one(),

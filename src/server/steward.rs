@@ -7,6 +7,7 @@ use super::hall::Hall;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::journal::Entry;
+use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
 use crate::wait::Wait;
 
@@ -42,6 +43,7 @@ impl Steward {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
         while self.hall.desk.is_of_this_process() {
+            panic_point("steward");
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use magnus::{Error, Ruby};
 use zen_ipc::Wait;
 use zen_ipc::contention::{Contention, PATIENCE, Returning};
+use zen_ipc::panic_point::panic_point;
 
 use crate::{ballast, error};
 
@@ -20,7 +21,11 @@ use crate::{ballast, error};
 ///
 /// What `body` answers; `InternalError` for a panic.
 pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    match catch_unwind(AssertUnwindSafe(body)) {
+    let instrumented = || {
+        panic_point("native method");
+        body()
+    };
+    match catch_unwind(AssertUnwindSafe(instrumented)) {
         Ok(outcome) => outcome.inspect_err(|error| ballast::drop_for(ruby, error)),
         Err(panic) => Err(error::internal(ruby, &panic_message(panic.as_ref()))),
     }
@@ -138,7 +143,12 @@ fn runner_of<F: FnOnce() -> R, R>(_job: &Job<'_, F, R>) -> Runner {
 unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
     // SAFETY: `data` is the job of the `block` that called `rb_nogvl`, which alone refers to it and waits for this.
     let job = unsafe { &mut *data.cast::<Job<'_, F, R>>() };
-    job.outcome = job.operation.take().map(|operation| catch_unwind(AssertUnwindSafe(operation)));
+    job.outcome = job.operation.take().map(|operation| {
+        catch_unwind(AssertUnwindSafe(|| {
+            panic_point("wait");
+            operation()
+        }))
+    });
     job.returning = job.contention.map(|contention| contention.begin_return(Instant::now()));
     ptr::null_mut()
 }
