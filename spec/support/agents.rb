@@ -3,10 +3,12 @@
 require "logger"
 require "stringio"
 
+require_relative "garbage_collection"
+
 # Servers, clients and threads of an example. None outlives it.
 module Agents
   # Seconds for a call that is to succeed: many times what it takes on a busy machine.
-  PATIENCE = 10.0
+  PATIENCE = 10.0 * GarbageCollection::SLOWNESS
 
   # A secret that examples may share with processes that are not forked from a server's.
   SECRET = ("example secret " * 3).freeze

@@ -3,11 +3,13 @@
 require "fiddle"
 require "socket"
 
+require_relative "garbage_collection"
+
 # Forked processes for examples. None outlives its example.
 module ChildProcess
   # Seconds for everything that is waited for here: many times what the slowest takes on a busy machine, and less than
   # `HardTimeout::LIMIT`, so that the failure says what was waited for.
-  PATIENCE = 20.0
+  PATIENCE = 20.0 * GarbageCollection::SLOWNESS
 
   # Runs the block in a forked child.
   #

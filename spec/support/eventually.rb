@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "garbage_collection"
+
 # Waiting for a condition, under a deadline.
 module Eventually
   # Seconds between two looks: short against what a test takes, long against what a look costs.
@@ -9,7 +11,7 @@ module Eventually
   #
   # @param within [Float] seconds; then the last failure is the example's
   # @return what the block returns
-  def eventually(within: 10.0)
+  def eventually(within: 10.0 * GarbageCollection::SLOWNESS)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
     begin
       yield

@@ -1,13 +1,15 @@
 # frozen_string_literal: true
 
+require_relative "garbage_collection"
+
 # Makes an example that hangs fail, with the backtraces of all threads, instead of hanging for ever.
 module HardTimeout
   # Seconds that an example may take: many times what the slowest takes on a busy machine.
-  LIMIT = 60.0
+  LIMIT = 60.0 * GarbageCollection::SLOWNESS
 
   # Seconds that an example has to end after it was told to. Then it is stuck where Ruby cannot interrupt it, and the
   # whole run has to end.
-  GRACE = 10.0
+  GRACE = 10.0 * GarbageCollection::SLOWNESS
 
   # Is no StandardError, so that no code under test rescues it.
   class Expired < Exception; end

@@ -4,6 +4,8 @@ require "json"
 require "openssl"
 require "socket"
 
+require_relative "garbage_collection"
+
 # The protocol in pure Ruby, from its documentation and not from the code under test. A peer made of it can also do what
 # no client or server of the gem would do.
 module RawPeer
@@ -14,7 +16,7 @@ module RawPeer
   CLIENT_PROOF_LENGTH = PREAMBLE.bytesize + NONCE_LENGTH + MAC_LENGTH
 
   # Seconds until a peer that waits in vain gives up: many times what the slowest takes on a busy machine.
-  PATIENCE = 20.0
+  PATIENCE = 20.0 * GarbageCollection::SLOWNESS
 
   # A peer waited in vain.
   class TooSlow < StandardError; end

@@ -24,7 +24,7 @@ RSpec.describe Aikido::Zen::IPC::Codec do
     it "is what JSON makes of it, for thousands of random ones" do
       values = RandomValues.new(seed: 20_240_611)
 
-      3_000.times do
+      GarbageCollection.rounds(3_000).times do
         value = values.next
         expected = JSON.parse(JSON.generate(value))
 
@@ -322,7 +322,7 @@ RSpec.describe Aikido::Zen::IPC::Codec do
       values = RandomValues.new(seed: 7)
       random = Random.new(7)
 
-      2_000.times do
+      GarbageCollection.rounds(2_000).times do
         text = described_class.dump([values.next]).b
         3.times { text.setbyte(random.rand(text.bytesize), random.rand(256)) }
         expect(described_class.load(text)).to eql(JSON.parse(text.force_encoding("UTF-8")))

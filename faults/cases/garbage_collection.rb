@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+
+module Faults
+  # A garbage collector that works as hard as it can, at the worst moments.
+  class GarbageCollection < Case
+    declare 23, "GC",
+            "a program of calls, documents, threads and forks under GC.stress with GC.auto_compact, and the whole " \
+            "spec suite with a collection at every allocation, with GC.auto_compact, and with " \
+            "GC.verify_compaction_references, pass",
+            full: 4 * 3600, quick: 600
+
+    # What `spec/support/garbage_collection.rb` knows, and what it does.
+    MODES = {
+      "stress" => "a minor collection at every allocation", "compact" => "GC.auto_compact",
+      "verify" => "GC.verify_compaction_references"
+    }.freeze
+
+    # The suite in which this case is. The cases have specs of their own for what they use.
+    LEFT_OUT = "spec/faults/**/*_spec.rb"
+
+    # A client, a server and its calls, in some seconds.
+    QUICK_SPECS = %w[spec/unit/worker_process/agent/call_spec.rb].freeze
+
+    # A program of its own has a small heap, so a look at all of it at every allocation takes milliseconds only.
+    UNDER_STRESS = "GC.auto_compact = true; GC.stress = true; load ARGV.shift"
+
+    private_constant :MODES, :LEFT_OUT, :QUICK_SPECS, :UNDER_STRESS
+
+    def run
+      return holds("this Ruby cannot compact", false) unless GC.respond_to?(:verify_compaction_references)
+
+      walk_under_stress
+      MODES.each { |mode, deed| run_specs(mode, deed) }
+    end
+
+    private
+
+    def walk_under_stress
+      rounds = scale(full: 5, quick: 1)
+      output, status = Open3.capture2e(RbConfig.ruby, "--disable-gems", "-I", "#{ROOT}/lib", "-r", "aikido-zen-ipc",
+                                       "-r", "logger", "-e", UNDER_STRESS, "#{ROOT}/faults/programs/walk.rb",
+                                       rounds.to_s, scale(full: 4 * 1024 * 1024, quick: 64 * 1024).to_s)
+      passed = status.success? && output.end_with?("done\n")
+      holds("the program under GC.stress: #{passed ? "done #{rounds} times" : output[-2000..] || output}", passed)
+    end
+
+    def run_specs(mode, deed)
+      what = scale(full: ["--exclude-pattern", LEFT_OUT], quick: QUICK_SPECS)
+      output, status = Open3.capture2e({ "AIKIDO_ZEN_IPC_GC" => mode }, "rspec", *what, chdir: ROOT)
+      examples = output[/^(\d+) examples?, 0 failures/]
+      failures = output.scan(/^rspec (\S+)/).join(" ")
+      holds("#{deed}: #{examples || "#{output[/^\d+ examples?.*/] || status} #{failures}"}",
+            status.success? && !examples.nil?)
+    end
+  end
+end
