@@ -1,0 +1,140 @@
+# frozen_string_literal: true
+
+module Faults
+  # The same for very long.
+  class Soak < Case
+    declare 25, "soak",
+            "over ten million calls, and over 10,000 cycles of start, stop and reconnect, memory is flat after " \
+            "warm-up (the second half rises by less than 1 MiB), and so are descriptors and threads",
+            full: 4 * 3600, quick: 240
+
+    # Processes that call at the same time.
+    WORKERS = 4
+
+    # Looks at everybody; the first half is warm-up.
+    LOOKS = 40
+
+    # Seconds that a call may take on a busy machine.
+    PATIENCE = 30.0
+
+    # More than the kernel takes at once from a sender of the default buffer size.
+    LONG_TEXT = ("x" * 300_000).freeze
+
+    private_constant :WORKERS, :LOOKS, :PATIENCE, :LONG_TEXT
+
+    def run
+      call_on_and_on(scale(full: 10_000_000, quick: 100_000))
+      restart_on_and_on(scale(full: 10_000, quick: 200))
+    end
+
+    private
+
+    def call_on_and_on(calls)
+      parent = start_child { |link| serve(link) }
+      port = parent.hear
+      workers = Array.new(WORKERS) { start_child { |link| work(link, port) } }
+      seconds = duration do
+        watch("calls", calls, parent, workers.first) { |share| call_from_all(workers, share / WORKERS) }
+      end
+      counted = ask(parent, :stats).values_at(:requests, :notifications).sum
+      holds("#{counted} calls, #{Faults.figure(calls / seconds / 1000)} thousand a second", counted == calls)
+      [parent, *workers].each(&:kill)
+    end
+
+    def call_from_all(workers, count)
+      workers.map { |worker| Thread.new { ask(worker, :call, count) } }.each(&:join)
+    end
+
+    def restart_on_and_on(cycles)
+      parent = start_child { |link| serve(link) }
+      port = parent.hear
+      worker = start_child { |link| work(link, port) }
+      watch("cycles", cycles, parent, worker) do |share|
+        share.times do
+          ask(parent, :restart)
+          ask(worker, :call, 1)
+        end
+      end
+      connections = ask(worker, :connects)
+      holds("#{cycles} cycles, #{connections} connections made", connections == cycles)
+      [parent, worker].each(&:kill)
+    end
+
+    # Has the block do its share again and again, and looks at both in between, when they have thrown away what nobody
+    # needs: otherwise the curve shows when Ruby last did that.
+    def watch(unit, amount, parent, worker)
+      footprints = [Footprint.new("parent", parent.pid), Footprint.new("worker", worker.pid)]
+      LOOKS.times do |number|
+        yield amount / LOOKS
+        [parent, worker].each { |process| ask(process, :clean) }
+        footprints.each { |footprint| footprint.look((number + 1) * amount / LOOKS) }
+      end
+      footprints.each do |footprint|
+        holds("#{unit}: #{footprint.memory_text(unit)}", footprint.memory_flat?)
+        holds(footprint.counts_text, footprint.counts_flat?)
+      end
+    end
+
+    def ask(process, *question)
+      process.tell(question)
+      process.hear(within: limit)
+    end
+
+    # In the parent.
+    def serve(link)
+      server = Agent::Server.new(secret: SECRET, logger:)
+      server.handle("echo") { |respond, value| respond.call(value) }
+      server.handle("fail") { raise "as asked" }
+      server.start
+      link.tell(server.port)
+      answer(link) do |question|
+        case question
+        when :restart then server.stop && server.start
+        when :stats then server.stats
+        else
+          server.publish("config", { at: Latency.now })
+          GC.start
+        end
+      end
+    end
+
+    # In a worker.
+    def work(link, port)
+      client = client_at(port)
+      answer(link) do |question, count|
+        case question
+        when :call then count.times { |number| call(client, number) }
+        when :connects then client.stats.fetch(:connects)
+        else GC.start
+        end
+      end
+    end
+
+    def answer(link)
+      loop { link.tell(yield(*link.hear(within: limit))) }
+    end
+
+    # Of a thousand calls, some of every kind.
+    def call(client, number)
+      case number % 1000
+      when 1 then client.invoke("echo", PATIENCE, LONG_TEXT)
+      when 2 then client.notify("echo", number)
+      when 3 then client.ping(PATIENCE)
+      when 4 then client.document("config")
+      when 5 then fail_at(client)
+      else
+        raise "a wrong answer" unless client.invoke("echo", PATIENCE, number) == number
+      end
+    end
+
+    def fail_at(client)
+      client.invoke("fail", PATIENCE)
+    rescue Aikido::Zen::IPC::RemoteError
+      # As it must be.
+    end
+
+    def limit
+      self.class.limits.fetch(@quick ? :quick : :full)
+    end
+  end
+end
