@@ -11,6 +11,9 @@ module Faults
     # Processes that call at the same time.
     WORKERS = 4
 
+    # Of the server.
+    SPARE_THREADS = 4
+
     # Looks at everybody; the first half is warm-up.
     LOOKS = 40
 
@@ -20,7 +23,7 @@ module Faults
     # More than the kernel takes at once from a sender of the default buffer size.
     LONG_TEXT = ("x" * 300_000).freeze
 
-    private_constant :WORKERS, :LOOKS, :PATIENCE, :LONG_TEXT
+    private_constant :WORKERS, :SPARE_THREADS, :LOOKS, :PATIENCE, :LONG_TEXT
 
     def run
       call_on_and_on(scale(full: 10_000_000, quick: 100_000))
@@ -60,14 +63,14 @@ module Faults
       [parent, worker].each(&:kill)
     end
 
-    # Has the block do its share again and again, and looks at both in between, when they have thrown away what nobody
-    # needs: otherwise the curve shows when Ruby last did that.
+    # Has the block do its share again and again, and looks at both in between.
     def watch(unit, amount, parent, worker)
       footprints = [Footprint.new("parent", parent.pid), Footprint.new("worker", worker.pid)]
       LOOKS.times do |number|
         yield amount / LOOKS
-        [parent, worker].each { |process| ask(process, :clean) }
-        footprints.each { |footprint| footprint.look((number + 1) * amount / LOOKS) }
+        [parent, worker].zip(footprints) do |process, footprint|
+          footprint.look((number + 1) * amount / LOOKS, ask(process, :prepare))
+        end
       end
       footprints.each do |footprint|
         holds("#{unit}: #{footprint.memory_text(unit)}", footprint.memory_flat?)
@@ -82,7 +85,7 @@ module Faults
 
     # In the parent.
     def serve(link)
-      server = Agent::Server.new(secret: SECRET, logger:)
+      server = Agent::Server.new(secret: SECRET, logger:, spare_threads: SPARE_THREADS)
       server.handle("echo") { |respond, value| respond.call(value) }
       server.handle("fail") { raise "as asked" }
       server.start
@@ -91,11 +94,19 @@ module Faults
         case question
         when :restart then server.stop && server.start
         when :stats then server.stats
-        else
-          server.publish("config", { at: Latency.now })
-          GC.start
+        else prepare(server)
         end
       end
+    end
+
+    # When as many threads are there as belong there: they come and go a moment after what is done.
+    def prepare(server)
+      server.publish("config", { at: Latency.now })
+      met?(within: PATIENCE) do
+        stats = server.stats
+        stats[:spare_threads] == SPARE_THREADS && stats[:threads] == stats[:connections] + SPARE_THREADS
+      end
+      Footprint.prepare
     end
 
     # In a worker.
@@ -105,7 +116,7 @@ module Faults
         case question
         when :call then count.times { |number| call(client, number) }
         when :connects then client.stats.fetch(:connects)
-        else GC.start
+        else Footprint.prepare
         end
       end
     end

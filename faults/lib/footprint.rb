@@ -2,10 +2,40 @@
 
 module Faults
   # What a process holds, looked at again and again while it does something.
+  #
+  # Its memory is looked at twice: as the operating system sees it, which goes up and down by megabytes with what the C
+  # library keeps for each thread and does not give back; and when it was told to give that back, which shows a leak of
+  # a byte in a thousand calls.
   class Footprint
-    # Bytes by which the second half of the looks may rise. Ruby and the C library take memory in pieces of up to some
-    # hundred kilobytes, whenever they like; a leak rises with every repetition.
+    # Bytes by which what is in use may rise in the second half of the looks. Ruby takes memory in pieces of up to some
+    # hundred kilobytes, whenever it likes; a leak rises with every repetition.
     TOLERANCE = 1024 * 1024
+
+    # By how much the highest of the second half may be above the highest of the first, with what the C library keeps.
+    KEPT_TOLERANCE = 1.25
+
+    # What a process is to do before it is looked at, and say.
+    #
+    # @return [Hash] its memory before it gives back what it does not need, in bytes, and its threads
+    def self.prepare
+      GC.start
+      kept = resident_memory("self")
+      trim
+      { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc door") }
+    end
+
+    # @return [Integer] bytes
+    def self.resident_memory(pid)
+      Integer(File.read("/proc/#{pid}/status")[/^VmRSS:\s+(\d+) kB/, 1]) * 1024
+    end
+
+    # Only the GNU C library keeps memory, and has this function.
+    def self.trim
+      Fiddle::Function.new(Fiddle::Handle::DEFAULT["malloc_trim"], [Fiddle::TYPE_SIZE_T], Fiddle::TYPE_INT).call(0)
+    rescue Fiddle::DLError
+      nil
+    end
+    private_class_method :trim
 
     # Points of a curve that are shown.
     SHOWN_POINTS = 8
@@ -18,26 +48,28 @@ module Faults
       @pid = pid
       @done = []
       @memory = []
+      @kept = []
       @descriptors = []
       @threads = []
     end
 
     # @param done [Integer] how often it has done what it does
+    # @param prepared [Hash] what it said of itself ({Footprint.prepare})
     # @return [void]
-    def look(done)
+    def look(done, prepared)
       @done << done
-      @memory << resident_memory
+      @memory << Footprint.resident_memory(@pid)
+      @kept << prepared.fetch(:kept)
+      @threads << prepared.fetch(:threads)
       @descriptors << Descriptors.of(@pid).length
-      @threads << Dir.children("/proc/#{@pid}/task").length
     end
 
     # @return [Boolean] whether memory stays the same in the second half of the looks
     def memory_flat?
-      slope * (@done.last - @done[@done.length / 2]) < TOLERANCE
+      slope * (@done.last - @done[@done.length / 2]) < TOLERANCE &&
+        second_half(@kept).max < first_half(@kept).max * KEPT_TOLERANCE
     end
 
-    # Ruby keeps the operating system's threads for a while for those of its own that come next, so there may be fewer.
-    #
     # @return [Boolean] whether there are no more descriptors and threads in the second half of the looks than before
     def counts_flat?
       [@descriptors, @threads].all? { |counts| second_half(counts).max <= first_half(counts).max }
@@ -46,9 +78,8 @@ module Faults
     # @param unit [String] what is done
     # @return [String] the curve, and by how much its second half rises for a thousand times
     def memory_text(unit)
-      step = [@memory.length / SHOWN_POINTS, 1].max
-      points = @memory.each_slice(step).map(&:last).map { |bytes| format("%.1f", bytes / 1e6) }
-      "#{@name} #{points.join(" ")} MB, at the end #{Faults.figure(slope * 1000)} bytes for 1,000 #{unit}"
+      "#{@name} #{curve(@memory)} MB, at the end #{Faults.figure(slope * 1000)} bytes for 1,000 #{unit}; " \
+        "with what is kept #{curve(@kept)} MB"
     end
 
     # @return [String]
@@ -57,6 +88,11 @@ module Faults
     end
 
     private
+
+    def curve(memory)
+      step = [memory.length / SHOWN_POINTS, 1].max
+      memory.each_slice(step).map { |bytes| format("%.1f", bytes.last / 1e6) }.join(" ")
+    end
 
     # Bytes for each time, of the straight line that fits the second half best.
     def slope
@@ -78,10 +114,6 @@ module Faults
 
     def range(counts)
       [first_half(counts), second_half(counts)].map { |half| half.minmax.uniq.join("-") }.join(" then ")
-    end
-
-    def resident_memory
-      Integer(File.read("/proc/#{@pid}/status")[/^VmRSS:\s+(\d+) kB/, 1]) * 1024
     end
   end
 end
