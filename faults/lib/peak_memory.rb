@@ -1,0 +1,26 @@
+# frozen_string_literal: true
+
+module Faults
+  # The most memory that a process has had, as Linux counts it.
+  module PeakMemory
+    # What makes the kernel forget the peak so far, written to `clear_refs`: see proc(5).
+    FORGET_PEAK = "5"
+    private_constant :FORGET_PEAK
+
+    module_function
+
+    # @param pid [Integer]
+    # @return [Integer] by how many bytes the peak of the process came to lie above what it had before the block
+    def growth(pid)
+      File.write("/proc/#{pid}/clear_refs", FORGET_PEAK)
+      before = of(pid)
+      yield
+      of(pid) - before
+    end
+
+    # @return [Integer] bytes
+    def of(pid)
+      Integer(File.read("/proc/#{pid}/status")[/^VmHWM:\s+(\d+) kB$/, 1]) * 1024
+    end
+  end
+end
