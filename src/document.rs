@@ -41,8 +41,8 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON or nests deeper than [`DEEPEST_NESTING`],
-    /// [`Error::FrameTooLarge`] if no frame could carry it.
+    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`DEEPEST_NESTING`] or has a string that is
+    /// no Unicode; [`Error::FrameTooLarge`] if no frame could carry it.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<(u64, bool)> {
         if json.len() > self.longest {
             return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
@@ -74,6 +74,9 @@ fn check(json: &[u8]) -> Result<(), String> {
     if nesting(json) > DEEPEST_NESTING {
         return Err(format!("nests deeper than {DEEPEST_NESTING} levels"));
     }
+    if has_lone_surrogate(json) {
+        return Err("has a lone surrogate in a string".to_owned());
+    }
     Ok(())
 }
 
@@ -93,6 +96,34 @@ fn nesting(json: &[u8]) -> usize {
     }
     deepest
 }
+
+/// Whether a string of a text that is known to be JSON has half of a character. The grammar of JSON allows it, but no
+/// worker could make a String of it.
+fn has_lone_surrogate(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'\\') {
+        let (escape, after) =
+            rest.get(start..).unwrap_or_default().split_at_checked(UNICODE_ESCAPE).unwrap_or_default();
+        let length = match (utf16_unit(escape), utf16_unit(after)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 2 * UNICODE_ESCAPE,
+            (Some(0xD800..=0xDFFF), _) => return true,
+            (Some(_), _) => UNICODE_ESCAPE,
+            (None, _) => SHORT_ESCAPE,
+        };
+        rest = rest.get(start.saturating_add(length)..).unwrap_or_default();
+    }
+    false
+}
+
+/// The unit that a `\u` at the beginning of the text stands for.
+fn utf16_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Bytes of an escape such as `\u00e9`, and of one such as `\n`.
+const UNICODE_ESCAPE: usize = 6;
+const SHORT_ESCAPE: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +183,26 @@ mod tests {
     #[test]
     fn brackets_inside_strings_do_not_nest() {
         assert_eq!(nesting(br#"["[[[\"[[", {"a\\": "{"}]"#), 2);
+    }
+
+    #[test]
+    fn a_string_with_half_of_a_character_is_refused_and_one_with_both_halves_passes() {
+        for text in [
+            r#""\ud800""#,
+            r#""\uDFFF""#,
+            r#""\ud800\ud800""#,
+            r#""\udc00\ud800""#,
+            r#"["\n\ud83dx", 1]"#,
+            r#"{"\\\udead":1}"#,
+        ] {
+            let error = documents().publish("config", text.into()).unwrap_err();
+            assert_eq!(error.to_string(), "document \"config\" has a lone surrogate in a string", "{text}");
+        }
+        for text in
+            [r#""\ud83d\ude00""#, r#"["\ud83d\uDE00\ud83d\ude00"]"#, r#""\\ud800""#, r#""\u00e9\"\\""#, r#""\"""#]
+        {
+            assert!(documents().publish("config", text.into()).is_ok(), "{text}");
+        }
     }
 
     #[test]

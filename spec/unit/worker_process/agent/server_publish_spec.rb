@@ -81,6 +81,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "#publish" do
       .to raise_error(ArgumentError, 'document "config" nests deeper than 100 levels')
   end
 
+  it "refuses a text with half of a character, of which no worker could make a String" do
+    expect { server.publish("config", '{"name":"\ud83d"}') }
+      .to raise_error(ArgumentError, 'document "config" has a lone surrogate in a string')
+    expect(server.publish("config", '{"name":"\ud83d\ude00"}')).to eq(1)
+    expect(client.document("config").value).to eq("name" => "\u{1F600}")
+  end
+
   it "refuses a value that has no form in JSON, and names its place" do
     expect { server.publish("config", { "a" => [1, Object.new] }) }
       .to raise_error(ipc::SerializationError, /\Adocument\["a"\]\[1\]: an Object /)

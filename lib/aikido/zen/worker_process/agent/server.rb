@@ -67,7 +67,7 @@ module Aikido
           # @param key [String, Symbol]
           # @param json [String, Object] a String is taken as JSON and sent byte for byte; anything else is serialized
           # @return [Integer] the generation, which the same text does not change
-          # @raise [ArgumentError] if a String is not JSON
+          # @raise [ArgumentError] if a String is not JSON, or JSON that no worker can read
           # @raise [IPC::SerializationError, IPC::FrameTooLargeError]
           # @raise [IPC::ClosedError] in a worker
           def publish(key, json)
