@@ -9,6 +9,7 @@ namespace :lint do
   desc "Check the format of the Rust code (`cargo fmt --all` repairs it)"
   task :rustfmt do
     sh "cargo", "fmt", "--all", "--check"
+    sh "cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"
   end
 
   desc "Run clippy on all crates and targets"
