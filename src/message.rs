@@ -9,7 +9,7 @@ mod scan;
 use std::ops::Range;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{Error, RemoteFailure, Result};
 use crate::memory;
@@ -224,8 +224,7 @@ pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
     body
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 struct Detail {
     class: Option<String>,
     backtrace: Vec<String>,

@@ -1,11 +1,12 @@
 //! The parts of a message, borrowed from a frame's body.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::Detail;
 use super::scan::{Elements, elements};
@@ -55,7 +56,7 @@ pub(super) fn response(body: &[u8]) -> Result<Option<ResponseParts<'_>>> {
 }
 
 fn response_in<'a>(parts: &Elements<'a, 4>) -> Option<ResponseParts<'a>> {
-    let detail: Detail = if parts.count() == 4 { object(parts.text(3))? } else { Detail::default() };
+    let detail = if parts.count() == 4 { detail_in(parts.text(3))? } else { Detail::default() };
     let failure = match parts.text(2) {
         "null" => None,
         message => Some(RemoteFailure {
@@ -85,21 +86,27 @@ fn string(json: &str) -> Option<Cow<'_, str>> {
 
 /// What the meta object of a request says of its caller's patience; `None` if it is no such object.
 fn timeout_in(meta: &str) -> Option<Option<Duration>> {
-    #[derive(Default, Deserialize)]
-    struct Meta {
-        #[serde(default)]
-        timeout_ms: Option<u64>,
-    }
     // As our own clients write it; whatever else it may be costs a little more.
     let as_ours = meta.strip_prefix("{\"timeout_ms\":").and_then(|rest| rest.strip_suffix('}'));
     let timeout_ms = match as_ours.and_then(|digits| digits.parse().ok()) {
         Some(timeout_ms) => Some(timeout_ms),
-        None => object::<Meta>(meta)?.timeout_ms,
+        None => member(&members(meta)?, "timeout_ms")?,
     };
     Some(timeout_ms.map(Duration::from_millis))
 }
 
-/// An object. Derived types would take an array for one as well.
-fn object<T: DeserializeOwned>(json: &str) -> Option<T> {
-    json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
+/// What the last object of a response says of a failure; `None` if it is no such object.
+fn detail_in(json: &str) -> Option<Detail> {
+    let members = members(json)?;
+    Some(Detail { class: member(&members, "class")?, backtrace: member(&members, "backtrace")? })
+}
+
+/// The members of an object. Of those with the same name the last one counts, as everywhere in this protocol.
+fn members(json: &str) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(json).ok()
+}
+
+/// What a member is, or what it is by default if it is left out; `None` if it is something else.
+fn member<T: Default + DeserializeOwned>(members: &BTreeMap<String, &RawValue>, name: &str) -> Option<T> {
+    members.get(name).map_or_else(|| Some(T::default()), |json| serde_json::from_str(json.get()).ok())
 }

@@ -107,6 +107,15 @@ fn a_failure_needs_no_detail() {
 }
 
 #[test]
+fn of_members_with_the_same_name_the_last_one_counts() {
+    let call = message(request(r#"["1","add",[],{},{"timeout_ms":"no","timeout_ms":2,"later":1,"later":2}]"#));
+    assert_eq!(call.timeout, Some(Duration::from_millis(2)));
+    let answer = message(response(r#"["9",null,"boom",{"class":"First","class":"Last","backtrace":["a.rb:1"]}]"#));
+    let failure = answer.into_result().unwrap_err();
+    assert!(matches!(failure, Error::Remote(failure) if failure.class.as_deref() == Some("Last")));
+}
+
+#[test]
 fn a_missing_method_is_an_error_of_its_own() {
     let answer = message(response(r#"["9",null,"gone",{"class":"Aikido::Zen::IPC::NoHandlerError"}]"#));
     assert!(matches!(answer.into_result(), Err(Error::NoHandler(failure)) if failure.message == "gone"));
@@ -121,6 +130,8 @@ fn json_that_is_no_response_is_something_else() {
         r#"[null,1,null]"#,
         r#"["9",1,2]"#,
         r#"["9",1,null,[]]"#,
+        r#"["9",1,null,{"class":1}]"#,
+        r#"["9",1,null,{"backtrace":null}]"#,
         r#"["9",1,null,{},1]"#,
     ] {
         assert_eq!(response(body), Parsed::Other, "{body}");
