@@ -16,6 +16,7 @@ module Faults
       "its id" => '[TEXT,"echo",[1],{}]', "its name" => '["hostile",TEXT,[1],{}]',
       "an argument" => '["hostile","echo",[TEXT],{}]', "a keyword" => '["hostile","keywords",[],{"value":TEXT}]',
       "its timeout" => '["hostile","echo",[1],{},{"timeout_ms":TEXT}]', "its meta" => '["hostile","echo",[1],{},TEXT]',
+      "its first timeout of two" => '["hostile","echo",[1],{},{"timeout_ms":TEXT,"timeout_ms":20000}]',
       "all of it" => "TEXT"
     }.freeze
     private_constant :REQUESTS
@@ -24,6 +25,7 @@ module Faults
     RESPONSES = {
       "its id" => "[TEXT,1,null]", "its result" => '["ID",TEXT,null]', "its error" => '["ID",null,TEXT]',
       "its detail" => '["ID",null,"failed",TEXT]', "the class" => '["ID",null,"failed",{"class":TEXT}]',
+      "the first class of two" => '["ID",null,"failed",{"class":TEXT,"class":"Last"}]',
       "the backtrace" => '["ID",null,"failed",{"backtrace":[TEXT]}]', "all of it" => "TEXT",
       "a document" => '["ID",[1,TEXT],null]', "a generation" => '["ID",[TEXT,{}],null]'
     }.freeze
@@ -83,6 +85,7 @@ module Faults
         return [id, result] == ["hostile", nil] && !error.to_s.empty? unless text.kind == :value
 
         answers == [["hostile", text.value, nil]]
+      when "its first timeout of two" then answers == [["hostile", 1, nil]]
       else
         # Without a right id there is nobody to answer to.
         answers.all? { |answer| ["hostile", text.value].include?(answer.first) }
@@ -124,8 +127,9 @@ module Faults
       when "a generation" then same?(outcome, Aikido::Zen::IPC::ProtocolError)
       else
         return same?(outcome, Aikido::Zen::IPC::ProtocolError) if text.kind == :not_json
+        return outcome.is_a?(Aikido::Zen::IPC::Error) || outcome == ["right"] unless place == "the first class of two"
 
-        outcome == ["right"] || outcome.is_a?(Aikido::Zen::IPC::Error)
+        outcome.is_a?(Aikido::Zen::IPC::RemoteError) && outcome.remote_class == "Last"
       end
     end
 
