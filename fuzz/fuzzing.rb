@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "fileutils"
-require "rbconfig"
 
 # The fuzz targets: `targets/` has one for each, `corpus/` what was worth keeping of their inputs. Each runs until its
 # time is over or it finds something.
@@ -168,7 +167,8 @@ module Fuzzing
   # @raise [RuntimeError] if that fails
   # @return [void]
   def build
-    system("rake", "--silent", "fuzz:build", chdir: ROOT, exception: true)
+    system("rake", "--silent", "fuzz:build", chdir: ROOT) or
+      raise "the fuzz targets could not be built: bin/setup --faults sees to what is needed, rake fuzz:build says more"
   end
 
   # Runs targets, two at a time.
