@@ -117,6 +117,8 @@ module Faults
         client.invoke("next", PATIENCE, argument) == ["right", argument]
       rescue Aikido::Zen::IPC::ProtocolError
         (attempts += 1) < 2 ? retry : false
+      rescue Aikido::Zen::IPC::Error
+        false
       end
     end
 
