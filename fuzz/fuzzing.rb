@@ -55,7 +55,7 @@ module Fuzzing
       result(File.binread(log), status)
     end
 
-    # Replaces what is kept by the fewest inputs that reach as much.
+    # Replaces what is kept by the fewest inputs that reach as much of the code, however often they do.
     #
     # @return [void]
     def minimize
@@ -63,7 +63,7 @@ module Fuzzing
       FileUtils.mkdir_p(found)
       FileUtils.rm_rf(smallest = work("smallest"))
       FileUtils.mkdir_p(smallest)
-      status = start("-set_cover_merge=1", smallest, found, *earlier)
+      status = start("-set_cover_merge=1", "-use_counters=0", smallest, found, *earlier)
       raise "#{name} could not be minimized: see #{log}" unless status.success?
 
       FileUtils.rm_rf(kept)
