@@ -31,7 +31,8 @@ module Aikido
         def start(**options)
           raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
 
-          server = Agent::Server.new(**options)
+          # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
+          server = Agent::Server.new(secret: nil, **options)
           configure(server, options) { yield server if block_given? }
           @parent_pid = Process.pid
           @server = server

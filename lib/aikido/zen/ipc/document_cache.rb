@@ -12,7 +12,10 @@ module Aikido
       #
       # - `read(key)`: the newest {Document}, or the last one that is known if the parent cannot be asked, or nil. While
       #   nothing has changed it is one atomic load: no system call, no allocation, no lock.
+      # - `current?(key)`: whether `read` would ask nobody. It takes a String, asks nobody and waits for nothing.
       class DocumentCache
+        public :current?
+
         # @param secret [Secret, String] the server's; with a String there is no shared page, and nothing is current
         # @param port [Integer] the server's
         # @param retry_delay [Numeric] seconds after a failure during which nobody is asked again
