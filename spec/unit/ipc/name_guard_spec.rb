@@ -33,7 +33,7 @@ RSpec.describe Aikido::Zen::IPC::NameGuard do
 
   let(:advice) { "Use a version of aikido-zen that leaves its IPC to aikido-zen-ipc" }
 
-  %w[aikido-zen-ipc].each do |ours|
+  %w[aikido-zen-ipc aikido/zen/ipc/zen].each do |ours|
     context "with #{ours}" do
       it "does not load where another gem has defined its classes, says where, and changes none of them" do
         output = run(<<~RUBY)
@@ -101,11 +101,19 @@ RSpec.describe Aikido::Zen::IPC::NameGuard do
 
   it "lets anybody else define methods, as an application or a test does" do
     expect(run(<<~RUBY)).to eq("added\n")
-      require "aikido-zen-ipc"
+      require "aikido/zen/ipc/zen"
       class Aikido::Zen::WorkerProcess::Agent::Server
         def added = "added"
       end
       puts Aikido::Zen::WorkerProcess::Agent::Server.new(logger: nil).added
+    RUBY
+  end
+
+  it "keeps the names of the RPC as well" do
+    expect(run(<<~RUBY)).to match(%r{\Aaikido/zen/ipc/zen: .*defines Aikido::Zen::RPC::Server \(.*\nZen's own\n\z})
+      path = $LOAD_PATH.map { |directory| directory + "/aikido/zen/rpc/server.rb" }.find { |file| File.exist?(file) }
+      load_both(path, "aikido/zen/ipc/zen")
+      puts Aikido::Zen::RPC::Server.new.polled
     RUBY
   end
 end

@@ -1,0 +1,226 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      module Zen
+        # A worker's side of Zen: a client with Zen's operations, which applies settings and sends events by itself. It
+        # has no thread but those of the scheduler that it is given.
+        class AgentClient < WorkerProcess::Agent::Client
+          # Prepended to `Agent::Client`'s class methods: `Agent::Client.new` makes this class's where Zen calls it.
+          module Constructor
+            # A client that is made without a secret, with Zen's own secret, or with an option that only Zen's client
+            # has, is Zen's. Zen's does all that a generic one does.
+            def new(*args, **options, &)
+              return super unless equal?(WorkerProcess::Agent::Client) && AgentClient.meant_by?(options)
+
+              AgentClient.new(*args, **options, &)
+            end
+          end
+
+          # Options that only Zen's client has.
+          ZEN_OPTIONS = %i[
+            config worker keepalive_worker polling_interval polling_jitter heartbeat_interval collector
+          ].freeze
+
+          # Seconds that a request waits for its rate limit, or for what its sample of an attack wave says: ten thousand
+          # times what a call takes, and short enough that a parent that hangs does not look like an outage.
+          CALL_TIMEOUT = 1.0
+
+          # Seconds for sending events, also at the exit. A web server gives its workers many times as long to end.
+          DELIVERY_TIMEOUT = 2.0
+
+          # @return [Object] Zen's collector, from which events are sent
+          attr_reader :collector
+
+          # @api private
+          def self.meant_by?(options)
+            return false unless Aikido::Zen.respond_to?(:config)
+            return true if options.keys.intersect?(ZEN_OPTIONS)
+
+            secret = options[:secret]
+            secret.nil? || (secret.is_a?(String) && secret == Aikido::Zen.secret)
+          end
+
+          # Nothing is connected yet. Times are seconds.
+          #
+          # @param host [String]
+          # @param port [Integer]
+          # @param secret [String, Secret] the server's
+          # @param config [Object] Zen's configuration
+          # @param worker [Object, nil] a scheduler, which this client shuts down when it is stopped; nil makes one
+          # @param keepalive_worker [Object, nil] gets nothing to do, and is shut down as well: there is no connection
+          #   that would have to be kept alive
+          # @param polling_interval [Numeric] after which settings are looked at where there are no requests
+          # @param polling_jitter [Numeric] up to which is added, so that not all workers look at the same time
+          # @param heartbeat_interval [Numeric] after which events are sent
+          # @param collector [Object] Zen's collector
+          # @param options as of {WorkerProcess::Agent::Client#initialize}
+          def initialize(host, port, secret: Aikido::Zen.secret, config: Aikido::Zen.config, worker: nil,
+                         keepalive_worker: nil, polling_interval: config.worker_process_polling_interval,
+                         polling_jitter: config.worker_process_polling_jitter,
+                         heartbeat_interval: config.worker_process_heartbeat_interval,
+                         collector: Aikido::Zen.collector, logger: config.logger, **options)
+            secret = InUse.shared_secret(secret, port)
+            super(host, port, secret:, logger:, **options)
+            @config = config
+            @given_workers = [worker, keepalive_worker].compact
+            @worker = worker
+            @polling_interval = polling_interval + (rand * polling_jitter)
+            @heartbeat_interval = heartbeat_interval
+            @collector = collector
+            @zen_log = Log.new(logger)
+            # Only the server's own secret comes with the page that tells of changes.
+            @is_told_of_changes = secret.is_a?(Secret)
+            @settings = SettingsApplier.new(self, @zen_log)
+            @events = EventDelivery.new(self, collector, @zen_log)
+            @tracker = ForkTracker.new
+            @is_started = @is_closed = @has_scheduled = false
+          end
+
+          # Applies the settings that there are, and begins to look at them and to send events. If the parent cannot be
+          # reached this is logged, and tried again at the next use.
+          #
+          # @return [Boolean] false if it was started before, in this process
+          # @raise [ClosedError] if it was stopped or closed
+          def start
+            raise ClosedError, "this client was closed" if @is_closed
+
+            is_new_process = @tracker.forked?
+            return false if @is_started && !is_new_process
+
+            InUse.disown_inherited_events
+            @is_started = true
+            InUse.client = self
+            apply_settings
+            schedule
+            true
+          end
+
+          # Sends the events that are left, within {DELIVERY_TIMEOUT}, and closes.
+          #
+          # @return [Boolean] false the second time
+          def stop
+            send_collector_events if @is_started
+            close
+          end
+
+          # Ends its scheduled work and closes the connections. What is in the collector stays there.
+          #
+          # @return [Boolean] false the second time
+          def close
+            was_started = @is_started
+            @is_started = false
+            @is_closed = true
+            InUse.forget(self)
+            shut_down_schedulers if was_started
+            super
+          end
+
+          # Applies settings that the parent has changed. While nothing has changed it costs some atomic loads.
+          #
+          # @return [void]
+          def apply_settings
+            @settings.apply
+          end
+
+          # What a request does first.
+          #
+          # @api private
+          def before_request
+            apply_settings if @is_started && @is_told_of_changes
+          end
+
+          # Schedules its work again in a process that was forked from one where it was started.
+          #
+          # @api private
+          def continue_after_fork
+            schedule if @is_started && @tracker.forked?
+          end
+
+          # Sends what the collector holds.
+          #
+          # @return [Boolean] whether all of it was sent; what was not is in the collector again, or will be sent again
+          def send_collector_events
+            return false if @is_closed
+
+            @events.deliver(DELIVERY_TIMEOUT)
+          end
+
+          # @return [Integer] events that had to be dropped, because there were too many or they had no form in JSON
+          def dropped_events
+            @events.dropped_ever
+          end
+
+          # Asks the parent about a request, within {CALL_TIMEOUT}.
+          #
+          # @param request [Object] answers `route`, `client_ip`, `actor`
+          # @return [Aikido::Zen::RateLimiter::Result, nil] nil if no limit applies
+          # @raise [StandardError] what went wrong, which is logged: the caller's own limiter serves then
+          def calculate_rate_limits(request)
+            result = invoke("calculate_rate_limits", CALL_TIMEOUT,
+                            request.route.as_json, request.client_ip, request.actor&.as_json)
+            result && Aikido::Zen::RateLimiter::Result.from_json(result)
+          rescue StandardError => e
+            raise logged("the rate limit could not be calculated", e)
+          end
+
+          # Tells the parent of a request that looks like an attack, within {CALL_TIMEOUT}.
+          #
+          # @param client_ip [String]
+          # @param sample [Aikido::Zen::AttackWave::Sample]
+          # @return [Array<Aikido::Zen::AttackWave::Sample>, nil] nil if this is no attack wave
+          # @raise as {#calculate_rate_limits}
+          def record_attack_wave(client_ip, sample)
+            samples = invoke("record_attack_wave", CALL_TIMEOUT, client_ip, sample.verb, sample.path)
+            samples&.map { |data| Aikido::Zen::AttackWave::Sample.from_json(data) }
+          rescue StandardError => e
+            raise logged("the attack wave could not be recorded", e)
+          end
+
+          # @api private
+          def stop_at_exit
+            stop
+          rescue StandardError => e
+            logged("the last events could not be sent", e)
+          end
+
+          # @api private
+          def keep_inherited_events
+            @events.keep_inherited_events
+          end
+
+          private
+
+          # A scheduler that was given to another process has lost its threads in this one.
+          def schedule
+            @worker = Aikido::Zen::Worker.new(config: @config) if @worker.nil? || @has_scheduled
+            @has_scheduled = true
+            every(@polling_interval) { apply_settings }
+            every(@heartbeat_interval) { send_collector_events }
+          end
+
+          def every(seconds)
+            @worker.every(seconds, run_now: false) do
+              yield if @is_started
+            rescue StandardError => e
+              logged("scheduled work failed", e)
+            end
+          end
+
+          # Those of the process that this one was forked from have no threads here.
+          def shut_down_schedulers
+            [@worker, *@given_workers].compact.uniq.each(&:shutdown) unless @tracker.forked?
+          end
+
+          def logged(what, error)
+            @zen_log.failure(what, error)
+            error
+          end
+
+          WorkerProcess::Agent::Client.singleton_class.prepend(Constructor)
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,143 @@
+# frozen_string_literal: true
+
+require "securerandom"
+
+module Aikido
+  module Zen
+    module IPC
+      module Zen
+        # Brings a worker's events to its parent, each exactly once, in order.
+        #
+        # A batch goes on as the same batch, under the same number, until the parent confirms it: whether an answer that
+        # did not come was lost before or after the parent took the events does not matter then. What was certainly not
+        # sent goes back into the collector.
+        class EventDelivery
+          # Events of one batch: so many are some 100 kB, which a parent takes in a few milliseconds.
+          BATCH_SIZE = 500
+
+          # Events that wait while the parent cannot be reached: some megabytes. Beyond it the oldest are dropped and
+          # counted: what a dashboard shows is the present.
+          LIMIT = 10_000
+
+          # @return [Integer] events that were dropped, in this process and those that it was forked from
+          attr_reader :dropped_ever
+
+          # @param client [WorkerProcess::Agent::Client]
+          # @param collector [Object] Zen's
+          # @param log [Log]
+          def initialize(client, collector, log, limit: LIMIT, batch_size: BATCH_SIZE)
+            @client = client
+            @collector = collector
+            @log = log
+            @limit = limit
+            @batch_size = @next_size = batch_size
+            @sending = Mutex.new
+            @tracker = ForkTracker.new
+            @dropped_ever = 0
+            begin_as_sender
+          end
+
+          # Sends what there is, also what was left from the last time. In one thread: another waits for it.
+          #
+          # @param timeout [Numeric] seconds, for all of it
+          # @return [Boolean] whether the parent has confirmed all of it; what it has not waits for the next time
+          def deliver(timeout)
+            InUse.disown_inherited_events
+            @sending.synchronize do
+              begin_as_sender if @tracker.forked?
+              send_batches(IPC.monotonic_time + timeout)
+            end
+          end
+
+          # Goes on as the same sender in a process that was forked from one that has ended.
+          #
+          # @return [void]
+          def keep_inherited_events
+            @tracker.forked?
+          end
+
+          private
+
+          # Also in a child, where what is not confirmed is its parent's to send.
+          def begin_as_sender
+            @sender = SecureRandom.hex(16)
+            @number = 0
+            @unconfirmed = nil
+            @flushed = []
+            @dropped = 0
+          end
+
+          def send_batches(deadline)
+            @next_size = @batch_size
+            while (batch = @unconfirmed ||= next_batch)
+              confirm(batch, deadline)
+            end
+            true
+          rescue Error => e
+            @log.write(:warn, "events wait for the next time: #{Log.message_of(e)} (#{e.class})")
+            false
+          ensure
+            put_back
+          end
+
+          def next_batch
+            @flushed.concat(@collector.flush_events) if @flushed.empty?
+            return if @flushed.empty?
+
+            batch = EventBatch.new(@number += 1, @flushed.shift(@next_size), @dropped)
+            @dropped = 0
+            batch
+          end
+
+          def confirm(batch, deadline)
+            remaining = deadline - IPC.monotonic_time
+            raise TimeoutError, "no time was left to send them" unless remaining.positive?
+
+            @client.invoke("send_collector_events", remaining, batch.as_json,
+                           batch: [@sender, batch.number], dropped: batch.dropped)
+            @unconfirmed = nil
+          rescue SerializationError, FrameTooLargeError => e
+            withdraw(batch)
+            narrow_down(batch, e)
+          rescue ConnectionRefusedError, HandshakeError
+            withdraw(batch)
+            raise
+          end
+
+          # Nothing of it was sent: it is no batch any more, and its events are the first again.
+          def withdraw(batch)
+            @unconfirmed = nil
+            @flushed.unshift(*batch.events)
+            @dropped += batch.dropped
+          end
+
+          # Finds the event that cannot be sent by halves, and drops it, so that it does not keep the others.
+          def narrow_down(batch, error)
+            return @next_size = batch.events.size / 2 if batch.events.size > 1
+
+            @next_size = @batch_size
+            @flushed.shift
+            drop(1, "cannot be sent: #{Log.message_of(error)}")
+          end
+
+          # Into the collector, before what was added since. The oldest that are too many are dropped.
+          def put_back
+            return if @flushed.empty? && @unconfirmed.nil?
+
+            events = @flushed.concat(@collector.flush_events)
+            @flushed = []
+            excess = events.size + (@unconfirmed ? @unconfirmed.events.size : 0) - @limit
+            drop(events.shift(excess).size, "are more than may wait (#{@limit})") if excess.positive?
+            events.each { |event| @collector.add_event(event) }
+          end
+
+          def drop(count, reason)
+            @dropped += count
+            @dropped_ever += count
+            @log.write(:warn, "#{count} events were dropped, which #{reason}")
+          end
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      module Zen
+        # Which batches of events the parent has taken, so that it takes none twice.
+        #
+        # A process sends its batches one after the other, and the next only when the last is confirmed. So the highest
+        # number of each process is all that has to be remembered.
+        class EventReceipts
+          # Processes, each of about 200 bytes, so 2 MB. The one that has sent nothing for the longest is forgotten
+          # first, and no server has as many workers that are waiting for an answer.
+          LIMIT = 10_000
+
+          def initialize(limit = LIMIT)
+            @limit = limit
+            @lock = Mutex.new
+            @highest = {}
+          end
+
+          # @param sender [String] the process, by a name that no other has
+          # @param number [Integer]
+          # @return [Boolean] whether this batch is taken for the first time
+          def take?(sender, number)
+            @lock.synchronize do
+              # Deleted and set, so that the Hash is in the order of use.
+              highest = @highest.delete(sender) || 0
+              @highest[sender] = [highest, number].max
+              @highest.shift if @highest.size > @limit
+              number > highest
+            end
+          end
+        end
+      end
+    end
+  end
+end

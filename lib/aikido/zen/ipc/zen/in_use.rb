@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # The adapter for Aikido Zen.
+      module Zen
+        # What this process uses, or inherited from the one that forked it.
+        module InUse
+          @tracker = ForkTracker.new
+          @server = nil
+          @client = nil
+          @stops_at_exit = false
+
+          class << self
+            # @return [AgentServer, nil] the one that was made last
+            attr_accessor :server
+
+            # @return [AgentClient, nil] the one that was started last, until it is stopped
+            attr_reader :client
+
+            # Makes a client the one whose settings requests apply, and which is stopped when the process exits.
+            #
+            # @param client [AgentClient]
+            # @return [void]
+            def client=(client)
+              @client = client
+              return if @stops_at_exit
+
+              # Children inherit it, and whatever client they have is then theirs.
+              @stops_at_exit = true
+              at_exit { @client&.stop_at_exit }
+            end
+
+            # @param client [AgentClient] that was stopped
+            # @return [void]
+            def forget(client)
+              @client = nil if @client.equal?(client)
+            end
+
+            # Forgets the events that this process inherited, if it was forked since: the process that collected them
+            # sends them. At the fork itself, if Ruby's hook runs; else at the first use.
+            #
+            # @return [void]
+            def disown_inherited_events
+              return unless @tracker.forked?
+
+              [@client&.collector, @server && Aikido::Zen.collector].compact.uniq.each(&:flush_events)
+            end
+
+            # Keeps the events: the process that collected them has ended and goes on as this one.
+            #
+            # @return [void]
+            def keep_inherited_events
+              @tracker.forked?
+              @client&.keep_inherited_events
+            end
+
+            # The secret of the server at this port, by which a client knows without asking that nothing has changed.
+            #
+            # @param secret [String, Secret] that the client was given
+            # @param port [Integer]
+            # @return [Secret, String] the given one where the server is another process tree's
+            def shared_secret(secret, port)
+              server&.made_with?(secret, port) ? server.secret : secret
+            end
+          end
+        end
+      end
+    end
+  end
+end

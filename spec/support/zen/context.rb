@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+require "logger"
+require "stringio"
+
+$LOAD_PATH.unshift(File.expand_path("stand_in/lib", __dir__))
+require "aikido-zen"
+
+# A Zen that belongs to one example, in its parent until something else is started.
+RSpec.shared_context "with Zen" do
+  let(:zen) { Aikido::Zen }
+  let(:zen_log) { StringIO.new }
+  let(:route) { Aikido::Zen::Route.new("GET", "/limited") }
+
+  before { zen.reset(logger: Logger.new(zen_log)) }
+  after { zen.stop }
+
+  def event(name)
+    Aikido::Zen::Collector::Event.new(name)
+  end
+
+  def add_events(*names, collector: zen.collector)
+    names.each { |name| collector.add_event(event(name)) }
+  end
+
+  # @return [Array<String>] of the events that were in the collector, which is empty then
+  def flushed_names(collector = zen.collector)
+    collector.flush_events.map(&:name)
+  end
+
+  def request_of(client_ip, actor: nil, path: "/limited")
+    Aikido::Zen::RateLimiter::Request.new(Aikido::Zen::Route.new("GET", path), nil, client_ip, actor)
+  end
+
+  def sample(path)
+    Aikido::Zen::AttackWave::Sample.new(verb: "GET", path:)
+  end
+end

@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+require_relative "../../../support/zen/context"
+
+RSpec.describe Aikido::Zen::IPC::Zen::InUse do
+  include_context "with Zen"
+
+  before { zen.start }
+
+  # Runs the block in a process that ends as Ruby processes do, with what is to be done at the exit.
+  def in_process_that_exits
+    pid = fork do
+      yield
+    rescue StandardError => e
+      warn e.full_message
+      raise
+    end
+    Process.wait2(pid).last
+  end
+
+  it "forgets in a child the events that its parent collected, and keeps them in the parent" do
+    add_events("of the parent")
+    expect(in_child { flushed_names }).to be_empty
+    expect(flushed_names).to eq(["of the parent"])
+  end
+
+  it "keeps in a child the events that it collected before it started a client" do
+    in_child do
+      add_events("early")
+      zen.start_client
+      zen.client.send_collector_events
+    end
+    expect(flushed_names).to eq(["early"])
+  end
+
+  it "forgets inherited events also where no hook of Ruby's ran" do
+    add_events("of the parent")
+    in_child do
+      zen.collector.flush_events
+      add_events("of the worker")
+      fork_without_hooks do
+        zen.start_client
+        zen.client.send_collector_events ? 0 : 1
+      end
+    end
+    expect(flushed_names).to eq(["of the parent"])
+  end
+
+  it "keeps the events of a process that goes on as a daemon" do
+    in_process_that_exits do
+      zen.start_client
+      add_events("of the daemon")
+      Process.daemon(true, true)
+      zen.client.send_collector_events
+    end
+    eventually { expect(zen.server.event_figures).to include(taken: 1) }
+    expect(flushed_names).to eq(["of the daemon"])
+  end
+
+  it "sends what is left when a worker exits, in whatever way it ends Ruby" do
+    { "exit" => -> { exit(3) }, "TERM" => -> { Process.kill(:TERM, Process.pid) && sleep },
+      "the end" => -> {} }.each do |name, ending|
+      in_process_that_exits do
+        zen.start_client
+        add_events(name)
+        ending.call
+      end
+      expect(flushed_names).to eq([name])
+    end
+  end
+
+  it "sends at the exit what a worker's worker has collected, which started no client" do
+    in_process_that_exits do
+      zen.start_client
+      add_events("of the worker")
+      Process.wait(fork { add_events("of its worker") })
+    end
+    expect(flushed_names).to eq(["of its worker", "of the worker"])
+  end
+
+  it "does not keep a worker from exiting when the parent hangs or is gone" do
+    zen.server.stop
+    status = in_process_that_exits do
+      zen.start_client
+      add_events("unheard")
+    end
+    expect(status).to be_success
+  end
+end

@@ -1,0 +1,77 @@
+# frozen_string_literal: true
+
+require_relative "../../../support/zen/context"
+
+RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
+  include_context "with Zen"
+
+  # The application answers with the settings by which it decides.
+  let(:application) { ->(_env) { [200, {}, [zen.runtime_settings.config]] } }
+  let!(:detector) { Aikido::Zen::Middleware::ForkDetector.new(application) }
+
+  before { zen.start }
+
+  def requested_config
+    detector.call({}).last.first
+  end
+
+  it "lets a request have the settings that the parent published before it" do
+    zen.api_cache.runtime_config = ["at the fork"]
+    worker = start_child do |example|
+      example.tell(requested_config)
+      example.hear
+      requested_config
+    end
+    expect(worker.hear).to eq(["at the fork"])
+    zen.api_cache.runtime_config = ["changed"]
+    worker.tell("changed")
+    expect(worker.value).to eq(["changed"])
+  end
+
+  it "costs no call while nothing has changed" do
+    zen.api_cache.runtime_config = ["at the fork"]
+    calls = in_child do
+      requested_config
+      before = zen.client.stats[:calls]
+      10.times { requested_config }
+      zen.client.stats[:calls] - before
+    end
+    expect(calls).to eq(0)
+  end
+
+  it "does nothing in the parent" do
+    zen.api_cache.runtime_config = ["for the workers"]
+    expect(requested_config).to be_nil
+  end
+
+  it "works in a worker's worker, whatever forked it" do
+    zen.api_cache.runtime_config = ["at the fork"]
+    worker = start_child do |example|
+      requested_config
+      # A server that forks its workers from one of them, and one whose workers have no fork detector of their own.
+      example.tell([in_child { [requested_config, zen.client.ping(5.0)] }, in_child { zen.client.ping(5.0) }])
+      example.hear
+      in_child { requested_config }
+    end
+    expect(worker.hear).to eq([[["at the fork"], true], true])
+    zen.api_cache.runtime_config = ["changed"]
+    worker.tell("changed")
+    expect(worker.value).to eq(["changed"])
+  end
+
+  it "schedules the work of an inherited client again, if nobody starts another one" do
+    zen.config.worker_process_heartbeat_interval = 0.01
+    start_child do
+      requested_config
+      detector.define_singleton_method(:start_client) { nil }
+      start_child do
+        add_events("of the worker's worker")
+        requested_config
+        sleep
+      end
+      sleep
+    end
+    eventually { expect(zen.server.event_figures).to include(taken: 1) }
+    expect(flushed_names).to eq(["of the worker's worker"])
+  end
+end

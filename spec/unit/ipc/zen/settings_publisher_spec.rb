@@ -1,0 +1,66 @@
+# frozen_string_literal: true
+
+require_relative "../../../support/zen/context"
+
+RSpec.describe Aikido::Zen::IPC::Zen::SettingsPublisher do
+  include_context "with Zen"
+
+  def published(key)
+    zen.server.read_document("zen.#{key}", nil)
+  end
+
+  it "publishes what the API cache holds when the server is made" do
+    zen.api_cache.runtime_config = { "block" => true }
+    zen.start
+    expect(published("config")).to eq([1, '{"block":true}'])
+    expect(published("firewall_lists")).to be_nil
+  end
+
+  it "publishes what is written later, at the writing, and nothing anew that is the same" do
+    zen.start
+    zen.api_cache.runtime_config = { "block" => true }
+    zen.api_cache.runtime_firewall_lists = ["1.2.3.4"]
+    expect([published("config"), published("firewall_lists")]).to eq([[1, '{"block":true}'], [1, '["1.2.3.4"]']])
+
+    zen.api_cache.runtime_config = { "block" => true }
+    zen.api_cache.runtime_config = { "block" => false }
+    expect([published("config"), published("firewall_lists")]).to eq([[2, '{"block":false}'], [1, '["1.2.3.4"]']])
+  end
+
+  it "publishes on demand what was changed by another way than the writers" do
+    zen.start
+    zen.api_cache.instance_exec { @config = [{ "block" => true }, 1] }
+    expect(published("config")).to be_nil
+    expect(zen.server.publish_settings).to be(true)
+    expect(published("config")).to eq([1, '{"block":true}'])
+  end
+
+  it "publishes the newest, whichever thread is the last" do
+    zen.start
+    writers = Array.new(8) do |number|
+      in_thread { 20.times { |count| zen.api_cache.runtime_config = [number, count] } }
+    end
+    writers.each(&:join)
+    zen.server.publish_settings
+    expect(published("config").last).to eq(JSON.generate(zen.api_cache.runtime_config))
+  end
+
+  it "logs what cannot be published, and leaves the cache with it" do
+    zen.start
+    zen.api_cache.runtime_config = { "limit" => Float::NAN }
+    zen.api_cache.runtime_firewall_lists = ["1.2.3.4"]
+    expect(zen.api_cache.runtime_config).to have_key("limit")
+    expect(zen_log.string).to include("zen.config could not be published").and include("NaN")
+    expect(published("firewall_lists").first).to eq(1)
+  end
+
+  it "does nothing in a worker, whose writers work all the same" do
+    zen.start
+    written = in_child do
+      zen.api_cache.runtime_config = { "block" => true }
+      [zen.server.publish_settings, zen.api_cache.runtime_config]
+    end
+    expect(written).to eq([false, { "block" => true }])
+    expect(published("config")).to be_nil
+  end
+end
