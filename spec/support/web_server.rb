@@ -5,21 +5,16 @@ require "forwardable"
 require_relative "../../examples/support/document_copy"
 require_relative "../../examples/support/http_client"
 require_relative "../../examples/support/server_process"
+require_relative "gated_requests"
 
 # An example of the project on a real web server, with documents of its own, for one example or one group of them.
 class WebServer
   extend Forwardable
+  include GatedRequests
 
   # Seconds that a call of a worker may wait. Longer than the example's own, so that a test machine that is busy is not
   # taken for a parent that is gone.
   CALL_TIMEOUT = 5.0
-
-  # Seconds that requests may take to get inside every worker.
-  SPREAD_TIMEOUT = 20.0
-
-  # Seconds after which another request is sent, where the last one has not come inside a worker: it may be queued in
-  # one that is full.
-  ARRIVAL_PATIENCE = 0.2
 
   EXAMPLES = File.expand_path("../../examples", __dir__)
   SERVERS = File.expand_path("servers", __dir__)
@@ -54,24 +49,6 @@ class WebServer
     Firewall::HttpClient.open(@process.port) { |client| client.request(method, path, **identity) }
   end
 
-  # Sends requests at the same time. They are held until every worker has at least one of them inside, and then all let
-  # through at once, so it is certain that every worker answers.
-  #
-  # @param count [Integer] how many requests; more than all workers together have threads
-  # @yield while every worker holds a request that has not come to the application yet
-  # @return [Array<Firewall::HttpClient::Response>]
-  def request_every_worker(method, path, count: 30, **identity)
-    gate = Gate.new
-    clients = send_until_every_worker_holds_one(gate, count) do
-      request(method, path, headers: gate.headers, **identity)
-    end
-    yield if block_given?
-    gate.open
-    clients.map(&:value)
-  ensure
-    gate&.close
-  end
-
   # @return [Hash] the counters of the parent
   def statistics
     request("GET", "/firewall/statistics").body
@@ -96,25 +73,5 @@ class WebServer
   def kill
     @process&.kill
     @documents&.remove
-  end
-
-  private
-
-  def send_until_every_worker_holds_one(gate, count, &)
-    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + SPREAD_TIMEOUT
-    clients = []
-    until (idle = workers.values - gate.arrived).empty?
-      if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
-        raise "No request came inside workers #{idle} within #{SPREAD_TIMEOUT} s. The log:\n#{log.lines.join}"
-      end
-
-      clients << client(&) if clients.size < count
-      gate.wait_for_arrivals(clients.size, ARRIVAL_PATIENCE)
-    end
-    clients + Array.new(count - clients.size) { client(&) }
-  end
-
-  def client(&)
-    Thread.new(&).tap { |thread| thread.report_on_exception = false }
   end
 end

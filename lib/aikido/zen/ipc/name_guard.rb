@@ -30,7 +30,7 @@ module Aikido
           # @raise [LoadError] if one is taken
           # @return [void]
           def claim(*names)
-            taken = names.select { |name| Zen.const_defined?(name, false) }
+            taken = names.select { |name| Aikido::Zen.const_defined?(name, false) }
             return if taken.empty?
 
             raise LoadError, "aikido-zen-ipc cannot be loaded, because something else defines " \
@@ -64,7 +64,7 @@ module Aikido
           private
 
           def described(name)
-            path, line = Zen.const_source_location(name)
+            path, line = Aikido::Zen.const_source_location(name)
             path ? "Aikido::Zen::#{name} (#{path}:#{line})" : "Aikido::Zen::#{name}"
           end
 

@@ -11,10 +11,10 @@ module Aikido
           module Constructor
             # A client that is made without a secret, with Zen's own secret, or with an option that only Zen's client
             # has, is Zen's. Zen's does all that a generic one does.
-            def new(*args, **options, &)
+            def new(*args, **options)
               return super unless equal?(WorkerProcess::Agent::Client) && AgentClient.meant_by?(options)
 
-              AgentClient.new(*args, **options, &)
+              AgentClient.new(*args, **options)
             end
           end
 
@@ -27,7 +27,8 @@ module Aikido
           # times what a call takes, and short enough that a parent that hangs does not look like an outage.
           CALL_TIMEOUT = 1.0
 
-          # Seconds for sending events, also at the exit. A web server gives its workers many times as long to end.
+          # Seconds for sending events, also at the exit, where a delivery that runs already is waited for as well. A web
+          # server gives its workers many times as long to end.
           DELIVERY_TIMEOUT = 2.0
 
           # @return [Object] Zen's collector, from which events are sent
@@ -64,8 +65,8 @@ module Aikido
             secret = InUse.shared_secret(secret, port)
             super(host, port, secret:, logger:, **options)
             @config = config
-            @given_workers = [worker, keepalive_worker].compact
             @worker = worker
+            @schedulers = [worker, keepalive_worker].compact
             @polling_interval = polling_interval + (rand * polling_jitter)
             @heartbeat_interval = heartbeat_interval
             @collector = collector
@@ -192,12 +193,18 @@ module Aikido
 
           private
 
-          # A scheduler that was given to another process has lost its threads in this one.
           def schedule
-            @worker = Aikido::Zen::Worker.new(config: @config) if @worker.nil? || @has_scheduled
+            forget_schedulers if @has_scheduled
             @has_scheduled = true
+            @schedulers << (@worker = Aikido::Zen::Worker.new(config: @config)) unless @worker
             every(@polling_interval) { apply_settings }
             every(@heartbeat_interval) { send_collector_events }
+          end
+
+          # Those of the process that this one was forked from have no threads here.
+          def forget_schedulers
+            @worker = nil
+            @schedulers = []
           end
 
           def every(seconds)
@@ -208,9 +215,8 @@ module Aikido
             end
           end
 
-          # Those of the process that this one was forked from have no threads here.
           def shut_down_schedulers
-            [@worker, *@given_workers].compact.uniq.each(&:shutdown) unless @tracker.forked?
+            @schedulers.each(&:shutdown) unless @tracker.forked?
           end
 
           def logged(what, error)

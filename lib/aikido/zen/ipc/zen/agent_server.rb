@@ -12,10 +12,10 @@ module Aikido
           module Constructor
             # A server that is made with no options at all is Zen's if there is a Zen: so Zen calls it. An option of the
             # generic server, and none of Zen's, asks for a generic one. Zen's does all that a generic one does.
-            def new(*args, **options, &)
+            def new(*args, **options)
               return super unless equal?(WorkerProcess::Agent::Server) && AgentServer.meant_by?(options)
 
-              AgentServer.new(*args, **options, &)
+              AgentServer.new(*args, **options)
             end
           end
 

@@ -1,0 +1,48 @@
+# frozen_string_literal: true
+
+# An application with the stand-in of Zen, which tells what Zen decides in a worker. What only the parent can tell or do,
+# a worker asks it for by methods that are the test's.
+$LOAD_PATH.unshift(File.expand_path("../../../../lib", __dir__), File.expand_path("../stand_in/lib", __dir__))
+
+require "aikido-zen"
+require "json"
+
+zen = Aikido::Zen
+zen.reset
+zen.config.worker_process_heartbeat_interval = 0.02
+zen.api_cache.runtime_config = { "version" => 1 }
+zen.api_cache.runtime_firewall_lists = { "version" => 1 }
+zen.start
+zen.server.handle("test.write") do |respond, version|
+  zen.api_cache.runtime_config = { "version" => version }
+  zen.api_cache.runtime_firewall_lists = { "version" => version }
+  respond.call(version)
+end
+zen.server.handle("test.collected") do |respond|
+  respond.call([zen.collector.flush_events.map(&:name), zen.server.event_figures])
+end
+
+answers = {
+  "settings" => lambda do |_argument|
+    settings = zen.runtime_settings
+    { config: settings.config["version"], firewall_lists: settings.firewall_lists["version"], updates: settings.updates }
+  end,
+  "write" => ->(version) { zen.client.invoke("test.write", 5.0, Integer(version)) },
+  "collected" => ->(_argument) { zen.client.invoke("test.collected", 5.0) },
+  "event" => ->(name) { zen.collector.add_event(zen::Collector::Event.new(name)) && name },
+  "limited" => lambda do |client_ip|
+    request = zen::RateLimiter::Request.new(zen::Route.new("GET", "/limited"), nil, client_ip, nil)
+    ["parent", zen.client.calculate_rate_limits(request).requests]
+  rescue zen::IPC::Error
+    ["worker", zen.rate_limiter.calculate_rate_limits(request).requests]
+  end
+}
+
+use zen::Middleware::ForkDetector
+run(lambda do |env|
+  _root, name, argument = env["PATH_INFO"].split("/")
+  answer = answers.fetch(name).call(argument)
+  # No connection is kept, so that none is reset when a worker ends.
+  [200, { "content-type" => "application/json", "connection" => "close" },
+   [JSON.generate(worker: Process.pid, answer:)]]
+end)
