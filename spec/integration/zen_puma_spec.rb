@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../support/zen/event_senders"
 require_relative "../support/zen/web_server"
 
 RSpec.describe "Aikido Zen on Puma with four workers" do
@@ -29,60 +30,25 @@ RSpec.describe "Aikido Zen on Puma with four workers" do
     end
   end
 
-  # What was collected in the parent until now, and how often.
-  def collect(collected)
-    names, figures = web_server.ask("/collected")
-    names.each { |name| collected[name] += 1 }
-    figures
-  end
-
-  # Sends events by requests, each in a thread's turn, until as many were answered; a request that fails is not sent
-  # again, because nobody knows what came of it.
-  #
-  # @return [(Hash, Array)] the worker that has each event, and the names that nobody knows about
-  def send_events(count, senders: 4)
-    names = Queue.new
-    (1..).lazy.map { |number| "event-#{number}" }.first(2 * count).each { |name| names << name }
-    answered = Queue.new
-    unknown = Queue.new
-    threads = Array.new(senders) do
-      in_thread do
-        while answered.size < count
-          name = names.pop
-          begin
-            answered << [name, web_server.request("GET", "/event/#{name}").worker]
-          rescue SystemCallError, EOFError, Timeout::Error
-            unknown << name
-          end
-        end
-      end
-    end
-    yield threads
-    threads.each(&:value)
-    [Array.new(answered.size) { answered.pop }.to_h, Array.new(unknown.size) { unknown.pop }]
-  end
-
   it "brings 1,000 events of all workers to the parent exactly once, while workers are told to end" do
     start
-    terminated = []
-    workers_of, unknown = send_events(1000) do |threads|
-      (0..).each do |turn|
-        break if threads.none?(&:alive?) && turn >= 4
+    senders = EventSenders.new(web_server, 1000)
+    eventually { expect(senders.workers.values.uniq).to match_array(worker_pids) }
+    terminated = worker_pids.each_index.map { |index| web_server.terminate_worker(index) }
+    terminated << web_server.terminate_worker(terminated.size % 4) while senders.sending?
+    senders.wait
 
-        terminated << web_server.terminate_worker(turn % 4)
-      end
-    end
     collected = Hash.new(0)
     eventually(within: 20.0) do
       collect(collected)
-      expect(workers_of.keys - collected.keys).to be_empty
+      expect(senders.workers.keys - collected.keys).to be_empty
     end
-
     expect(collected.values.uniq).to eq([1])
-    expect(collected.keys - workers_of.keys - unknown).to be_empty
-    expect(workers_of.size).to be >= 1000
-    expect(workers_of.values.uniq & terminated).not_to be_empty
+    expect(collected.keys - senders.workers.keys - senders.unknown).to be_empty
+    expect(senders.workers.values.uniq & terminated).to have_attributes(size: be >= 4)
     expect(collect(collected)).to include("unreadable" => 0, "dropped_by_workers" => 0)
+  ensure
+    senders&.stop
   end
 
   it "counts rate limits across workers, and by itself in each worker once the parent is gone" do
@@ -94,5 +60,15 @@ RSpec.describe "Aikido Zen on Puma with four workers" do
     answers = web_server.ask_every_worker("/limited/1.2.3.4", count: 4) { web_server.kill_parent }
     expect(answers.keys).to match_array(worker_pids)
     expect(answers.values.flatten(1)).to all(start_with("worker"))
+  end
+
+  # Adds what the parent has collected since.
+  #
+  # @param collected [Hash{String => Integer}] how often each event has come
+  # @return [Hash] the parent's figures
+  def collect(collected)
+    names, figures = web_server.ask("/collected")
+    names.each { |name| collected[name] += 1 }
+    figures
   end
 end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# An application with the stand-in of Zen, which tells what Zen decides in a worker. What only the parent can tell or do,
-# a worker asks it for by methods that are the test's.
+# An application with the stand-in of Zen, which tells what Zen decides in a worker. What only the parent can tell or
+# do, a worker asks it for by methods that are the test's.
 $LOAD_PATH.unshift(File.expand_path("../../../../lib", __dir__), File.expand_path("../stand_in/lib", __dir__))
 
 require "aikido-zen"
@@ -25,7 +25,8 @@ end
 answers = {
   "settings" => lambda do |_argument|
     settings = zen.runtime_settings
-    { config: settings.config["version"], firewall_lists: settings.firewall_lists["version"], updates: settings.updates }
+    { config: settings.config["version"], firewall_lists: settings.firewall_lists["version"],
+      updates: settings.updates }
   end,
   "write" => ->(version) { zen.client.invoke("test.write", 5.0, Integer(version)) },
   "collected" => ->(_argument) { zen.client.invoke("test.collected", 5.0) },

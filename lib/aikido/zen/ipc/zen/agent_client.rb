@@ -27,8 +27,8 @@ module Aikido
           # times what a call takes, and short enough that a parent that hangs does not look like an outage.
           CALL_TIMEOUT = 1.0
 
-          # Seconds for sending events, also at the exit, where a delivery that runs already is waited for as well. A web
-          # server gives its workers many times as long to end.
+          # Seconds for sending events, also at the exit, where a delivery that runs already is waited for as well. Web
+          # servers give their workers many times as long to end.
           DELIVERY_TIMEOUT = 2.0
 
           # @return [Object] Zen's collector, from which events are sent
