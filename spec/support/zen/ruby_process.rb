@@ -2,22 +2,39 @@
 
 require "open3"
 require "rbconfig"
+require "tmpdir"
 
-# Fresh processes of Ruby, with warnings, that find this gem and a Zen: the one whose IPC is this gem, or one that has
-# its own.
+# Fresh processes of Ruby, with warnings, that find this gem and one of the stand-ins for Zen: `stand_in`, whose IPC is
+# this gem; `with_own_ipc`; `optional`, which has its own and uses this gem where it is there.
 module RubyProcess
   ROOT = File.expand_path("../../..", __dir__)
 
-  # @param zen [String] `stand_in` or `with_own_ipc`
+  # The options that fresh processes do not inherit.
+  ENVIRONMENT = { "RUBYOPT" => nil, "RUBYLIB" => nil }.freeze
+
+  # @param zen [String] which stand-in
   # @return [String] what the program wrote, warnings and all
   # @raise [RuntimeError] if it failed
   def self.run(zen, program)
-    output, status = Open3.capture2e(
-      { "RUBYOPT" => nil, "RUBYLIB" => nil }, RbConfig.ruby, "-w", "-I#{ROOT}/lib",
-      "-I#{ROOT}/spec/support/zen/#{zen}/lib", stdin_data: program
-    )
+    output, status = Open3.capture2e(ENVIRONMENT, RbConfig.ruby, "-w", "-I#{ROOT}/lib", "-I#{__dir__}/#{zen}/lib",
+                                     stdin_data: program)
     raise "the process failed with #{status}:\n#{output}" unless status.success?
 
     output
+  end
+
+  # Runs a program in an application that requires what its Gemfile names, in that order.
+  #
+  # @param gems [Hash{String => String}] name and directory
+  # @return [Array(String, Boolean)] what it wrote, and whether it succeeded
+  def self.run_with_gemfile(gems, program)
+    Dir.mktmpdir("gemfile-") do |directory|
+      gemfile = "#{directory}/Gemfile"
+      lines = gems.map { |name, path| "gem #{name.inspect}, path: #{path.inspect}" }
+      File.write(gemfile, ["source 'https://rubygems.org'", *lines].join("\n"))
+      output, status = Open3.capture2e(ENVIRONMENT.merge("BUNDLE_GEMFILE" => gemfile), RbConfig.ruby, "-rbundler",
+                                       stdin_data: "Bundler.require\n#{program}", chdir: directory)
+      [output, status.success?]
+    end
   end
 end
