@@ -3,8 +3,7 @@
 require "logger"
 require "stringio"
 
-$LOAD_PATH.unshift(File.expand_path("stand_in/lib", __dir__))
-require "aikido-zen"
+require_relative "stand_in/lib/aikido/zen"
 
 # A Zen that belongs to one example, in its parent until something else is started.
 RSpec.shared_context "with Zen" do
@@ -13,7 +12,7 @@ RSpec.shared_context "with Zen" do
   let(:route) { Aikido::Zen::Route.new("GET", "/limited") }
 
   before { zen.reset(logger: Logger.new(zen_log)) }
-  after { zen.stop }
+  after { zen.leave }
 
   def event(name)
     Aikido::Zen::Collector::Event.new(name)

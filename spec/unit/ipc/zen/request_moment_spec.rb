@@ -7,7 +7,29 @@ RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
 
   # The application answers with the settings by which it decides.
   let(:application) { ->(_env) { [200, {}, [zen.runtime_settings.config]] } }
-  let!(:detector) { Aikido::Zen::Middleware::ForkDetector.new(application) }
+  let!(:detector) { detector_class.new(application) }
+
+  # It starts a client as Zen's does, by another name than that of the gem's own, which other examples are about.
+  let(:detector_class) do
+    Class.new do
+      prepend Aikido::Zen::IPC::Zen::RequestMoment
+
+      def initialize(app)
+        @app = app
+        @pid = Process.pid
+      end
+
+      def call(env)
+        start_client if @pid != Process.pid
+        @app.call(env)
+      end
+
+      def start_client
+        Aikido::Zen.start_client
+        @pid = Process.pid
+      end
+    end
+  end
 
   before { zen.start }
 

@@ -3,6 +3,8 @@
 require_relative "../../../support/zen/context"
 
 RSpec.describe Aikido::Zen::RPC do
+  include_context "with Zen"
+
   let(:log) { StringIO.new }
   let(:secret) { Agents::SECRET }
 
@@ -40,9 +42,8 @@ RSpec.describe Aikido::Zen::RPC do
   end
 
   it "is not Zen's server, also with Zen's secret" do
-    Aikido::Zen.reset(logger: Logger.new(log))
-    server = described_class::Server.start(Aikido::Zen.secret)
-    client = described_class::Client.start(Aikido::Zen.secret, server.host, server.port)
+    server = described_class::Server.start(zen.secret)
+    client = described_class::Client.start(zen.secret, server.host, server.port)
     expect { client.invoke("updated_settings", 5.0) }.to raise_error(described_class::NoHandlerError)
     [client, server].each(&:stop)
   end

@@ -36,11 +36,11 @@ module Aikido
 
           # @api private
           def self.meant_by?(options)
-            return false unless Aikido::Zen.respond_to?(:config)
             return true if options.keys.intersect?(ZEN_OPTIONS)
+            return false unless InUse.zen?
 
-            secret = options[:secret]
-            secret.nil? || (secret.is_a?(String) && secret == Aikido::Zen.secret)
+            secret = options.fetch(:secret) { return true }
+            secret.is_a?(String) && secret == Aikido::Zen.secret
           end
 
           # Nothing is connected yet. Times are seconds.

@@ -27,9 +27,7 @@ module Aikido
 
           # @api private
           def self.meant_by?(options)
-            return Aikido::Zen.respond_to?(:config) if options.empty?
-
-            options.keys.intersect?(ZEN_OPTIONS)
+            options.empty? ? InUse.zen? : options.keys.intersect?(ZEN_OPTIONS)
           end
 
           # Binds and listens, and publishes what Zen's API cache holds; it goes on doing so at every write.

@@ -13,6 +13,11 @@ module Aikido
           @stops_at_exit = false
 
           class << self
+            # @return [Boolean] whether Zen is there, and has a configuration
+            def zen?
+              Aikido::Zen.respond_to?(:config) && !Aikido::Zen.config.nil?
+            end
+
             # @return [AgentServer, nil] the one that was made last
             attr_accessor :server
 

@@ -13,6 +13,9 @@ module Aikido
             SettingsPublisher::FIREWALL_LISTS => :update_from_runtime_firewall_lists_json
           }.freeze
 
+          KEYS = WRITERS.keys.freeze
+          private_constant :KEYS
+
           # @param client [WorkerProcess::Agent::Client]
           # @param log [Log]
           def initialize(client, log)
@@ -43,7 +46,7 @@ module Aikido
           private
 
           def current?
-            WRITERS.each_key.all? { |key| @client.documents.current?(key) }
+            KEYS.all? { |key| @client.documents.current?(key) }
           end
 
           # @return [Boolean] whether there was anything new

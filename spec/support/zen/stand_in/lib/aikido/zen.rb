@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+# The stand-in without its fork detector, so that it can be loaded beside the tests of the gem's own.
+require "aikido/zen/ipc/zen"
+
+require "logger"
+require "securerandom"
+
+require_relative "zen/api_cache"
+require_relative "zen/attack_wave"
+require_relative "zen/collector"
+require_relative "zen/rate_limiter"
+require_relative "zen/runtime_settings"
+require_relative "zen/worker"
+
+module Aikido
+  module Zen
+    Config = Struct.new(:logger, :worker_process_polling_interval, :worker_process_polling_jitter,
+                        :worker_process_heartbeat_interval, keyword_init: true)
+
+    class << self
+      attr_reader :config, :secret, :api_cache, :collector, :runtime_settings, :rate_limiter, :attack_wave_detector,
+                  :server, :client
+
+      # Forgets everything. Intervals are so long that nothing happens by itself unless a test shortens them.
+      def reset(logger: Logger.new($stderr, level: :warn))
+        stop
+        @config = Config.new(logger:, worker_process_polling_interval: 3600.0, worker_process_polling_jitter: 0.0,
+                             worker_process_heartbeat_interval: 3600.0)
+        @secret = SecureRandom.bytes(32)
+        @api_cache = ApiCache.new
+        @collector = Collector.new
+        @runtime_settings = RuntimeSettings.new
+        @rate_limiter = RateLimiter.new
+        @attack_wave_detector = AttackWave::Detector.new
+      end
+
+      # Is not there any more, as far as others can see.
+      def leave
+        stop
+        @config = nil
+      end
+
+      # In the parent, before it forks.
+      def start
+        @server = WorkerProcess::Agent::Server.new
+        @server.start
+      end
+
+      # In a worker.
+      def start_client
+        @client = WorkerProcess::Agent::Client.new(@server.host, @server.port)
+        @client.start
+      end
+
+      def stop
+        @client&.close
+        @server&.stop(timeout: 1.0)
+        @client = @server = nil
+      end
+    end
+  end
+end
