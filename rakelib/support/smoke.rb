@@ -16,6 +16,7 @@ WORKERS = 2
 
 def main
   check_installation
+  check("the adapter for Zen is loaded", require("aikido/zen/ipc/zen"))
   notified = start_parent
   workers = Array.new(WORKERS) { |number| fork { run_worker(number) } }
   workers.each { |pid| check("worker #{pid} succeeded", Process.wait2(pid).last.success?) }

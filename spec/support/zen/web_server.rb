@@ -35,8 +35,8 @@ class ZenWebServer
   end
 
   # @return [Hash{Integer => Array}] what each worker has answered
-  def ask_every_worker(path, count: 20, &while_held)
-    request_every_worker("GET", path, count:, &while_held)
+  def ask_every_worker(path, &while_held)
+    request_every_worker("GET", path, count: 20, &while_held)
       .group_by(&:worker).transform_values { |responses| responses.map { |response| response.body.fetch("answer") } }
   end
 

@@ -99,11 +99,33 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
   end
 
   describe "what is scheduled" do
-    it "applies settings where there are no requests, also from a parent whose page is not shared" do
-      worker = client(polling_interval: 0.01, polling_jitter: 0.001, logger: zen.config.logger)
-      worker.start
+    it "applies settings where there are no requests" do
+      client(polling_interval: 0.01, polling_jitter: 0.001).start
       zen.api_cache.runtime_config = { "block" => true }
       eventually { expect(zen.runtime_settings.config).to eq("block" => true) }
+    end
+
+    context "with a server whose page is not shared" do
+      let(:other) { start_server(secret: zen.secret) { |server| server.publish("zen.config", '{"block":true}') } }
+
+      def client_of_other(**options)
+        worker = closed_later(generic.new("127.0.0.1", other.port, worker: scheduler, **options))
+        worker.tap(&:start)
+      end
+
+      it "applies settings" do
+        client_of_other(polling_interval: 0.01, polling_jitter: 0.001)
+        other.publish("zen.config", '{"block":false}')
+        eventually { expect(zen.runtime_settings.config).to eq("block" => false) }
+      end
+
+      it "leaves it to that, and lets no request ask" do
+        worker = client_of_other
+        calls = worker.stats[:calls]
+        3.times { worker.before_request }
+        expect(worker.stats[:calls]).to eq(calls)
+        expect(zen.runtime_settings.config).to eq("block" => true)
+      end
     end
 
     it "sends events" do
@@ -148,6 +170,15 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
       expect(worker.stop).to be(true)
       expect(worker.send_collector_events).to be(false)
       expect(flushed_names(other)).to eq(%w[a])
+    end
+
+    it "closes also where the collector fails" do
+      other = Aikido::Zen::Collector.new
+      other.define_singleton_method(:flush_events) { raise "no events today" }
+      worker = client(collector: other)
+      worker.start
+      expect([worker.stop, worker.stop]).to eq([true, false])
+      expect(zen_log.string).to include("the last events could not be sent: no events today")
     end
 
     it "sends nothing by close, which leaves the events in the collector" do

@@ -102,7 +102,7 @@ module Aikido
           #
           # @return [Boolean] false the second time
           def stop
-            send_collector_events if @is_started
+            send_last_events if @is_started
             close
           end
 
@@ -180,13 +180,6 @@ module Aikido
           end
 
           # @api private
-          def stop_at_exit
-            stop
-          rescue StandardError => e
-            logged("the last events could not be sent", e)
-          end
-
-          # @api private
           def keep_inherited_events
             @events.keep_inherited_events
           end
@@ -199,6 +192,13 @@ module Aikido
             @schedulers << (@worker = Aikido::Zen::Worker.new(config: @config)) unless @worker
             every(@polling_interval) { apply_settings }
             every(@heartbeat_interval) { send_collector_events }
+          end
+
+          # Whatever the collector does, the client is closed.
+          def send_last_events
+            send_collector_events
+          rescue StandardError => e
+            logged("the last events could not be sent", e)
           end
 
           # Those of the process that this one was forked from have no threads here.

@@ -34,7 +34,7 @@ module Aikido
 
               # Children inherit it, and whatever client they have is then theirs.
               @stops_at_exit = true
-              at_exit { @client&.stop_at_exit }
+              at_exit { @client&.stop }
             end
 
             # @param client [AgentClient] that was stopped
