@@ -54,9 +54,8 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
     end
 
     it "succeeds while the parent cannot be reached, and works once it can" do
-      port = zen.server.port
+      worker = client(reconnect_delay: 0.001)
       zen.server.stop
-      worker = closed_later(generic.new("127.0.0.1", port, worker: scheduler, reconnect_delay: 0.001))
       expect(worker.start).to be(true)
       expect(zen_log.string).to include("zen.config").and include("ConnectionRefusedError")
 

@@ -54,6 +54,17 @@ RSpec.describe Aikido::Zen::IPC::Zen::SettingsPublisher do
     expect(published("firewall_lists").first).to eq(1)
   end
 
+  it "publishes by every server that there is, and by none that was stopped until it is started again" do
+    zen.start
+    other = Aikido::Zen::WorkerProcess::Agent::Server.new
+    zen.server.stop
+    zen.api_cache.runtime_config = { "block" => true }
+    expect([published("config"), other.read_document("zen.config", nil)]).to eq([nil, [1, '{"block":true}']])
+    zen.server.start
+    expect(published("config")).to eq([1, '{"block":true}'])
+    expect([other.stop, other.close]).to eq([false, true])
+  end
+
   it "does nothing in a worker, whose writers work all the same" do
     zen.start
     written = in_child do

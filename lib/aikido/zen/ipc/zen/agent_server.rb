@@ -49,8 +49,23 @@ module Aikido
             @counting = Mutex.new
             @settings = SettingsPublisher.new(self, Aikido::Zen.api_cache, @zen_log)
             register
-            InUse.server = self
+            InUse.add(self)
             publish_settings
+          end
+
+          # As of the generic server; after {#stop} with what the API cache holds by then.
+          def start
+            return false unless super
+
+            InUse.add(self)
+            publish_settings
+          end
+
+          # As of the generic server.
+          def stop(...)
+            stopped = super
+            InUse.remove(self) if stopped
+            stopped
           end
 
           # Publishes what has changed in Zen's API cache. Its writers call this; whoever changes it by another way has

@@ -8,7 +8,7 @@ module Aikido
         # What this process uses, or inherited from the one that forked it.
         module InUse
           @tracker = ForkTracker.new
-          @server = nil
+          @servers = [].freeze
           @client = nil
           @stops_at_exit = false
 
@@ -18,8 +18,26 @@ module Aikido
               Aikido::Zen.respond_to?(:config) && !Aikido::Zen.config.nil?
             end
 
-            # @return [AgentServer, nil] the one that was made last
-            attr_accessor :server
+            # @return [Array<AgentServer>] those that were made and not stopped; Zen makes one
+            attr_reader :servers
+
+            # @param server [AgentServer]
+            # @return [void]
+            def add(server)
+              # Replaced, never changed: other threads go through it.
+              @servers = [*@servers, server].uniq.freeze
+            end
+
+            # @param server [AgentServer] that was stopped
+            # @return [void]
+            def remove(server)
+              @servers = (@servers - [server]).freeze
+            end
+
+            # @return [void]
+            def publish_settings
+              @servers.each(&:publish_settings)
+            end
 
             # @return [AgentClient, nil] the one that was started last, until it is stopped
             attr_reader :client
@@ -50,7 +68,8 @@ module Aikido
             def disown_inherited_events
               return unless @tracker.forked?
 
-              [@client&.collector, @server && Aikido::Zen.collector].compact.uniq.each(&:flush_events)
+              collectors = [@client&.collector, (Aikido::Zen.collector if @servers.any?)]
+              collectors.compact.uniq.each(&:flush_events)
             end
 
             # Keeps the events: the process that collected them has ended and goes on as this one.
@@ -67,7 +86,8 @@ module Aikido
             # @param port [Integer]
             # @return [Secret, String] the given one where the server is another process tree's
             def shared_secret(secret, port)
-              server&.made_with?(secret, port) ? server.secret : secret
+              server = @servers.find { |made| made.made_with?(secret, port) }
+              server ? server.secret : secret
             end
           end
         end

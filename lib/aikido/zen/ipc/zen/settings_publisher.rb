@@ -39,12 +39,12 @@ module Aikido
           module WriteHook
             def runtime_config=(value)
               super
-              InUse.server&.publish_settings
+              InUse.publish_settings
             end
 
             def runtime_firewall_lists=(value)
               super
-              InUse.server&.publish_settings
+              InUse.publish_settings
             end
           end
 
