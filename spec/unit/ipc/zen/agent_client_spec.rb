@@ -73,7 +73,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
         before = Thread.list
         worker.start
         worker.ping(5.0)
-        [(Thread.list - before).map(&:inspect), scheduler.threads.map(&:inspect)]
+        [(Thread.list - before).map(&:object_id), scheduler.threads.map(&:object_id)]
       end
       expect(threads).to match_array(scheduled).and have_attributes(size: 2)
     end
