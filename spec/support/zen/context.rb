@@ -11,8 +11,17 @@ RSpec.shared_context "with Zen" do
   let(:zen_log) { StringIO.new }
   let(:route) { Aikido::Zen::Route.new("GET", "/limited") }
 
-  before { zen.reset(logger: Logger.new(zen_log)) }
+  before do
+    zen.reset(logger: Logger.new(zen_log))
+    zen.client_options = long_timeouts
+  end
+
   after { zen.leave }
+
+  # So that a machine that is busy is not taken for a parent that is gone.
+  def long_timeouts
+    { call_timeout: Agents::PATIENCE, delivery_timeout: Agents::PATIENCE, document_timeout: Agents::PATIENCE }
+  end
 
   def event(name)
     Aikido::Zen::Collector::Event.new(name)

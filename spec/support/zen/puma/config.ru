@@ -10,6 +10,8 @@ require "json"
 zen = Aikido::Zen
 zen.reset
 zen.config.worker_process_heartbeat_interval = 0.02
+# Long, so that a machine that is busy is not taken for a parent that is gone.
+zen.client_options = { call_timeout: 5.0, delivery_timeout: 10.0, document_timeout: 5.0 }
 zen.api_cache.runtime_config = { "version" => 1 }
 zen.api_cache.runtime_firewall_lists = { "version" => 1 }
 zen.start

@@ -12,7 +12,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
   after { scheduler.shutdown }
 
   def client(**options)
-    closed_later(generic.new("127.0.0.1", zen.server.port, worker: scheduler, **options))
+    closed_later(generic.new("127.0.0.1", zen.server.port, worker: scheduler, **long_timeouts, **options))
   end
 
   def closed_later(client)
@@ -108,7 +108,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
       let(:other) { start_server(secret: zen.secret) { |server| server.publish("zen.config", '{"block":true}') } }
 
       def client_of_other(**options)
-        worker = closed_later(generic.new("127.0.0.1", other.port, worker: scheduler, **options))
+        worker = closed_later(generic.new("127.0.0.1", other.port, worker: scheduler, **long_timeouts, **options))
         worker.tap(&:start)
       end
 
@@ -221,10 +221,14 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
     it "waits no longer than it may for a parent that hangs" do
       release = Queue.new
       zen.rate_limiter.define_singleton_method(:calculate_rate_limits) { |_request| release.pop }
-      expect { client.calculate_rate_limits(request_of("1.2.3.4")) }
+      worker = closed_later(generic.new("127.0.0.1", zen.server.port))
+      expect { worker.calculate_rate_limits(request_of("1.2.3.4")) }
         .to raise_error(Aikido::Zen::IPC::TimeoutError) { |error|
               expect(error.waited).to be_between(0.9, described_class::CALL_TIMEOUT + 5.0)
             }
+      expect { client(call_timeout: 0.01).calculate_rate_limits(request_of("1.2.3.4")) }
+        .to raise_error(Aikido::Zen::IPC::TimeoutError)
+      release << nil
       release << nil
     end
   end

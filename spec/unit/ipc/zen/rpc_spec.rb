@@ -36,7 +36,7 @@ RSpec.describe Aikido::Zen::RPC do
 
   it "makes a client for a server, which reads its documents" do
     server = start_rpc_server { |given| given.publish("config", "[1]") }
-    client = described_class::Client.for(server)
+    client = described_class::Client.for(server, document_timeout: Agents::PATIENCE)
     expect(client.document("config").value).to eq([1])
     client.close
   end

@@ -21,6 +21,7 @@ module Aikido
           # Options that only Zen's client has.
           ZEN_OPTIONS = %i[
             config worker keepalive_worker polling_interval polling_jitter heartbeat_interval collector
+            call_timeout delivery_timeout
           ].freeze
 
           # Seconds that a request waits for its rate limit, or for what its sample of an attack wave says: ten thousand
@@ -56,12 +57,15 @@ module Aikido
           # @param polling_jitter [Numeric] up to which is added, so that not all workers look at the same time
           # @param heartbeat_interval [Numeric] after which events are sent
           # @param collector [Object] Zen's collector
+          # @param call_timeout [Numeric] for a rate limit, or a sample of an attack wave
+          # @param delivery_timeout [Numeric] for sending events, also at the exit
           # @param options as of {WorkerProcess::Agent::Client#initialize}
           def initialize(host, port, secret: Aikido::Zen.secret, config: Aikido::Zen.config, worker: nil,
                          keepalive_worker: nil, polling_interval: config.worker_process_polling_interval,
                          polling_jitter: config.worker_process_polling_jitter,
                          heartbeat_interval: config.worker_process_heartbeat_interval,
-                         collector: Aikido::Zen.collector, logger: config.logger, **options)
+                         collector: Aikido::Zen.collector, call_timeout: CALL_TIMEOUT,
+                         delivery_timeout: DELIVERY_TIMEOUT, logger: config.logger, **options)
             secret = InUse.shared_secret(secret, port)
             super(host, port, secret:, logger:, **options)
             @config = config
@@ -70,6 +74,8 @@ module Aikido
             @polling_interval = polling_interval + (rand * polling_jitter)
             @heartbeat_interval = heartbeat_interval
             @collector = collector
+            @call_timeout = call_timeout
+            @delivery_timeout = delivery_timeout
             @zen_log = Log.new(logger)
             # Only the server's own secret comes with the page that tells of changes.
             @is_told_of_changes = secret.is_a?(Secret)
@@ -98,7 +104,7 @@ module Aikido
             true
           end
 
-          # Sends the events that are left, within {DELIVERY_TIMEOUT}, and closes.
+          # Sends the events that are left, within `delivery_timeout`, and closes.
           #
           # @return [Boolean] false the second time
           def stop
@@ -145,7 +151,7 @@ module Aikido
           def send_collector_events
             return false if @is_closed
 
-            @events.deliver(DELIVERY_TIMEOUT)
+            @events.deliver(@delivery_timeout)
           end
 
           # @return [Integer] events that had to be dropped, because there were too many or they had no form in JSON
@@ -153,27 +159,27 @@ module Aikido
             @events.dropped_ever
           end
 
-          # Asks the parent about a request, within {CALL_TIMEOUT}.
+          # Asks the parent about a request, within `call_timeout`.
           #
           # @param request [Object] answers `route`, `client_ip`, `actor`
           # @return [Aikido::Zen::RateLimiter::Result, nil] nil if no limit applies
           # @raise [StandardError] what went wrong, which is logged: the caller's own limiter serves then
           def calculate_rate_limits(request)
-            result = invoke("calculate_rate_limits", CALL_TIMEOUT,
+            result = invoke("calculate_rate_limits", @call_timeout,
                             request.route.as_json, request.client_ip, request.actor&.as_json)
             result && Aikido::Zen::RateLimiter::Result.from_json(result)
           rescue StandardError => e
             raise logged("the rate limit could not be calculated", e)
           end
 
-          # Tells the parent of a request that looks like an attack, within {CALL_TIMEOUT}.
+          # Tells the parent of a request that looks like an attack, within `call_timeout`.
           #
           # @param client_ip [String]
           # @param sample [Aikido::Zen::AttackWave::Sample]
           # @return [Array<Aikido::Zen::AttackWave::Sample>, nil] nil if this is no attack wave
           # @raise as {#calculate_rate_limits}
           def record_attack_wave(client_ip, sample)
-            samples = invoke("record_attack_wave", CALL_TIMEOUT, client_ip, sample.verb, sample.path)
+            samples = invoke("record_attack_wave", @call_timeout, client_ip, sample.verb, sample.path)
             samples&.map { |data| Aikido::Zen::AttackWave::Sample.from_json(data) }
           rescue StandardError => e
             raise logged("the attack wave could not be recorded", e)

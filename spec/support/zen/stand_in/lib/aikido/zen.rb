@@ -22,11 +22,15 @@ module Aikido
       attr_reader :config, :secret, :api_cache, :collector, :runtime_settings, :rate_limiter, :attack_wave_detector,
                   :server, :client
 
+      # For tests, which may run where everything takes long.
+      attr_writer :client_options
+
       # Forgets everything. Intervals are so long that nothing happens by itself unless a test shortens them.
       def reset(logger: Logger.new($stderr, level: :warn))
         stop
         @config = Config.new(logger:, worker_process_polling_interval: 3600.0, worker_process_polling_jitter: 0.0,
                              worker_process_heartbeat_interval: 3600.0)
+        @client_options = {}
         @secret = SecureRandom.bytes(32)
         @api_cache = ApiCache.new
         @collector = Collector.new
@@ -49,7 +53,7 @@ module Aikido
 
       # In a worker.
       def start_client
-        @client = WorkerProcess::Agent::Client.new(@server.host, @server.port)
+        @client = WorkerProcess::Agent::Client.new(@server.host, @server.port, **@client_options)
         @client.start
       end
 
