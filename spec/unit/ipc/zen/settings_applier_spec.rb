@@ -49,11 +49,13 @@ RSpec.describe Aikido::Zen::IPC::Zen::SettingsApplier do
     one = in_thread { applier.apply }
     applying.pop
     5.times { applier.apply }
-    expect([settings.firewall_lists, settings.updates]).to eq([nil, 0])
+    zen.api_cache.runtime_config = { "block" => true }
+    5.times { applier.apply }
+    expect([settings.firewall_lists, settings.config, settings.updates]).to eq([nil, nil, 0])
 
     release << true
     one.join
-    expect([settings.firewall_lists, settings.updates]).to eq([["1.2.3.4"], 1])
+    expect([settings.firewall_lists, settings.config, settings.updates]).to eq([["1.2.3.4"], { "block" => true }, 2])
   end
 
   it "applies what is published while it applies, before it returns" do
