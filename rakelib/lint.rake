@@ -3,7 +3,7 @@
 require "open3"
 
 desc "Run every check; a warning is an error"
-task lint: %w[lint:rustfmt lint:clippy lint:rubocop lint:ruby_warnings lint:rbs]
+task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs]
 
 namespace :lint do
   desc "Check the format of the Rust code (`cargo fmt --all` repairs it)"
@@ -15,6 +15,16 @@ namespace :lint do
   desc "Run clippy on all crates and targets"
   task :clippy do
     sh "cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"
+  end
+
+  desc "Check the crates' licences, versions, origins and known weaknesses (deny.toml)"
+  task :deny do
+    sh cargo_deny, "--locked", "--workspace", "check", "licenses", "bans", "sources"
+    if (reason = why_no_advisories)
+      warn "lint:deny: known weaknesses were NOT looked for: their database could not be fetched (#{reason})"
+    else
+      sh cargo_deny, "--locked", "--workspace", "check", "advisories"
+    end
   end
 
   desc "Run rubocop (`rubocop -a` repairs what it can)"
@@ -33,6 +43,26 @@ namespace :lint do
   desc "Check that the type signatures are sound (that they are those of the code is a spec)"
   task :rbs do
     ruby Gem.bin_path("rbs", "rbs"), "-I", "sig", "validate", "--silent"
+  end
+
+  # Where `bin/setup` puts it, or any other.
+  def cargo_deny
+    Dir["target/tools/bin/cargo-deny"].first || "cargo-deny"
+  end
+
+  # Fetches the database of advisories.
+  #
+  # @return [String, nil] why it cannot be had, where it cannot
+  def why_no_advisories
+    # Seconds: it takes a few where the network lets it through, and some networks never answer.
+    patience = 60
+    Open3.popen2e(cargo_deny, "--locked", "fetch", "db", pgroup: true) do |_, output, process|
+      unless process.join(patience)
+        Process.kill(:KILL, -process.pid)
+        next "no answer within #{patience} s"
+      end
+      output.read.lines.map(&:strip).reject(&:empty?).last.to_s unless process.value.success?
+    end
   end
 
   def ruby_files
