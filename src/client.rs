@@ -9,7 +9,6 @@ mod dial;
 mod pool;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::connection::{Connection, ReceiveBy};
@@ -20,6 +19,7 @@ use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, Res
 use crate::options::ClientOptions;
 use crate::panic_point::panic_point;
 use crate::secret::Secret;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::Wait;
 use backoff::Backoff;
 use counters::Counters;

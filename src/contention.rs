@@ -7,11 +7,10 @@
 //! it, for [`PATIENCE`]. The spell ends early when a caller has to wait long because of other callers.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// How long to wait with the lock. 500 µs: nearly every answer has come by then, also on a busy machine, and it is little
 /// against the slice that the caller would wait for otherwise.

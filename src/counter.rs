@@ -1,6 +1,6 @@
 //! Figures that only grow.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A figure that only grows.
 #[derive(Debug, Default)]

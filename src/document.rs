@@ -1,12 +1,12 @@
 //! Published documents and their generations.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
 pub const DEEPEST_NESTING: usize = 100;

@@ -1,9 +1,8 @@
 //! What happened where nobody can log: the native thread and the natives write here, and whoever has a logger reads.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// How many entries are kept until somebody reads them; later ones are counted. A flood must not fill memory.
 const CAPACITY: usize = 64;

@@ -16,12 +16,12 @@ mod lobby;
 mod parking;
 mod rejections;
 mod restraint;
+mod rounds;
 mod session;
 mod steward;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 
 use rustix::net::Shutdown;
 
@@ -35,7 +35,8 @@ use crate::fork;
 use crate::generation_page::GenerationPage;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
-use crate::sync::lock;
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Mutex, lock};
 use counters::Counters;
 use hall::Hall;
 use listener::Listener;

@@ -3,7 +3,6 @@
 //! How long differs from process to process: those that lost the same parent at the same moment do not all come back at
 //! the same moment.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use rand::TryRng;
@@ -11,7 +10,7 @@ use rand::rngs::SysRng;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
 /// on average after a delay of a second, which is many times what it takes to admit one.

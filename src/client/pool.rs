@@ -1,7 +1,7 @@
 //! Idle connections, last in, first out, so that those in excess grow old and are closed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
@@ -11,7 +11,7 @@ use crate::deadline::Deadline;
 use crate::error::{Phase, Result};
 use crate::fork;
 use crate::semaphore::{Semaphore, Waited};
-use crate::sync::lock;
+use crate::sync::{Mutex, OnceLock, lock};
 use crate::wait::Wait;
 
 /// At most `max_connections`, idle and in use.

@@ -1,7 +1,6 @@
 //! One call or notification in the hands of a handler, with the connection that it came over.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mio::Token;
@@ -12,7 +11,8 @@ use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, RemoteFailure, Result};
 use crate::message::Request;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
 
 /// A request and the duty to answer it, once.

@@ -1,8 +1,7 @@
 //! What every connection of a started server needs: who is there, what is counted, and where to report.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::Shutdown;
@@ -15,7 +14,8 @@ use crate::fork;
 use crate::journal::{Entry, Journal, Level};
 use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// From a server's start to its stop.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ pub(super) struct Desk {
 
 #[derive(Debug, Default)]
 struct Guests {
-    sockets: HashMap<u64, Socket>,
+    /// In the order in which they came.
+    sockets: BTreeMap<u64, Socket>,
     next_number: u64,
 }
 

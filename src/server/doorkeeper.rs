@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -17,9 +16,9 @@ use rustix::net::getpeername;
 use super::hall::Hall;
 use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
-use super::parking::GRACE;
 use super::rejections::Rejections;
 use super::restraint::Restraint;
+use super::rounds::GRACE;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -30,6 +29,7 @@ use crate::options::ServerOptions;
 use crate::os;
 use crate::panic_point::panic_point;
 use crate::secret::Secret;
+use crate::sync::thread::{self, JoinHandle};
 
 /// Starts the doorkeeper of a hall.
 ///
@@ -55,7 +55,7 @@ pub(super) fn spawn(
     };
     let poll = doorkeeper.prepare_poll()?;
     let presence = Presence(hall);
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name("zen-ipc door".to_owned())
         .spawn(move || {
             let _presence = presence;

@@ -1,7 +1,6 @@
 //! Everything between the door and the threads that serve, from a server's start to its stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::counters::Counters;
 use super::desk::Desk;
@@ -13,6 +12,7 @@ use crate::document::Documents;
 use crate::error::Result;
 use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What the threads of a started server share.
 #[derive(Debug)]

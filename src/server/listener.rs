@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, get
 use crate::connection::Socket;
 use crate::error::{Error, Result};
 use crate::fork::{self, ProcessLocal};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// Connections that the kernel completes before they are accepted. 256: a host's workers starting all at once. A client
 /// that finds it full tries again after 10 ms, and one that does not must wait until all before it are accepted, which

@@ -1,13 +1,12 @@
 //! Connections that wait for an attendant, and attendants that wait for a connection.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::semaphore::{Semaphore, Waited};
-use crate::sync::lock;
+use crate::sync::{Mutex, lock};
 
 /// Where connections and attendants meet.
 #[derive(Debug)]

@@ -6,19 +6,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 
+use super::rounds::{GRACE, IDLE_ROUNDS};
 use super::session::Session;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::fork::ProcessLocal;
-use crate::sync::lock;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
 
 /// The parked connections, and the poll that watches over them.
 #[derive(Debug)]
@@ -45,13 +44,6 @@ struct Place {
     grace: Deadline,
     watched: bool,
 }
-
-/// How long a handler may go on after its answer before the connection is watched, and how often the doorkeeper looks
-/// around. 1 ms: the shortest that a poll can wait. A call behind a slow handler waits for two of them at most.
-pub(super) const GRACE: Duration = Duration::from_millis(1);
-
-/// Rounds that find nothing before the doorkeeper sleeps again. 100 ms: waking it up again costs a system call.
-const IDLE_ROUNDS: u32 = 100;
 
 /// What became of a connection that was to be parked.
 #[derive(Debug)]
