@@ -60,10 +60,10 @@ impl Lobby {
             return false;
         }
         state.waiting.push_back(session);
-        let is_short = self.is_short(&state);
-        drop(state);
+        // Under the lock: whoever finds the connection takes this post, and one that came later would stay for ever and
+        // let no attendant sleep.
         self.arrivals.post();
-        is_short
+        self.is_short(&state)
     }
 
     /// Blocks until there is a connection, a signal, or no reason to stay.
