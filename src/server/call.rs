@@ -156,10 +156,12 @@ impl Call {
     /// The right to answer, which only one caller ever gets, with what it takes.
     fn claim(&self) -> Option<(&str, Box<Session>)> {
         let id = self.request.id.as_deref()?;
+        // Both under the lock: else the handler's end could take the connection back from under a claim.
+        let mut place = lock(&self.place);
         if self.answered.swap(true, Ordering::AcqRel) {
             return None;
         }
-        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
+        match std::mem::replace(&mut *place, Place::Gone) {
             Place::Here(session) => Some((id, session)),
             Place::Parked(..) | Place::Gone => None,
         }
