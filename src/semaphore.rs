@@ -66,6 +66,14 @@ impl Semaphore {
         }
     }
 
+    /// Takes every post: for a poll that tells only of the first one after none, and for posts that all say the same.
+    pub(crate) fn take_all(&self) {
+        let mut posts = [0u8; 64];
+        while let Ok(reader) = self.reader.here()
+            && rustix::io::read(reader, &mut posts) == Ok(posts.len())
+        {}
+    }
+
     /// The end of the pipe that becomes readable, for a poll of the caller's own.
     pub(crate) fn reader(&self) -> &ProcessLocal<OwnedFd> {
         &self.reader
@@ -84,6 +92,16 @@ mod tests {
         assert_eq!(semaphore.wait(&soon), Ok(Waited::Woken));
         semaphore.take();
         assert_eq!(semaphore.wait(&Deadline::after(Duration::from_millis(1))), Ok(Waited::TimedOut));
+    }
+
+    #[test]
+    fn all_posts_can_be_taken_at_once() {
+        let semaphore = Semaphore::new().unwrap();
+        for posts in [0, 1, 64, 1000] {
+            (0..posts).for_each(|_| semaphore.post());
+            semaphore.take_all();
+            assert_eq!(semaphore.wait(&Deadline::after(Duration::from_millis(1))), Ok(Waited::TimedOut));
+        }
     }
 
     #[test]

@@ -142,7 +142,8 @@ impl Doorkeeper {
 
     fn handle(&mut self, token: Token) {
         match token {
-            BELL => self.hall.doorkeeper_bell.take(),
+            // Of what comes on top of a post that was left there, the poll need not tell.
+            BELL => self.hall.doorkeeper_bell.take_all(),
             // Its time will come.
             DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
