@@ -6,10 +6,11 @@ desc "Run every check; a warning is an error"
 task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs]
 
 namespace :lint do
-  desc "Check the format of the Rust code (`cargo fmt --all` repairs it)"
+  desc "Check the format of the Rust code (`cargo fmt --all` repairs it, in fuzz/ and models/ too)"
   task :rustfmt do
     sh "cargo", "fmt", "--all", "--check"
     sh "cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"
+    sh "cargo", "fmt", "--all", "--check", "--manifest-path", "models/Cargo.toml"
   end
 
   desc "Run clippy on all crates and targets"

@@ -1,0 +1,42 @@
+//! Runs a model in every order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What threads do to the core, and what must hold then.
+#[derive(Clone)]
+pub(crate) struct Model {
+    /// What must hold.
+    pub(crate) claim: &'static str,
+    /// How many threads it has at most, its own included.
+    pub(crate) threads: usize,
+    /// How often a thread may be preempted in one execution. A wait that blocks is no preemption.
+    pub(crate) preemptions: usize,
+    /// The same where there is little time.
+    pub(crate) quick_preemptions: usize,
+    /// One execution.
+    pub(crate) run: fn(),
+}
+
+/// Steps of an execution: several times what any takes that does not turn in circles.
+const MOST_STEPS: usize = 5_000;
+
+/// Prints a line about a model that holds; panics at the first order in which it does not.
+pub(crate) fn explore(model: &Model, is_quick: bool) {
+    let Model { claim, threads, preemptions, quick_preemptions, run } = *model;
+    let preemptions = if is_quick { quick_preemptions } else { preemptions };
+    let mut builder = loom::model::Builder::new();
+    builder.max_threads = threads;
+    builder.max_branches = MOST_STEPS;
+    builder.preemption_bound = Some(preemptions);
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = executions.clone();
+    eprintln!("{claim} …");
+    builder.check(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        mio::kernel::reset();
+        run();
+    });
+    let executions = executions.load(Ordering::Relaxed);
+    println!("{claim}: {threads} threads, at most {preemptions} preemptions, {executions} executions");
+}

@@ -1,0 +1,50 @@
+//! Nobody has to prove itself: handshakes are the doorkeeper's alone, and no thread but its own sees them.
+
+use std::time::Duration;
+
+use mio::Token;
+
+use crate::connection::Socket;
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::secret::Secret;
+
+#[derive(Debug)]
+pub(super) struct Handshakes;
+
+#[derive(Debug)]
+pub(super) enum Progress {
+    Pending,
+    Proved(Socket, [u8; 32]),
+    Failed(Socket, String),
+}
+
+impl Handshakes {
+    pub(super) fn new(_secret: Secret, _timeout: Duration, _most: usize) -> Self {
+        Self
+    }
+
+    pub(super) fn begin(&mut self, _token: Token, _socket: Socket) -> Result<Option<Socket>> {
+        Ok(None)
+    }
+
+    pub(super) fn advance(&mut self, _token: Token) -> Option<Progress> {
+        None
+    }
+
+    pub(super) fn take_late(&mut self) -> Vec<Socket> {
+        Vec::new()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Deadline> {
+        None
+    }
+
+    pub(super) fn count(&self) -> usize {
+        0
+    }
+}
+
+pub(super) fn send_whole(_socket: &Socket, _message: &[u8]) -> Result<()> {
+    Ok(())
+}

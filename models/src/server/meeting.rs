@@ -1,0 +1,162 @@
+//! The lobby: connections that come, attendants that come and go, and an end.
+
+use std::sync::Arc;
+
+use mio::kernel::{Descriptor, Peeked};
+
+use super::counters::Counters;
+use super::desk::Desk;
+use super::hall::Hall;
+use super::lobby::{Found, Lobby};
+use super::session::Session;
+use super::steward::{Duty, Steward};
+use crate::connection::Connection;
+use crate::deadline::Deadline;
+use crate::document::Documents;
+use crate::explorer::Model;
+use crate::fork::ProcessLocal;
+use crate::options::ServerOptions;
+use crate::semaphore::Semaphore;
+use crate::sync::thread;
+use crate::wait::Uninterrupted;
+use rustix::net::Shutdown;
+
+pub(crate) const MODELS: [Model; 3] = [
+    Model {
+        claim: "every connection that enters the lobby finds one attendant, and nobody turns in circles",
+        preemptions: 3,
+        quick_preemptions: 2,
+        threads: 3,
+        run: connections_enter,
+    },
+    Model {
+        claim: "closing the lobby sends every attendant away and closes who still waits",
+        preemptions: 3,
+        quick_preemptions: 2,
+        threads: 4,
+        run: one_closes,
+    },
+    Model {
+        claim: "a connection that arrives when no attendant waits gets a new one from the steward",
+        preemptions: 2,
+        quick_preemptions: 1,
+        threads: 4,
+        run: steward_starts_attendants,
+    },
+];
+
+struct Scene {
+    lobby: Lobby,
+    served: Semaphore,
+}
+
+impl Scene {
+    /// With two attendants, who are still to come.
+    fn new() -> Arc<Self> {
+        let lobby = Lobby::new(2, 4).unwrap();
+        assert!(lobby.enlist() && lobby.enlist() && !lobby.enlist());
+        Arc::new(Self { lobby, served: Semaphore::new().unwrap() })
+    }
+
+    /// Serves one connection after the other.
+    fn attend(&self) {
+        loop {
+            match self.lobby.find().unwrap() {
+                Found::Session(session) => {
+                    drop(session);
+                    self.lobby.is_free_again();
+                    self.served.post();
+                }
+                Found::Leave => return,
+                Found::Signal => panic!("nobody sends signals here"),
+            }
+        }
+    }
+
+    fn wait_for_one_served(&self) {
+        self.served.wait(&Deadline::never()).unwrap();
+        self.served.take();
+    }
+}
+
+fn connections_enter() {
+    let scene = Scene::new();
+    let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let desk = desk();
+    let workers = [(); 2].map(|()| {
+        let (session, worker) = connection(&desk);
+        scene.lobby.enter(session);
+        worker
+    });
+    for _ in &workers {
+        scene.wait_for_one_served();
+    }
+    assert_eq!(desk.connections(), 0);
+    assert_eq!(scene.lobby.attendants_and_spares(), (2, 2));
+    assert!(scene.lobby.close().is_empty());
+    for attendant in attendants {
+        attendant.join().unwrap();
+    }
+    assert_eq!(scene.lobby.attendants_and_spares(), (0, 0));
+}
+
+fn one_closes() {
+    let scene = Scene::new();
+    let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let desk = desk();
+    let (session, worker) = connection(&desk);
+    let entering = spawn(&scene, |scene| scene.lobby.enter(session));
+    drop(scene.lobby.close());
+    entering.join().unwrap();
+    for attendant in attendants {
+        attendant.join().unwrap();
+    }
+    assert_eq!(worker.inbox().peek(), Peeked::End);
+    assert_eq!(scene.lobby.attendants_and_spares(), (0, 0));
+}
+
+fn steward_starts_attendants() {
+    let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
+    let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+    let steward = Steward::new(hall.clone());
+    let steward = thread::spawn(move || {
+        let mut attendants = Vec::new();
+        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+            let Duty::Start(mut attendant) = duty else { panic!("nothing is worth a report here: {duty:?}") };
+            attendants.push(thread::spawn(move || assert!(attendant.next_call(&Uninterrupted).unwrap().is_none())));
+        }
+        attendants
+    });
+    let workers = [(); 2].map(|()| {
+        let (here, worker) = Descriptor::socket_pair();
+        hall.admit(Arc::new(ProcessLocal::new(here)));
+        assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
+        worker
+    });
+    for worker in &workers {
+        assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
+    }
+    hall.close();
+    hall.desk.shut_down_connections(Shutdown::Read);
+    for attendant in steward.join().unwrap() {
+        attendant.join().unwrap();
+    }
+    assert_eq!(hall.lobby.attendants_and_spares(), (0, 0));
+}
+
+fn desk() -> Arc<Desk> {
+    Desk::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
+}
+
+/// An admitted connection, and the worker's end of it.
+fn connection(desk: &Arc<Desk>) -> (Box<Session>, Descriptor) {
+    let (here, worker) = Descriptor::socket_pair();
+    let socket = Arc::new(ProcessLocal::new(here));
+    let number = desk.enroll(socket.clone());
+    (Session::new(Connection::new(socket, 0), desk.clone(), number), worker)
+}
+
+fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static) -> thread::JoinHandle<T> {
+    let scene = scene.clone();
+    thread::spawn(move || act(&scene))
+}

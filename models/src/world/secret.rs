@@ -1,0 +1,4 @@
+//! Who comes here has proved itself.
+
+#[derive(Debug, Clone)]
+pub struct Secret;
