@@ -15,13 +15,20 @@ use crate::fork::ProcessLocal;
 use crate::sync::thread;
 use crate::wait::{Uninterrupted, Wait};
 
-pub(crate) const MODELS: [Model; 3] = [
+pub(crate) const MODELS: [Model; 4] = [
     Model {
         claim: "no caller waits for a connection that is free, and none has another's",
         preemptions: 4,
         quick_preemptions: 2,
         threads: 3,
         run: callers_take_turns,
+    },
+    Model {
+        claim: "a caller whose connection broke leaves the turn to the others, who connect anew",
+        threads: 3,
+        preemptions: 4,
+        quick_preemptions: 2,
+        run: connections_break,
     },
     Model {
         claim: "a caller that gives up waiting leaves the turn to the others",
@@ -65,6 +72,13 @@ impl Scene {
         Ok(())
     }
 
+    /// As a call does whose connection breaks: nothing is put back.
+    fn fail(&self) {
+        let (lease, idle) = self.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
+        assert!(idle.is_none());
+        drop(self.dial(&lease));
+    }
+
     fn dial(&self, lease: &Lease<'_>) -> Option<Connection> {
         let (here, server) = Descriptor::socket_pair();
         self.servers.lock().unwrap().push(server);
@@ -81,6 +95,17 @@ fn callers_take_turns() {
     }
     assert_eq!(scene.servers.lock().unwrap().len(), 1);
     assert_eq!(scene.pool.stats(), [("connections", 1), ("idle_connections", 1)]);
+}
+
+fn connections_break() {
+    let scene = Scene::new();
+    let callers = [(); 2].map(|()| spawn(&scene, Scene::fail));
+    scene.fail();
+    for caller in callers {
+        caller.join().unwrap();
+    }
+    assert_eq!(scene.servers.lock().unwrap().len(), 3);
+    assert_eq!(scene.pool.stats(), [("connections", 0), ("idle_connections", 0)]);
 }
 
 fn some_give_up() {
