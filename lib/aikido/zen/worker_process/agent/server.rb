@@ -140,8 +140,8 @@ module Aikido
           PONG = "pong"
           private_constant :PONG
 
-          # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only burn
-          # time.
+          # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only
+          # burn time.
           STEWARD_PAUSE = 0.1
           private_constant :STEWARD_PAUSE
 
