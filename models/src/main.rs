@@ -1,5 +1,5 @@
-//! Tries every order in which threads of the core can meet, within stated bounds, with loom: the lobby, the pool, and the
-//! hand-over of a connection whose handler responds early.
+//! Tries every order in which threads of the core can meet, within stated bounds, with loom: the door, the lobby, the
+//! pool, and the hand-over of a connection whose handler responds early.
 //!
 //! The core's files are compiled here as they are. What lies below them has stand-ins that loom sees: locks and atomics,
 //! pipes, sockets and a poll (`world/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
@@ -11,11 +11,13 @@ mod real {
     pub(crate) mod document;
     pub(crate) mod error;
     pub(crate) mod journal;
+    pub(crate) mod memory;
     pub(crate) mod message;
     pub(crate) mod options;
+    pub(crate) mod panic_point;
     pub(crate) mod wait;
 }
-pub(crate) use real::{counter, document, error, journal, message, options, wait};
+pub(crate) use real::{counter, document, error, journal, memory, message, options, panic_point, wait};
 
 #[path = "../../src/server"]
 mod server {
@@ -23,6 +25,8 @@ mod server {
     mod call;
     mod counters;
     mod desk;
+    #[path = "../../models/src/server/door.rs"]
+    pub(crate) mod door;
     mod doorkeeper;
     mod hall;
     #[path = "../../models/src/server/hand_over.rs"]
@@ -35,6 +39,8 @@ mod server {
     #[path = "../../models/src/server/meeting.rs"]
     pub(crate) mod meeting;
     mod parking;
+    mod rejections;
+    mod restraint;
     #[path = "../../models/src/server/rounds.rs"]
     mod rounds;
     mod session;
@@ -67,7 +73,9 @@ fn main() {
     let (options, words): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let words = words.join(" ");
-    let models = [&client::leases::MODELS[..], &server::meeting::MODELS, &server::hand_over::MODELS].concat();
+    let models =
+        [&client::leases::MODELS[..], &server::meeting::MODELS, &server::hand_over::MODELS, &server::door::MODELS]
+            .concat();
     for model in models.iter().filter(|model| model.claim.contains(&words)) {
         explorer::explore(model, options == ["--quick"]);
     }

@@ -63,6 +63,16 @@ impl Inbox {
         Self::tell(&mut state, was_readable);
     }
 
+    /// As [`Inbox::end`], where nobody looks any more: a poll tells nothing of what was closed.
+    fn close(&self) {
+        let mut state = self.state.lock().unwrap();
+        if let Some((token, ready)) = state.watch.take() {
+            ready.forget(token);
+        }
+        state.ended = true;
+        state.waiting.wake_all();
+    }
+
     /// Takes the oldest message, if there is one.
     pub fn take(&self) -> Option<Vec<u8>> {
         self.state.lock().unwrap().messages.pop_front()
@@ -252,7 +262,7 @@ impl Drop for Descriptor {
         if std::thread::panicking() {
             return;
         }
-        self.shut_down_receiving();
+        self.inbox.close();
         self.shut_down_sending();
     }
 }

@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use event::Event;
 use kernel::Ready;
 
 /// Whose event it is.
@@ -43,10 +44,22 @@ pub struct Events {
     events: Vec<Event>,
 }
 
-/// One thing to read.
-#[derive(Debug)]
-pub struct Event {
-    token: Token,
+/// What a wait can find.
+pub mod event {
+    use super::Token;
+
+    /// One thing to read.
+    #[derive(Debug)]
+    pub struct Event {
+        pub(crate) token: Token,
+    }
+
+    impl Event {
+        /// Whose it is.
+        pub fn token(&self) -> Token {
+            self.token
+        }
+    }
 }
 
 /// Ways to name a source of events.
@@ -67,10 +80,12 @@ impl Poll {
         &self.registry
     }
 
-    /// Takes what has come. Blocks until something does; with a timeout not at all, since time passes at any moment: that
-    /// it passes later is an order in which this thread comes later.
+    /// Takes what has come. Blocks until something does, also if it may for a second or more: nobody is to be helped by
+    /// that time alone. With a shorter timeout it does not block at all, since such time passes at any moment: that it passes
+    /// later is an order in which this thread comes later.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        let tokens = if timeout.is_none() { self.registry.ready.wait() } else { self.registry.ready.take() };
+        let is_short = timeout.is_some_and(|timeout| timeout < Duration::from_secs(1));
+        let tokens = if is_short { self.registry.ready.take() } else { self.registry.ready.wait() };
         events.events = tokens.into_iter().map(|token| Event { token }).collect();
         Ok(())
     }
@@ -98,21 +113,10 @@ impl Events {
     pub fn with_capacity(capacity: usize) -> Self {
         Self { events: Vec::with_capacity(capacity) }
     }
-}
 
-impl<'events> IntoIterator for &'events Events {
-    type Item = &'events Event;
-    type IntoIter = std::slice::Iter<'events, Event>;
-
-    fn into_iter(self) -> Self::IntoIter {
+    /// One after the other.
+    pub fn iter(&self) -> std::slice::Iter<'_, Event> {
         self.events.iter()
-    }
-}
-
-impl Event {
-    /// Whose it is.
-    pub fn token(&self) -> Token {
-        self.token
     }
 }
 

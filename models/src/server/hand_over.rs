@@ -8,15 +8,13 @@ use mio::kernel::Descriptor;
 use super::attendant::Attendant;
 use super::call::Call;
 use super::counters::Counters;
-use super::doorkeeper;
+use super::door;
 use super::hall::Hall;
-use super::listener::Listener;
 use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
-use crate::secret::Secret;
 use crate::semaphore::Semaphore;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
@@ -79,7 +77,7 @@ impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
         let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-        let doorkeeper = doorkeeper::spawn(hall.clone(), Arc::new(Listener), Secret, &options).unwrap();
+        let doorkeeper = door::keep(&hall, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         hall.admit(Arc::new(ProcessLocal::new(here)));
         Self { hall, doorkeeper, worker }
@@ -120,6 +118,7 @@ impl Scene {
     fn stop(self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
         self.hall.close();
         self.doorkeeper.join().unwrap();
+        assert!(self.hall.is_deserted());
         self.hall.desk.shut_down_connections(Shutdown::Read);
         for attendant in attendants {
             attendant.join().unwrap();
