@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
 module Faults
-  # Frames that TCP cuts and joins, and lengths that no frame may have, at both ends of a connection. No spec: forked from
-  # a process that is large already, a parent needs no more memory for a long frame, and there is nothing to measure.
+  # Frames that TCP cuts and joins, and lengths that no frame may have, at both ends of a connection.
+  #
+  # No spec: forked from a process that is large already, a parent needs no more memory for a long frame, and there is
+  # nothing to measure.
   class Frames < Case
     declare 6, "frames",
             "cut at every offset and several in one segment give the same result as whole ones; length 0 and one " \
