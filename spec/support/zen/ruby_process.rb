@@ -30,7 +30,8 @@ module RubyProcess
   def self.run_with_gemfile(gems, program)
     Dir.mktmpdir("gemfile-") do |directory|
       gemfile = "#{directory}/Gemfile"
-      lines = ["source Gem.sources.first", *gems.map { |name, path| "gem #{name.inspect}, path: #{path.inspect}" }]
+      lines = gems.map { |name, path| "gem #{name.inspect}, path: #{path.inspect}" }
+      lines.unshift("source Gem.sources.first.uri.to_s")
       File.write(gemfile, lines.join("\n"))
       output, status = Open3.capture2e(ENVIRONMENT.merge("BUNDLE_GEMFILE" => gemfile), RbConfig.ruby, "-rbundler",
                                        stdin_data: "Bundler.require\n#{program}", chdir: directory)
