@@ -56,6 +56,11 @@ module Faults
       figures.any? && figures.all?(&:passed)
     end
 
+    # @return [Boolean] whether nothing but times stood in the way
+    def only_late?
+      !passed? && broken.empty?
+    end
+
     # @return [Array<String>] what was not as it must be, times left out
     def broken
       return ["it reported nothing"] if figures.empty?
