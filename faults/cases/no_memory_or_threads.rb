@@ -15,12 +15,6 @@ module Faults
     # Bytes: what a process takes all memory in, first the large blocks and then what is left between them.
     PIECES = [MEGABYTE, 20_000].freeze
 
-    TEXT = ("a" * 8 * MEGABYTE).freeze
-    LIST = Array.new(500_000) { |index| index }.freeze
-
-    # Of few objects: where Ruby has no memory for a further object of its own it ends the process, whoever asks for it.
-    DOCUMENT = "[#{%("#{"a" * 100_000}",) * 200}0]".freeze
-
     # What may become of a call: the right value; what Ruby or the gem says where there is no memory, here or there;
     # that a handler's thread has ended for that; or that the parent has given up a connection for whose request it had
     # none.
@@ -38,14 +32,14 @@ module Faults
 
     # Seconds for a call that may wait in vain for a thread.
     TIMEOUT = 1.0
-    private_constant :MEGABYTE, :HEADROOMS, :PIECES, :TEXT, :LIST, :DOCUMENT, :CLEAR, :RUBY_ATTEMPTS, :PATIENCE,
-                     :CONNECTIONS, :TIMEOUT
+    private_constant :MEGABYTE, :HEADROOMS, :PIECES, :CLEAR, :RUBY_ATTEMPTS, :PATIENCE, :CONNECTIONS, :TIMEOUT
 
     # What became of the calls, and of one more when there was memory again.
     Account = Struct.new(:outcomes, :recovered)
     private_constant :Account
 
     def run
+      make_values
       headrooms = scale(full: HEADROOMS, quick: HEADROOMS.values_at(0, 4, 9))
       judge_memory("workers", headrooms) { |headroom| worker_without_memory(headroom) }
       judge_memory("parents", headrooms) { |headroom| parent_without_memory(headroom) }
@@ -54,6 +48,14 @@ module Faults
     end
 
     private
+
+    # Before anybody is without memory, and in no other case's process.
+    def make_values
+      @text = ("a" * 8 * MEGABYTE).freeze
+      @list = Array.new(500_000) { |index| index }.freeze
+      # Of few objects: where Ruby has no memory for a further object of its own it ends the process, whoever asks.
+      @document = "[#{%("#{"a" * 100_000}",) * 200}0]".freeze
+    end
 
     # @yieldreturn [Account, Process::Status] how it died
     def judge_memory(who, headrooms, &)
@@ -96,7 +98,7 @@ module Faults
       limit_memory_of(parent, most + (headroom * MEGABYTE))
       outcomes = outcomes_of_calls(client)
       limit_memory_of(parent, nil)
-      Account.new(outcomes, client.ping(PATIENCE) && client.invoke("length", PATIENCE, TEXT) == TEXT.length)
+      Account.new(outcomes, client.ping(PATIENCE) && client.invoke("length", PATIENCE, @text) == @text.length)
     rescue Aikido::Zen::IPC::Error
       parent.wait
     ensure
@@ -106,13 +108,13 @@ module Faults
 
     def start_generous_parent
       start_parent do |server|
-        server.publish("document", DOCUMENT)
+        server.publish("document", @document)
         server.handle("take") { |respond| respond.call(take_all_memory) }
         server.handle("length") { |respond, value| respond.call(value.length) }
-        server.handle("text") { |respond| respond.call(TEXT) }
-        server.handle("list") { |respond| respond.call(LIST) }
-        server.handle("fail") { |_respond| raise TEXT }
-        server.handle("publish") { |respond| respond.call(server.publish("other", DOCUMENT)) }
+        server.handle("text") { |respond| respond.call(@text) }
+        server.handle("list") { |respond| respond.call(@list) }
+        server.handle("fail") { |_respond| raise @text }
+        server.handle("publish") { |respond| respond.call(server.publish("other", @document)) }
       end
     end
 
@@ -147,13 +149,13 @@ module Faults
 
     def outcomes_of_calls(client)
       [
-        outcome { client.invoke("length", PATIENCE, TEXT) == TEXT.length },
-        outcome { client.invoke("length", PATIENCE, LIST) == LIST.length },
-        outcome { client.invoke("text", PATIENCE) == TEXT },
-        outcome { client.invoke("list", PATIENCE) == LIST },
+        outcome { client.invoke("length", PATIENCE, @text) == @text.length },
+        outcome { client.invoke("length", PATIENCE, @list) == @list.length },
+        outcome { client.invoke("text", PATIENCE) == @text },
+        outcome { client.invoke("list", PATIENCE) == @list },
         outcome { client.fetch("document").value.length == 201 },
         outcome { client.invoke("publish", PATIENCE) == 1 },
-        outcome { failure_of(client) == TEXT },
+        outcome { failure_of(client) == @text },
         outcome { client.ping(PATIENCE) }
       ]
     end

@@ -12,9 +12,6 @@ module Faults
     # Bytes of the document.
     LENGTH = 20_000_000
 
-    # Its versions, in turns: each is another one to the server.
-    VERSIONS = %w[a b].map { |letter| %("#{letter * (LENGTH - 2)}") }.freeze
-
     # How often others read each version.
     READINGS = 5
 
@@ -32,7 +29,7 @@ module Faults
 
     # Bytes: by so much a process grows and shrinks anyway.
     SLACK = 5_000_000
-    private_constant :LENGTH, :VERSIONS, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :SLACK
+    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :SLACK
 
     # What was seen while the document was published again and again: seconds that calls of others took, seconds in
     # which they read the document, and bytes of the parent's memory.
@@ -40,6 +37,8 @@ module Faults
     private_constant :Spell
 
     def run
+      # In turns: each is another one to the server.
+      @versions = %w[a b].map { |letter| %("#{letter * (LENGTH - 2)}") }.freeze
       @write_timeout = scale(full: 5.0, quick: 2.0)
       @parent, @port = start_publisher
       @other = client_at(@port, document_timeout: PATIENCE)
@@ -73,8 +72,8 @@ module Faults
     def start_publisher
       start_parent(write_timeout: @write_timeout) do |server|
         return_large_blocks_at_once
-        server.publish("lists", VERSIONS.first)
-        server.handle("publish") { |respond, version| respond.call(server.publish("lists", VERSIONS[version])) }
+        server.publish("lists", @versions.first)
+        server.handle("publish") { |respond, version| respond.call(server.publish("lists", @versions[version])) }
         server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
       end
     end
