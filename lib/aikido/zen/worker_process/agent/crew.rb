@@ -43,7 +43,8 @@ module Aikido
           # @param deadline [Float] on the monotonic clock, for all of them
           # @return [void]
           def kill(deadline)
-            others.each(&:kill).each { |thread| thread.join([deadline - IPC.monotonic_time, 0].max) }
+            others.each(&:kill)
+            join(deadline)
           end
 
           private
