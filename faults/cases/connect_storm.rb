@@ -14,12 +14,12 @@ module Faults
       @parent = start_steered_parent
       @worker = client_at(@parent.port)
       @worker.start
-      descriptors = ProcessFigures.descriptors(@parent.pid)
+      descriptors = Descriptors.of(@parent.pid).length
       made = check_worker
       holds("#{made} connections made", made.positive?)
       check_counters
       after = 0
-      met?(within: 5) { (after = ProcessFigures.descriptors(@parent.pid)) == descriptors }
+      met?(within: 5) { (after = Descriptors.of(@parent.pid).length) == descriptors }
       holds("#{descriptors} descriptors before and #{after} after", after == descriptors)
     end
 

@@ -183,8 +183,7 @@ module Faults
     # @return [Array] the errors, whether it was started after one of them, and what a call gave in the end
     def starts_without_threads
       drop_privileges
-      server = Agent::Server.new(secret: SECRET, logger:)
-      server.handle("echo") { |respond, value| respond.call(value) }
+      server = echo_server
       errors = []
       started_anyway = false
       (1..).each do |most|

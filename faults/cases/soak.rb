@@ -85,8 +85,7 @@ module Faults
 
     # In the parent.
     def serve(link)
-      server = Agent::Server.new(secret: SECRET, logger:, spare_threads: SPARE_THREADS)
-      server.handle("echo") { |respond, value| respond.call(value) }
+      server = echo_server(spare_threads: SPARE_THREADS)
       server.handle("fail") { raise "as asked" }
       server.start
       link.tell(server.port)

@@ -47,8 +47,7 @@ module Faults
     # Its threads compute when it is told so, and end when it is told to hold the lock.
     def start_computing_parent
       parent = start_child do |link|
-        server = Agent::Server.new(secret: SECRET, logger:)
-        server.handle("echo") { |respond, value| respond.call(value) }
+        server = echo_server
         server.publish("config", { "blocked" => "a" * DOCUMENT })
         server.start
         link.tell(server.port)

@@ -25,7 +25,7 @@ module Faults
       @worker.start
       met?(within: 5) { @parent.stats.fetch(:spare_threads) == SPARE_THREADS }
       # Whoever calls makes Ruby in the parent use memory, so what the flood costs is seen before that.
-      before = [ProcessFigures.memory(@parent.pid), ProcessFigures.threads(@parent.pid)]
+      before = [ProcessStatus.resident_bytes(@parent.pid), ProcessStatus.threads(@parent.pid)]
       width = scale(full: 10_000, quick: 2_000)
       @flood = Flood.new(@parent.port, width:, seconds: self.class.limits.fetch(:full))
       check_what_is_kept
@@ -64,9 +64,9 @@ module Faults
     end
 
     def check_parent(memory, threads)
-      grown = ProcessFigures.peak_memory(@parent.pid) - memory
+      grown = ProcessStatus.peak_bytes(@parent.pid) - memory
       holds("memory grew by #{Faults.figure(grown / 1e6)} MB", grown < MOST_GROWTH)
-      added = ProcessFigures.threads(@parent.pid) - threads
+      added = ProcessStatus.threads(@parent.pid) - threads
       holds("#{added} threads added", added.zero?)
     end
 

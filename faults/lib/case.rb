@@ -113,14 +113,20 @@ module Faults
     # @return [(ChildProcess::Child, Integer)] the process, and the port at which {#client_at} finds it
     def start_parent(**options)
       parent = start_child do |link|
-        server = Agent::Server.new(secret: SECRET, logger:, **options)
-        server.handle("echo") { |respond, value| respond.call(value) }
+        server = echo_server(**options)
         yield server if block_given?
         server.start
         link.tell(server.port)
         link.hear(within: self.class.limits.fetch(:full))
       end
       [parent, parent.hear]
+    end
+
+    # @param options [Hash] of the server
+    # @return [Agent::Server] not started, which answers "echo"
+    def echo_server(**options)
+      server = Agent::Server.new(secret: SECRET, logger:, **options)
+      server.handle("echo") { |respond, value| respond.call(value) }
     end
 
     # @param options [Hash] of the client

@@ -39,9 +39,9 @@ module Faults
     def by_kernel(pid, directory)
       Process.kill(SIGNAL, pid)
       deadline = Latency.now + PATIENCE
-      sleep 0.01 until ended?(pid) || Latency.now > deadline
+      sleep 0.01 until ProcessStatus.ended?(pid) || Latency.now > deadline
       core = Dir.glob("#{directory}/*").first
-      raise Impossible, "the kernel wrote no core of process #{pid}" unless core && ended?(pid)
+      raise Impossible, "the kernel wrote no core of process #{pid}" unless core && ProcessStatus.ended?(pid)
 
       File.binread(core)
     end
@@ -56,12 +56,6 @@ module Faults
       File.binread(core).tap { File.delete(core) }
     rescue Errno::ENOENT
       raise Impossible, "gcore is missing, which comes with gdb: bin/setup --faults"
-    end
-
-    def ended?(pid)
-      File.read("/proc/#{pid}/stat")[/\) (\S)/, 1] == "Z"
-    rescue Errno::ENOENT, Errno::ESRCH
-      true
     end
   end
 end

@@ -19,14 +19,9 @@ module Faults
     # @return [Hash] its memory before it gives back what it does not need, in bytes, and its threads
     def self.prepare
       GC.start
-      kept = resident_memory("self")
+      kept = ProcessStatus.resident_bytes("self")
       trim
       { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc door") }
-    end
-
-    # @return [Integer] bytes
-    def self.resident_memory(pid)
-      Integer(File.read("/proc/#{pid}/status")[/^VmRSS:\s+(\d+) kB/, 1]) * 1024
     end
 
     # Only the GNU C library keeps memory, and has this function.
@@ -58,7 +53,7 @@ module Faults
     # @return [void]
     def look(done, prepared)
       @done << done
-      @memory << Footprint.resident_memory(@pid)
+      @memory << ProcessStatus.resident_bytes(@pid)
       @kept << prepared.fetch(:kept)
       @threads << prepared.fetch(:threads)
       @descriptors << Descriptors.of(@pid).length

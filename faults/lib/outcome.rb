@@ -12,12 +12,12 @@ module Faults
     # @param kind [Class] of {Case}
     # @return [Outcome]
     def self.of(kind, quick:)
-      started_at = now
+      started_at = Latency.now
       child = ChildProcess::Child.new { run(kind, quick:) }
       figures = child.value(within: kind.limits.fetch(quick ? :quick : :full))
-      new(kind, figures.map { |figure| Figure.new(*figure) }, now - started_at)
+      new(kind, figures.map { |figure| Figure.new(*figure) }, Latency.now - started_at)
     rescue StandardError => e
-      new(kind, [Figure.new("#{e.class}: #{e.message[0, LONGEST_MESSAGE]}", false, false)], now - started_at)
+      new(kind, [Figure.new("#{e.class}: #{e.message[0, LONGEST_MESSAGE]}", false, false)], Latency.now - started_at)
     ensure
       child&.kill
       child&.close
@@ -31,11 +31,6 @@ module Faults
       one.figures.map(&:to_a)
     end
     private_class_method :run
-
-    def self.now
-      Process.clock_gettime(Process::CLOCK_MONOTONIC)
-    end
-    private_class_method :now
 
     # @return [Class] of {Case}
     attr_reader :kind

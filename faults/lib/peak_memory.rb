@@ -13,14 +13,9 @@ module Faults
     # @return [Integer] by how many bytes the peak of the process came to lie above what it had before the block
     def growth(pid)
       File.write("/proc/#{pid}/clear_refs", FORGET_PEAK)
-      before = of(pid)
+      before = ProcessStatus.peak_bytes(pid)
       yield
-      of(pid) - before
-    end
-
-    # @return [Integer] bytes
-    def of(pid)
-      Integer(File.read("/proc/#{pid}/status")[/^VmHWM:\s+(\d+) kB$/, 1]) * 1024
+      ProcessStatus.peak_bytes(pid) - before
     end
   end
 end

@@ -28,9 +28,23 @@ module Faults
     end
 
     # @param pid [Integer, String]
-    # @return [Integer] bytes of memory that it has
+    # @return [Boolean] whether it has ended, and whoever forked it has perhaps not asked yet
+    def ended?(pid)
+      fields(pid).first == "Z"
+    rescue Errno::ENOENT, Errno::ESRCH
+      true
+    end
+
+    # @param pid [Integer, String]
+    # @return [Integer] bytes that it has in memory
     def resident_bytes(pid)
       bytes(pid, "VmRSS")
+    end
+
+    # @param pid [Integer, String]
+    # @return [Integer] bytes that it has had in memory at most
+    def peak_bytes(pid)
+      bytes(pid, "VmHWM")
     end
 
     # @param pid [Integer, String]
@@ -39,12 +53,28 @@ module Faults
       bytes(pid, "VmSize")
     end
 
+    # @param pid [Integer, String]
+    # @return [Integer]
+    def threads(pid)
+      number(pid, "Threads")
+    end
+
+    # See `/proc/PID/stat` in proc(5).
+    #
+    # @return [Array<String>] what is behind the name, the state first
     def fields(pid)
       File.read("/proc/#{pid}/stat").rpartition(") ").last.split
     end
+    private_class_method :fields
 
     def bytes(pid, name)
-      File.read("/proc/#{pid}/status")[/^#{name}:\s*(\d+) kB/, 1].to_i * 1024
+      number(pid, name) * 1024
     end
+    private_class_method :bytes
+
+    def number(pid, name)
+      Integer(File.read("/proc/#{pid}/status")[/^#{name}:\s+(\d+)/, 1])
+    end
+    private_class_method :number
   end
 end

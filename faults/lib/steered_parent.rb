@@ -68,9 +68,7 @@ module Faults
     # @return [SteeredParent]
     def start_steered_parent(**options)
       SteeredParent.new(start_child do |link|
-        server = Case::Agent::Server.new(secret: Case::SECRET, logger:, **options)
-        server.handle("echo") { |respond, value| respond.call(value) }
-        SteeredParent.serve(link, server, within: self.class.limits.fetch(:full)) { logged }
+        SteeredParent.serve(link, echo_server(**options), within: self.class.limits.fetch(:full)) { logged }
       end)
     end
   end
