@@ -111,7 +111,8 @@ module Faults
       answer = user.invoke("echo", PATIENCE, Process.pid)
       answer == Process.pid ? "right" : "another's answer"
     rescue StandardError => e
-      e.class.name.delete_prefix("Aikido::Zen::IPC::")
+      name = e.class.name.delete_prefix("Aikido::Zen::IPC::")
+      CLEAR_ERRORS.include?(name) ? name : "#{name} (#{e.message})"
     ensure
       WorkerProcess.stop
       WorkerProcess.server&.close
