@@ -4,14 +4,15 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use magnus::{Error, Module, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
+use magnus::typed_data::Obj;
+use magnus::{Error, IntoValue, Module, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
 use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
 use crate::codec_module::{json_of, json_of_arguments, string_of};
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
-use crate::gvl::{WithoutGvl, contain, waiting_for_answer};
+use crate::gvl::{WithoutGvl, contain, is_fiber_scheduled, waiting_for_answer};
 use crate::options::{ClientSettings, client_settings, duration};
 use crate::ruby_bytes::are_keywords_given;
 use crate::secret::Secret;
@@ -68,16 +69,22 @@ impl Client {
         })
     }
 
-    fn start(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
+    fn start(ruby: &Ruby, this: Obj<Self>) -> Result<bool, Error> {
         contain(ruby, || {
+            if is_fiber_scheduled() {
+                return beside_fiber(ruby, this, "start", &[], None);
+            }
             this.inner(ruby)?.current().wait(ruby, |core, wait| core.start(wait))?;
             Ok(true)
         })
     }
 
-    fn invoke(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<Value, Error> {
+    fn invoke(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
         contain(ruby, || {
             let (positional, keywords) = keywords_apart(arguments);
+            if is_fiber_scheduled() {
+                return beside_fiber(ruby, this, "invoke", positional, keywords);
+            }
             let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
             let name = method_name(ruby, *name)?;
             let timeout = duration(ruby, "timeout", *timeout)?;
@@ -90,9 +97,12 @@ impl Client {
         })
     }
 
-    fn notify(ruby: &Ruby, this: &Self, arguments: &[Value]) -> Result<bool, Error> {
+    fn notify(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
         contain(ruby, || {
             let (positional, keywords) = keywords_apart(arguments);
+            if is_fiber_scheduled() {
+                return beside_fiber(ruby, this, "notify", positional, keywords);
+            }
             let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
             let name = method_name(ruby, *name)?;
             let message = Message::new(ruby, args, keywords)?;
@@ -105,8 +115,11 @@ impl Client {
         })
     }
 
-    fn ping(ruby: &Ruby, this: &Self, timeout: Value) -> Result<bool, Error> {
+    fn ping(ruby: &Ruby, this: Obj<Self>, timeout: Value) -> Result<bool, Error> {
         contain(ruby, || {
+            if is_fiber_scheduled() {
+                return beside_fiber(ruby, this, "ping", &[timeout], None);
+            }
             let timeout = duration(ruby, "timeout", timeout)?;
             this.inner(ruby)?.current().wait(ruby, |core, wait| core.ping(timeout, wait))?;
             Ok(true)
@@ -114,8 +127,17 @@ impl Client {
     }
 
     /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
-    fn fetch_text(ruby: &Ruby, this: &Self, key: String, known: Option<u64>) -> Result<Option<(u64, RString)>, Error> {
+    fn fetch_text(
+        ruby: &Ruby,
+        this: Obj<Self>,
+        key: String,
+        known: Option<u64>,
+    ) -> Result<Option<(u64, RString)>, Error> {
         contain(ruby, || {
+            if is_fiber_scheduled() {
+                let arguments = [key.into_value_with(ruby), known.into_value_with(ruby)];
+                return beside_fiber(ruby, this, "fetch_text", &arguments, None);
+            }
             let inner = this.inner(ruby)?;
             let document =
                 inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
@@ -204,6 +226,18 @@ impl Current {
         })?;
         outcome.map_err(|error| to_ruby_for_call(ruby, error, name))
     }
+}
+
+/// Runs one of the methods in a thread of its own, for which the calling fiber waits while others of its thread go on.
+fn beside_fiber<T: TryConvert>(
+    ruby: &Ruby,
+    this: Obj<Client>,
+    method: &str,
+    positional: &[Value],
+    keywords: Option<RHash>,
+) -> Result<T, Error> {
+    let keywords = keywords.unwrap_or_else(|| ruby.hash_new());
+    this.funcall("beside_fiber", (ruby.to_symbol(method), ruby.ary_new_from_values(positional), keywords))
 }
 
 /// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.

@@ -9,6 +9,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use magnus::{Error, Ruby};
+use rb_sys::special_consts::Qnil;
 use zen_ipc::Wait;
 use zen_ipc::contention::{Contention, PATIENCE, Returning};
 use zen_ipc::panic_point::panic_point;
@@ -55,6 +56,13 @@ pub(crate) fn waiting_for_answer<T>(
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
     contain(ruby, || WithoutGvl::new(ruby, Some(contention)).run(body))
+}
+
+/// Whether the calling fiber is one that must leave its thread to others while it waits: it belongs to a `Fiber.scheduler`.
+pub(crate) fn is_fiber_scheduled() -> bool {
+    // SAFETY: it reads a field of the calling thread, which is one of Ruby's.
+    let scheduler = unsafe { rb_sys::rb_fiber_scheduler_current() };
+    scheduler != Qnil as rb_sys::VALUE
 }
 
 /// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.

@@ -21,6 +21,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent do
     limit(:AS, nil)
   end
 
+  # The limit to threads does not bind those who may change it.
+  def without_threads
+    Process::UID.change_privilege(Etc.getpwnam("nobody").uid) if Process.uid.zero?
+    limit(:NPROC, 1)
+    yield
+  ensure
+    limit(:NPROC, nil)
+  end
+
   describe described_class::Client do
     let(:server) { start_server { |server| server.handle("length") { |respond, text| respond.call(text.length) } } }
 
@@ -34,18 +43,20 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent do
       end
       expect(outcome).to match([[Errno::ENOMEM, /could not make room for \d{9} bytes/], 3])
     end
+
+    it "says that nothing was sent where a fiber has no thread to wait in, and goes on afterwards" do
+      client = client_of(server)
+      outcome = in_child do
+        FiberScheduler.run do
+          [without_threads { error_of { client.invoke("length", Agents::PATIENCE, "abc") } },
+           client.invoke("length", Agents::PATIENCE, "abc")]
+        end
+      end
+      expect(outcome).to eq([Aikido::Zen::IPC::ConnectionRefusedError, 3])
+    end
   end
 
   describe described_class::Server do
-    # The limit to threads does not bind those who may change it.
-    def without_threads
-      Process::UID.change_privilege(Etc.getpwnam("nobody").uid) if Process.uid.zero?
-      limit(:NPROC, 1)
-      yield
-    ensure
-      limit(:NPROC, nil)
-    end
-
     def error_of_start(server)
       server.start
     rescue SystemCallError, ThreadError => e

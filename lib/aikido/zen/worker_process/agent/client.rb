@@ -6,7 +6,8 @@ module Aikido
       module Agent
         # A worker's side. Safe to use from any number of threads, and after a fork: a forked copy opens connections of
         # its own and never touches the inherited ones. Every wait leaves the GVL, and ends at once for `Thread#kill`,
-        # `Thread#raise`, `Timeout` and signals; the connection is then not used again.
+        # `Thread#raise`, `Timeout` and signals; the connection is then not used again. Under a `Fiber.scheduler` a wait
+        # suspends the fiber and not its thread.
         #
         # Defined in Rust:
         #
@@ -95,6 +96,26 @@ module Aikido
           end
 
           private
+
+          # Called by the methods that wait, in a fiber that belongs to a scheduler: while it waits for this thread, the
+          # others go on.
+          def beside_fiber(method_name, arguments, keywords)
+            thread = quiet_thread { __send__(method_name, *arguments, **keywords) }
+            thread.value
+          ensure
+            # Whatever ends the fiber's wait ends the call.
+            thread&.kill
+          end
+
+          # Without a report of what it raises: who waits for it raises that.
+          def quiet_thread
+            Thread.new do
+              Thread.current.report_on_exception = false
+              yield
+            end
+          rescue ThreadError => e
+            raise IPC::ConnectionRefusedError, "no thread to wait in for the parent: #{e.message}"
+          end
 
           def newest_text(key, known_generation)
             return @local_server.read_document(key, known_generation) if @local_server&.owned?
