@@ -63,14 +63,16 @@ module Faults
 
     def ensure_of_killed_handler
       client = own_client
+      begun = Thread::Queue.new
       WorkerProcess.server.handle("last words") do
+        begun << true
         sleep
       ensure
         call
         call(client)
       end
       Thread.new { client.invoke("last words", TIMEOUT) }
-      Thread.pass until client.stats[:connections] == 1 && WorkerProcess.server.stats[:spare_threads] == 4
+      begun.pop
       WorkerProcess.server.stop(timeout: SHORT)
       say("still started") if WorkerProcess.server.started?
     end
