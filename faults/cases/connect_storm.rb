@@ -11,6 +11,7 @@ module Faults
             full: 200, quick: 60
 
     def run
+      Cores.leave_last
       @parent = start_steered_parent
       @worker = client_at(@parent.port)
       @worker.start

@@ -3,7 +3,7 @@
 require "socket"
 
 module Faults
-  # Connections that never prove themselves, from a process of its own.
+  # Connections that never prove themselves, from a process of its own, on a core of its own if the others leave it one.
   class Flood
     # Makes a connection end at once when it is closed, and leave nothing in the kernel that keeps its port: there are
     # 28,000, and a storm that has used them up would have to wait.
@@ -27,6 +27,7 @@ module Faults
     # @param seconds [Numeric] after which it gives up
     def initialize(port, width:, seconds:)
       @child = ChildProcess::Child.new do |link|
+        Cores.take_last
         connections = Flood.open(port, width)
         link.tell(connections.length)
         Flood.renew(connections, port, link, seconds)
