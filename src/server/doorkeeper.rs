@@ -266,6 +266,8 @@ impl Doorkeeper {
         self.hall.desk.counters.rejected_handshakes.add_one();
         self.restraint.charge();
         self.report_rejection(socket, reason);
+        // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
+        thread::yield_now();
     }
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {
