@@ -3,8 +3,8 @@
 require "etc"
 
 module Faults
-  # Which cores a process may use. One that does nothing but flood takes a core from the others, whatever it floods. Where
-  # it has one of its own, what it still costs them is what is measured.
+  # Which cores a process may use. One that does nothing but flood takes a core from the others, whatever it floods.
+  # Where it has one of its own, what it still costs them is what is measured.
   module Cores
     COUNT = Etc.nprocessors
     private_constant :COUNT
