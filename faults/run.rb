@@ -8,7 +8,7 @@ USAGE = <<~TEXT
   Usage: bin/faults [--quick] [CASE …]
 
   Sets up what is missing, builds the gem, does to it what may befall it, and prints a line for each case. Without
-  --quick it takes hours, in which the machine should do nothing else, and writes the table in docs/RELIABILITY.md.
+  --quick it takes hours, in which the machine should do nothing else, and enters each case in docs/RELIABILITY.md.
 
     --quick  every case with less of everything: a few minutes
     CASE …   numbers of cases; all of them if none is given

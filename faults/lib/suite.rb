@@ -17,13 +17,12 @@ module Faults
       @quick = quick
     end
 
-    # Runs them and prints a line for each; writes the table of the whole suite.
+    # Runs them and prints a line for each. In full each is entered in the table as soon as it is over.
     #
     # @return [Boolean] whether every case passed
     def run
       outcomes = @cases.map { |kind| outcome_of(kind) }
       puts "#{outcomes.count(&:passed?)} of #{outcomes.length} cases passed"
-      Table.write(outcomes) if !@quick && @cases == Case.all
       outcomes.all?(&:passed?)
     end
 
@@ -37,6 +36,7 @@ module Faults
     def outcome_of(kind, attempts: @quick ? QUICK_ATTEMPTS : 1)
       outcome = Outcome.of(kind, quick: @quick)
       print_line(outcome)
+      Table.new.enter(outcome) unless @quick
       return outcome unless outcome.only_late? && attempts > 1
 
       outcome_of(kind, attempts: attempts - 1)
