@@ -5,8 +5,8 @@ require "open3"
 require "time"
 
 module Faults
-  # The table in docs/RELIABILITY.md: how each case last went in full, when, and of which version. All of them take hours,
-  # and what has been seen is kept whatever becomes of the rest.
+  # The table in docs/RELIABILITY.md: how each case last went in full, when, and of which version. All of them take
+  # hours, and what has been seen is kept whatever becomes of the rest.
   class Table
     PATH = File.join(ROOT, "docs/RELIABILITY.md")
     START = "<!-- written by bin/faults -->\n"
