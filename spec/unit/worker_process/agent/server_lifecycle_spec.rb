@@ -106,6 +106,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   end
 
   it "does not wait for ever for handlers that cannot be killed, nor for one after the other" do
+    threads = Thread.list
     server.handle("refuse to end") do |_respond|
       events << :entered
       Thread.handle_interrupt(Object => :never) { gate.pop }
@@ -119,6 +120,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server.stop(timeout: 0)).to be(true)
     expect(now - before).to be < patience
     count.times { gate << :open }
+    eventually { expect(Thread.list - threads).to be_empty }
   end
 
   it "has joined every thread, and closed every socket, when stop returns" do
@@ -156,6 +158,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   end
 
   it "can be stopped in a signal handler, where Ruby allows no lock" do
+    threads = Thread.list
     server.start
     client_of(server).start
     # RSpec's own locks, too, are refused there.
@@ -166,7 +169,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
 
     expect(events.pop).to be(true)
     expect(server).not_to be_started
-    expect(Thread.list.map(&:name).compact.grep(/zen-ipc/)).to be_empty
+    expect((Thread.list - threads).map(&:name).compact.grep(/zen-ipc/)).to be_empty
   ensure
     trap("USR1", previous || "DEFAULT")
   end
