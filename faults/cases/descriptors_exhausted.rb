@@ -24,7 +24,7 @@ module Faults
       limit_descriptors
       crowd = Crowd.new(@port, CONNECTIONS)
       pauses = met?(within: PATIENCE) { stats(workers.first)["accept_pauses"] > 1 }
-      holds("with #{CONNECTIONS} connections the parent has all its #{LIMIT} descriptors open", pauses && full?)
+      holds("with #{CONNECTIONS} connections the parent has all its #{LIMIT} descriptors open", pauses && fills_up?)
       judge_workers(workers)
       judge_idle_parent(workers.first)
       judge_recovery(crowd)
@@ -45,7 +45,7 @@ module Faults
       before = ProcessStatus.cpu_seconds(@parent.pid)
       sleep(seconds)
       share = (ProcessStatus.cpu_seconds(@parent.pid) - before) / seconds
-      holds("it accepted in vain #{stats(worker)["accept_pauses"]} times", full?)
+      holds("it accepted in vain #{stats(worker)["accept_pauses"]} times", fills_up?)
       within("and used %s% of a core meanwhile".sub("%s%", "%s %%"), share * 100, 5.0)
     end
 
@@ -60,8 +60,9 @@ module Faults
       system("prlimit", "--pid", @parent.pid.to_s, "--nofile=#{LIMIT}:#{LIMIT}", exception: true)
     end
 
-    def full?
-      Descriptors.of(@parent.pid).length >= LIMIT - 1
+    # Soon: some of the crowd have just been turned away, perhaps, and others are let in after the pause.
+    def fills_up?
+      met?(within: PATIENCE) { Descriptors.of(@parent.pid).length >= LIMIT - 1 }
     end
 
     def stats(worker)
