@@ -80,6 +80,25 @@ RSpec.describe Aikido::Zen::IPC::NameGuard do
     RUBY
   end
 
+  it "lets no other gem redefine a method before which hooks were put" do
+    expect(run(<<~RUBY)).to match(/Agent::Client#invoke, which is aikido-zen-ipc's.*\nConnectionRefusedError\n\z/m)
+      require "aikido-zen-ipc"
+      hook = Aikido::Zen::IPC.on_call { nil }
+      path = "#{RubyProcess::ROOT}/spec/support/zen/with_own_ipc/lib/aikido/zen/worker_process/agent/client.rb"
+      begin
+        eval(File.read(path).sub("def initialize", "def invoke"), TOPLEVEL_BINDING, path)
+      rescue LoadError => e
+        puts e.message
+      end
+      hook.remove
+      begin
+        Aikido::Zen::WorkerProcess::Agent::Client.new("127.0.0.1", 1, secret: "s" * 32).invoke("add", 1)
+      rescue Aikido::Zen::IPC::Error => e
+        puts e.class.name.split("::").last
+      end
+    RUBY
+  end
+
   it "restores a private method as a private one" do
     expect(run(<<~RUBY)).to end_with("true\nArgumentError: missing keyword: :secret\n")
       require "aikido-zen-ipc"

@@ -54,7 +54,7 @@ module Aikido
           # @api private
           def examine(owner, name)
             own_methods = @kept[owner]
-            path, line = owner.instance_method(name).source_location
+            path, line = own_method_of(owner, name).source_location
             return unless own_methods && path&.include?(NAMESPACE_PATH) && !path.start_with?(LIBRARY)
 
             restore(owner, name, *own_methods[name])
@@ -66,6 +66,13 @@ module Aikido
           def described(name)
             path, line = Aikido::Zen.const_source_location(name)
             path ? "Aikido::Zen::#{name} (#{path}:#{line})" : "Aikido::Zen::#{name}"
+          end
+
+          # What is prepended comes first.
+          def own_method_of(owner, name)
+            method = owner.instance_method(name)
+            method = method.super_method until method.owner.equal?(owner)
+            method
           end
 
           def restore(owner, name, own_method = nil, is_private = nil)

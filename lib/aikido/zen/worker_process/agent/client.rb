@@ -100,7 +100,8 @@ module Aikido
           # Called by the methods that wait, in a fiber that belongs to a scheduler: while it waits for this thread, the
           # others go on.
           def beside_fiber(method_name, arguments, keywords)
-            thread = quiet_thread { __send__(method_name, *arguments, **keywords) }
+            # Whoever observes the fiber's call has it once.
+            thread = quiet_thread { IPC::CallHooks.unobserved { __send__(method_name, *arguments, **keywords) } }
             thread.value
           ensure
             # Whatever ends the fiber's wait ends the call.
