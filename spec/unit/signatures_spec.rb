@@ -3,6 +3,7 @@
 require "pathname"
 require "rbs"
 
+require "aikido/zen/ipc/active_support_observer"
 require "aikido/zen/ipc/puma_plugin"
 require "aikido/zen/ipc/zen"
 
