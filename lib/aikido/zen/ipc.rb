@@ -19,6 +19,7 @@ require_relative "worker_process/agent/server"
 require_relative "worker_process/agent/client"
 require_relative "worker_process"
 require_relative "ipc/on_call"
+require_relative "ipc/prometheus"
 require_relative "ipc/fork_tracker"
 require_relative "middleware/fork_detector"
 
