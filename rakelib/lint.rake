@@ -3,7 +3,7 @@
 require "open3"
 
 desc "Run every check; a warning is an error"
-task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs]
+task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs lint:yard]
 
 namespace :lint do
   desc "Check the format of the Rust code (`cargo fmt --all` repairs it, in fuzz/ and models/ too)"
@@ -44,6 +44,21 @@ namespace :lint do
   desc "Check that the type signatures are sound (that they are those of the code is a spec)"
   task :rbs do
     ruby Gem.bin_path("rbs", "rbs"), "-I", "sig", "validate", "--silent"
+  end
+
+  desc "Check that the public API is documented, and that no link in its documentation is broken"
+  task :yard do
+    # What is undocumented is no warning to YARD, and links are only followed while pages are made.
+    yard "doc", "--no-stats", "--output-dir", "tmp/yard"
+    summary = yard("stats", "--list-undoc")
+    abort summary unless summary.include?("100.00% documented")
+  end
+
+  # @return [String] what it printed
+  def yard(command, *options)
+    output, status = Open3.capture2e("yard", command, "--db", "tmp/yardoc", "--no-cache", "--fail-on-warning", *options)
+    abort output unless status.success?
+    output
   end
 
   # Where `bin/setup` puts it, or any other.

@@ -6,6 +6,7 @@ require_relative "../../aikido/zen/ipc/puma_plugin"
 
 Puma::Plugin.create { include Aikido::Zen::IPC::PumaPlugin }
 
+# The web server's own.
 module Puma
   # What `config/puma.rb` may say after `plugin :aikido_zen_ipc`.
   class DSL

@@ -36,6 +36,7 @@ module Aikido
           @value
         end
 
+        # @return [String] without the text
         def inspect
           "#<#{self.class} #{key.inspect} generation #{generation}, #{json.bytesize} bytes>"
         end

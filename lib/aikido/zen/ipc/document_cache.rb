@@ -13,6 +13,8 @@ module Aikido
       # - `read(key)`: the newest {Document}, or the last one that is known if the parent cannot be asked, or nil. While
       #   nothing has changed it is one atomic load: no system call, no allocation, no lock.
       # - `current?(key)`: whether `read` would ask nobody. It takes a String, asks nobody and waits for nothing.
+      #
+      # @api private
       class DocumentCache
         public :current?
 

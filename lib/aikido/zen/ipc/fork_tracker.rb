@@ -20,6 +20,8 @@ module Aikido
         end
 
         # Prepended to `Process`. `_fork` is what `fork`, `IO.popen("-")` and the like call; `daemon` forks by itself.
+        #
+        # @api private
         module Hook
           def _fork
             pid = super

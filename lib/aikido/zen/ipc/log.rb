@@ -4,6 +4,8 @@ module Aikido
   module Zen
     module IPC
       # Where the gem writes: the logger it was given, or `Kernel#warn`. A logger that fails costs its line only.
+      #
+      # @api private
       class Log
         # @param error [Exception]
         # @return [String] its message; its class where asking for that fails

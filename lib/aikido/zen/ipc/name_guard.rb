@@ -8,6 +8,8 @@ module Aikido
       # Versions of the gem `aikido-zen` that bring an IPC of their own have it under the names that this gem defines.
       # If both were loaded, the second would redefine some methods of the first, and neither would work. So this gem
       # does not load where such a name is taken, and does not let the other gem change its classes.
+      #
+      # @api private
       module NameGuard
         # Where this gem's own files are.
         LIBRARY = "#{File.expand_path("../../..", __dir__)}/".freeze

@@ -1,5 +1,50 @@
 # frozen_string_literal: true
 
+# What is defined in Rust alone, and has no other Ruby file:
+#
+# @!parse
+#   module Aikido
+#     module Zen
+#       module IPC
+#         # @return [Integer] how many forks there are between this process and the one that loaded the gem
+#         def self.fork_generation; end
+#
+#         # A server's secret. It can be handed to a client and compared, in constant time, and shows nothing.
+#         class Secret
+#           # @return [Boolean] whether the other is a {Secret} of the same bytes
+#           def ==(other); end
+#         end
+#
+#         # Values to JSON and back, as they cross a process boundary.
+#         module Codec
+#           # @return [String] JSON
+#           # @raise [SerializationError]
+#           def self.dump(value); end
+#
+#           # @return [Object]
+#           # @raise [ProtocolError] if it is no JSON
+#           def self.load(json); end
+#
+#           # @return [Object] as {.load}, frozen at every depth
+#           # @raise [ProtocolError] if it is no JSON
+#           def self.load_frozen(json); end
+#
+#           # @return [Array] what a handler gets of these arguments
+#           # @raise [SerializationError]
+#           def self.copy_args(args); end
+#
+#           # @return [Hash{Symbol => Object}] what a handler gets of these keywords
+#           # @raise [SerializationError]
+#           def self.copy_kwargs(kwargs); end
+#
+#           # @return [Object] what a caller gets of this result
+#           # @raise [SerializationError]
+#           def self.copy_result(value); end
+#         end
+#       end
+#     end
+#   end
+
 # A precompiled gem has one library for each Ruby; one that was compiled at installation has one for this Ruby.
 begin
   require "aikido/zen/ipc/#{RUBY_VERSION[/\A\d+\.\d+/]}/aikido_zen_ipc"

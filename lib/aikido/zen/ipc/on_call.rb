@@ -2,7 +2,7 @@
 
 module Aikido
   module Zen
-    # The entrance for who observes calls.
+    # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
       # Has every call and notification observed of this process, and of those that it forks from now on: those that
       # {WorkerProcess} makes in both roles, and those of every {WorkerProcess::Agent::Client}. Before the first

@@ -4,6 +4,8 @@ module Aikido
   module Zen
     module IPC
       # Which pre-forking web server this process works for, as far as its title tells.
+      #
+      # @api private
       module PreForkingServer
         # What the servers call their workers (`ps`), and how the application gets to be loaded in the parent there.
         WORKERS = {

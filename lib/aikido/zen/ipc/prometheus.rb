@@ -2,7 +2,7 @@
 
 module Aikido
   module Zen
-    # The entrance for who collects figures.
+    # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
       # The figures of this process in Prometheus's text exposition format (version 0.0.4): of the server in the parent,
       # of the client in a worker, and nothing where there is neither. Asks nobody.

@@ -31,7 +31,7 @@ module Aikido
 
         # The server's figures beside Puma's: in `Puma.stats` and `pumactl stats` of the master.
         module Stats
-          # @return [Hash] with {Agent::Server#stats} under `:worker_process`
+          # @return [Hash] with {WorkerProcess::Agent::Server#stats} under `:worker_process`
           def stats
             return super unless WorkerProcess.role == :parent
 

@@ -8,6 +8,8 @@ module Aikido
         # has no thread but those of the scheduler that it is given.
         class AgentClient < WorkerProcess::Agent::Client
           # Prepended to `Agent::Client`'s class methods: `Agent::Client.new` makes this class's where Zen calls it.
+          #
+          # @api private
           module Constructor
             # A client that is made without a secret, with Zen's own secret, or with an option that only Zen's client
             # has, is Zen's. Zen's does all that a generic one does.
@@ -177,7 +179,7 @@ module Aikido
           # @param client_ip [String]
           # @param sample [Aikido::Zen::AttackWave::Sample]
           # @return [Array<Aikido::Zen::AttackWave::Sample>, nil] nil if this is no attack wave
-          # @raise as {#calculate_rate_limits}
+          # @raise [StandardError] as {#calculate_rate_limits}
           def record_attack_wave(client_ip, sample)
             samples = invoke("record_attack_wave", @call_timeout, client_ip, sample.verb, sample.path)
             samples&.map { |data| Aikido::Zen::AttackWave::Sample.from_json(data) }

@@ -9,6 +9,8 @@ module Aikido
         # Its methods can be called here as well as by a worker, with the same values: what JSON can express.
         class AgentServer < WorkerProcess::Agent::Server
           # Prepended to `Agent::Server`'s class methods: `Agent::Server.new` makes this class's where Zen calls it.
+          #
+          # @api private
           module Constructor
             # A server that is made with no options at all is Zen's if there is a Zen: so Zen calls it. An option of the
             # generic server, and none of Zen's, asks for a generic one. Zen's does all that a generic one does.
@@ -36,7 +38,7 @@ module Aikido
           # @param detector [Object] Zen's detector of attack waves
           # @param secret [String] at least 32 bytes
           # @param options as of {WorkerProcess::Agent::Server#initialize}
-          # @raise as {WorkerProcess::Agent::Server#initialize}
+          # @raise [ArgumentError, SystemCallError] as {WorkerProcess::Agent::Server#initialize}
           def initialize(config: Aikido::Zen.config, detector: Aikido::Zen.attack_wave_detector,
                          secret: Aikido::Zen.secret, logger: config.logger, **options)
             super(secret:, logger:, **options)

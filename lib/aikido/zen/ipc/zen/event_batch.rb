@@ -9,6 +9,8 @@ module Aikido
         # @!attribute number [Integer] 1 for the first of a process, and one more for each
         # @!attribute events [Array<Collector::Event>]
         # @!attribute dropped [Integer] how many were dropped since the last batch
+        #
+        # @api private
         EventBatch = Struct.new(:number, :events, :dropped) do
           # @return [Array] the events as JSON values
           # @raise [SerializationError] where an event cannot tell

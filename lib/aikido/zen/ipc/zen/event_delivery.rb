@@ -11,6 +11,8 @@ module Aikido
         # A batch goes on as the same batch, under the same number, until the parent confirms it: whether an answer that
         # did not come was lost before or after the parent took the events does not matter then. What was certainly not
         # sent goes back into the collector.
+        #
+        # @api private
         class EventDelivery
           # Events of one batch: so many are some 100 kB, which a parent takes in a few milliseconds.
           BATCH_SIZE = 500

@@ -8,6 +8,8 @@ module Aikido
         #
         # A process sends its batches one after the other, and the next only when the last is confirmed. So the highest
         # number of each process is all that has to be remembered.
+        #
+        # @api private
         class EventReceipts
           # Processes, each of about 200 bytes, so 2 MB. The one that has sent nothing for the longest is forgotten
           # first, and no server has as many workers that are waiting for an answer.

@@ -5,6 +5,8 @@ module Aikido
     module IPC
       module Zen
         # Prepended to `Process`, so that a child forgets inherited events before it can collect any of its own.
+        #
+        # @api private
         module ForkHook
           def _fork
             pid = super

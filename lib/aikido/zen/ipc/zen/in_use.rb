@@ -6,6 +6,8 @@ module Aikido
       # The adapter for Aikido Zen.
       module Zen
         # What this process uses, or inherited from the one that forked it.
+        #
+        # @api private
         module InUse
           @tracker = ForkTracker.new
           @servers = [].freeze

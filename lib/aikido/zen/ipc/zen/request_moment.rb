@@ -7,6 +7,8 @@ module Aikido
         # Prepended to the fork detector: a request applies changed settings before the application sees it.
         #
         # The first request after a fork may make the detector start a client, which then applies them itself.
+        #
+        # @api private
         module RequestMoment
           # @param env [Hash] of Rack
           # @return [Array] the application's response

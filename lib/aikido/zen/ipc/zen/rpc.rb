@@ -27,7 +27,7 @@ module Aikido
         # @param host [String] a loopback address
         # @param port [Integer] 0 lets the operating system choose
         # @param options as of {WorkerProcess::Agent::Server#initialize}
-        # @raise as {WorkerProcess::Agent::Server#initialize}
+        # @raise [ArgumentError, SystemCallError] as {WorkerProcess::Agent::Server#initialize}
         def initialize(secret, host = "127.0.0.1", port = 0, handshake_timeout: IPC::HANDSHAKE_TIMEOUT,
                        read_timeout: IPC::READ_TIMEOUT, write_timeout: IPC::WRITE_TIMEOUT, **options)
           super(secret:, host:, port:, handshake_timeout:, read_timeout:, write_timeout:, **options)

@@ -6,6 +6,8 @@ module Aikido
       module Zen
         # Applies what the parent has published to Zen's settings of this process: each version once, in one thread,
         # while the others go on with the old ones.
+        #
+        # @api private
         class SettingsApplier
           # Which method of Zen's settings takes each document.
           WRITERS = {

@@ -5,6 +5,8 @@ module Aikido
     module IPC
       module Zen
         # Publishes what Zen's API cache holds, in the parent, whenever it is written.
+        #
+        # @api private
         class SettingsPublisher
           # The documents, and by which methods the cache gives what they hold.
           CONFIG = "zen.config"

@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
+# Under these names Zen finds the defaults of its timeouts; their values are Zen's. All are seconds.
+
 module Aikido
   module Zen
-    # Under these names Zen finds the defaults of its timeouts; their values are Zen's. All are seconds.
+    # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
       # For a TCP connection to be made.
       CONNECT_TIMEOUT = 2.0

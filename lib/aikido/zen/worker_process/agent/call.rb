@@ -3,12 +3,33 @@
 module Aikido
   module Zen
     module WorkerProcess
+      # The two sides of a connection.
       module Agent
         # What a handler receives first: the call that it answers.
-        #
-        # Defined in Rust: `call`, `method_name`, `args`, `kwargs`, `notification?`, `answered?`, `remaining`,
-        # `expired?`, and `hand_to`, by which the server runs the handler.
         class Call
+          # Defined in Rust:
+          #
+          # @!method call(value)
+          #   Answers at once; the handler may go on working. The first answer counts.
+          #   @return [Boolean] false if it was answered before, nobody waits any more, or it is a notification
+          #   @raise [IPC::SerializationError, IPC::FrameTooLargeError]
+          # @!method method_name
+          #   @return [String]
+          # @!method args
+          #   @return [Array]
+          # @!method kwargs
+          #   @return [Hash{Symbol => Object}]
+          # @!method notification?
+          #   @return [Boolean] whether nobody waits for an answer
+          # @!method answered?
+          #   @return [Boolean] whether it was answered, or needs no answer
+          # @!method remaining
+          #   @return [Float, nil] seconds until {#deadline}; nil for a notification
+          # @!method expired?
+          #   @return [Boolean] whether the caller's time has passed
+          # @!method hand_to(handlers)
+          #   @api private
+
           # When the caller stops waiting.
           #
           # @return [Float, nil] seconds on `Process::CLOCK_MONOTONIC`; nil where nobody waits (a notification)
@@ -22,6 +43,7 @@ module Aikido
             method(:call).to_proc
           end
 
+          # @return [String]
           def inspect
             "#<#{self.class} #{method_name.inspect}>"
           end

@@ -8,19 +8,52 @@ module Aikido
         # its own and never touches the inherited ones. Every wait leaves the GVL, and ends at once for `Thread#kill`,
         # `Thread#raise`, `Timeout` and signals; the connection is then not used again. Under a `Fiber.scheduler` a wait
         # suspends the fiber and not its thread.
-        #
-        # Defined in Rust:
-        #
-        # - `start`: connects now; true, or raises as `invoke` does. Optional: the first call connects.
-        # - `invoke(name, timeout, *args, **kwargs)`: the result. `timeout` (seconds, positive) bounds everything: the
-        #   wait for a connection, connecting, the handshake, sending, the wait for the response. Raises ArgumentError,
-        #   SerializationError before anything is sent, and then any of the gem's errors. Nothing is ever sent twice.
-        # - `notify(name, *args, **kwargs)`: true once the kernel took it; raises as `invoke` where it was not sent.
-        # - `ping(timeout)`: true, or raises as `invoke` does. Needs no handler.
-        # - `connected?`, `host`, `port`, `stats` (a Hash of Integers).
-        # - `stop`, `close`: closes the connections; calls in flight and later ones raise ClosedError. False the second
-        #   time.
         class Client
+          # Defined in Rust:
+          #
+          # @!method start
+          #   Connects now. Optional: the first call connects.
+          #   @return [true]
+          #   @raise [IPC::Error] as {#invoke}; the timeout is `connect_timeout` and `handshake_timeout` together
+          #
+          # @!method invoke(name, timeout, *args, **kwargs)
+          #   Calls a method of the parent. Nothing is ever sent twice.
+          #   @param name [String, Symbol]
+          #   @param timeout [Numeric] seconds, positive. It bounds everything: the wait for a connection, connecting,
+          #     the handshake, sending, the wait for the response
+          #   @return [Object] the result
+          #   @raise [ArgumentError] for a name or a timeout that is not allowed
+          #   @raise [IPC::SerializationError] before anything is sent
+          #   @raise [IPC::Error] any of the gem's errors
+          #
+          # @!method notify(name, *args, **kwargs)
+          #   Tells the parent something, without waiting for the handler.
+          #   @param name [String, Symbol]
+          #   @return [true] once the kernel took it
+          #   @raise [IPC::Error] as {#invoke}, where it was not sent; the timeout is `notify_timeout`
+          #
+          # @!method ping(timeout)
+          #   Asks whether the parent is there. Needs no handler.
+          #   @param timeout [Numeric] seconds, positive
+          #   @return [true]
+          #   @raise [IPC::Error] as {#invoke}
+          #
+          # @!method connected?
+          #   @return [Boolean] whether there is a connection. Asks nobody
+          # @!method host
+          #   @return [String] the server's address
+          # @!method port
+          #   @return [Integer] the server's
+          # @!method stats
+          #   @return [Hash{Symbol => Integer}] what this process has counted; docs/observability.md tells of each
+          #
+          # @!method stop
+          #   Closes the connections: calls in flight and later ones raise {IPC::ClosedError}.
+          #   @return [Boolean] false the second time
+          # @!method close
+          #   As {#stop}.
+          #   @return [Boolean] false the second time
+
           # A client of a server in this process or an ancestor. It shares the page that tells of new documents.
           #
           # @param server [Server]
@@ -85,12 +118,13 @@ module Aikido
           # @param key [String, Symbol]
           # @param known_generation [Integer, nil]
           # @return [IPC::Document, nil] nil if that is the newest, or none was published
-          # @raise as `invoke`; the timeout is `document_timeout`
+          # @raise [IPC::Error] as {#invoke}; the timeout is `document_timeout`
           def fetch(key, known_generation = nil)
             generation, json = fetch_text(key.to_s, known_generation)
             generation && IPC::Document.new(key.to_s, generation, json)
           end
 
+          # @return [String]
           def inspect
             "#<#{self.class} #{host}:#{port}>"
           end

@@ -5,6 +5,8 @@ module Aikido
     module WorkerProcess
       module Agent
         # The threads of a server.
+        #
+        # @api private
         class Crew
           def initialize
             @lock = Mutex.new

@@ -6,6 +6,8 @@ module Aikido
       module Agent
         # A call that never leaves the parent. It looks to a handler as {Call} does, and its values go through JSON all
         # the same, so that a handler and its callers see the same in both roles.
+        #
+        # @api private
         class LocalCall
           # @return [String]
           attr_reader :method_name

@@ -6,11 +6,29 @@ module Aikido
       module Agent
         # The parent's side. The core (in Rust) listens, lets in who knows the secret, and answers `ping` and the
         # reading of documents; the threads that run handlers are here.
-        #
-        # Also defined in Rust: `close` (closes the listening socket only: connected workers go on; true if it did),
-        # `started?`, `owned?` (whether this process made it), `host`, `port`, `secret` (these three in a worker, too)
-        # and `stats` (a Hash of Integers).
         class Server
+          # Defined in Rust:
+          #
+          # @!method close
+          #   Closes the listening socket only: connected workers go on.
+          #   @return [Boolean] whether it did; false in a worker
+          # @!method started?
+          #   @return [Boolean] false in a worker
+          # @!method owned?
+          #   @return [Boolean] whether this process made it
+          # @!method host
+          #   @return [String] also in a worker
+          # @!method port
+          #   @return [Integer] also in a worker
+          # @!method secret
+          #   @return [IPC::Secret] also in a worker
+          # @!method stats
+          #   @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/observability.md
+          #     tells of each
+          # @!method read_document(key, known_generation)
+          #   By which this process reads documents without a socket.
+          #   @api private
+
           # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, sizes bytes.
           #
           # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
@@ -130,6 +148,7 @@ module Aikido
             true
           end
 
+          # @return [String]
           def inspect
             "#<#{self.class} #{host}:#{port}#{" started" if started?}>"
           end
