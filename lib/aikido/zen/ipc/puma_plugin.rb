@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "../../../aikido-zen-ipc"
+require_relative "../ipc"
+require_relative "worker_process_file"
 
 module Aikido
   module Zen
@@ -9,18 +10,18 @@ module Aikido
       # forked from it, or from one of them, also in a phased restart and by `fork_worker`. In single mode there is one
       # process, which is the parent and listens to nobody.
       module PumaPlugin
-        # The file that is loaded where `worker_process_file` names no other, from Puma's directory.
-        DEFAULT_FILE = "config/worker_process.rb"
-
-        # Called by Puma in the master, before the application is loaded and before any worker is forked.
+        # Called by Puma in the master, before the application is loaded and before any worker is forked. Only
+        # `rails server` loads the application first; if that has started the server, it is this one.
         #
         # @param launcher [Puma::Launcher]
         # @return [void]
         # @raise [LoadError] if there is no such file
         # @raise [RuntimeError] if it does not start a server
         def start(launcher)
-          path = File.expand_path(launcher.options[:worker_process_file] || DEFAULT_FILE)
-          load_file(path)
+          path = File.expand_path(launcher.options[:worker_process_file] || WorkerProcessFile::DEFAULT)
+          unless WorkerProcess.role == :parent
+            WorkerProcessFile.load(path, loader: "plugin :aikido_zen_ipc", setting: "worker_process_file")
+          end
           announce(launcher, path)
           launcher.extend(Stats)
           Puma.stats_object = launcher
@@ -40,18 +41,6 @@ module Aikido
         end
 
         private
-
-        def load_file(path)
-          unless File.file?(path)
-            raise LoadError, "plugin :aikido_zen_ipc found no #{path}: make one that calls " \
-                             "Aikido::Zen::WorkerProcess.start, or name yours with worker_process_file"
-          end
-
-          load(path)
-          return if WorkerProcess.role == :parent
-
-          raise "#{path} did not call Aikido::Zen::WorkerProcess.start, for which plugin :aikido_zen_ipc loads it"
-        end
 
         def announce(launcher, path)
           server = WorkerProcess.server

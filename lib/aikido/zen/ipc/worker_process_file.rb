@@ -1,0 +1,33 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # The file of an application that calls {WorkerProcess.start}, for those who load it by themselves.
+      module WorkerProcessFile
+        # Where it is if nothing else is said, from the application's directory.
+        DEFAULT = "config/worker_process.rb"
+
+        # Runs the file, and makes sure that this process is the parent afterwards.
+        #
+        # @param path [String] absolute
+        # @param loader [String] who loads it, for the messages
+        # @param setting [String] what names another file, for the messages
+        # @return [void]
+        # @raise [LoadError] if there is no such file
+        # @raise [RuntimeError] if it does not start a server
+        def self.load(path, loader:, setting:)
+          unless File.file?(path)
+            raise LoadError, "#{loader} found no #{path}: make one that calls Aikido::Zen::WorkerProcess.start, " \
+                             "or name yours with #{setting}"
+          end
+
+          Kernel.load(path)
+          return if WorkerProcess.role == :parent
+
+          raise "#{path} did not call Aikido::Zen::WorkerProcess.start, for which #{loader} loads it"
+        end
+      end
+    end
+  end
+end
