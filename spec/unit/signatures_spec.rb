@@ -16,8 +16,8 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
 
   # What is the gem's own business (`@api private`), and what every object has.
   let(:not_declared) do
-    %i[before_request call_here continue_after_fork documents ended_with hand_to inspect keep_inherited_events
-       local_server= made_with? meant_by? notify_here tell_end tell_start]
+    %i[before_request call_here continue_after_fork defaults= documents ended_with hand_to inspect
+       keep_inherited_events local_server= made_with? meant_by? notify_here tell_end tell_start]
   end
 
   # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits

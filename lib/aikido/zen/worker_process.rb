@@ -16,10 +16,15 @@ module Aikido
       @client = nil
       @documents = nil
       @parent_pid = nil
+      @defaults = -> { {} }
 
       class << self
         # @return [Agent::Server, nil] the server of this process, or the one that it inherited
         attr_reader :server
+
+        # @api private
+        # @return [#call] answers the options that {start} takes where its caller gives none: those of a framework
+        attr_writer :defaults
 
         # Creates, configures and starts the server of this process, which thereby is the parent.
         #
@@ -31,6 +36,7 @@ module Aikido
         def start(**options)
           raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
 
+          options = { **@defaults.call, **options }
           # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
           server = Agent::Server.new(secret: nil, **options)
           configure(server, options) { yield server if block_given? }
