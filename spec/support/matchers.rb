@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 RSpec::Matchers.define_negated_matcher :not_include, :include
+RSpec::Matchers.define_negated_matcher :not_eq, :eq
 
 # Passes if each of some workers has answered, nobody else has, and every answer has the same status and reason.
 RSpec::Matchers.define :be_answered_by do |worker_pids|
