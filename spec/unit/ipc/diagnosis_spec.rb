@@ -84,7 +84,8 @@ RSpec.describe Aikido::Zen::IPC::Diagnosis do
       ["Puma", "set preload_app! in Puma's configuration, or use plugin :aikido_zen_ipc"],
     "unicorn worker[1] -c unicorn.rb" => ["Unicorn", "set preload_app true in Unicorn's configuration"],
     "pitchfork (gen:1) worker[0] - idle" =>
-      ["Pitchfork", "call start in a file that Pitchfork loads in its first process"]
+      ["Pitchfork", "call start in a file that Pitchfork loads in its first process"],
+    "Passenger RubyApp: /srv/shop" => ["Passenger", "set passenger_spawn_method smart in Passenger's configuration"]
   }.each do |title, (web_server, advice)|
     context "when the process is called #{title.inspect}" do
       let(:problem) do

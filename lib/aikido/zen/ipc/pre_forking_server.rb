@@ -12,7 +12,10 @@ module Aikido
           "Puma" => [/\Apuma: cluster worker/,
                      "set preload_app! in Puma's configuration, or use plugin :aikido_zen_ipc"],
           "Unicorn" => [/\Aunicorn\S* worker\[/, "set preload_app true in Unicorn's configuration"],
-          "Pitchfork" => [/\Apitchfork.* worker\[/, "call start in a file that Pitchfork loads in its first process"]
+          "Pitchfork" => [/\Apitchfork.* worker\[/, "call start in a file that Pitchfork loads in its first process"],
+          # By the name of its loader until the application is loaded.
+          "Passenger" => [%r{\APassenger RubyApp:|/passenger/helper-scripts/rack-loader\.rb\z},
+                          "set passenger_spawn_method smart in Passenger's configuration"]
         }.freeze
         private_constant :WORKERS
 
