@@ -1,0 +1,146 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "open3"
+require "rbconfig"
+require "socket"
+require "tmpdir"
+
+require_relative "page"
+
+# Does what a reader does who pastes the blocks of a page one after the other, in a folder that was empty.
+class PageRun
+  # A block did not do what the page says.
+  class Failed < StandardError; end
+
+  # Seconds for a command to listen, and to end when it is asked to: many times what the slowest takes.
+  PATIENCE = 20.0
+
+  # Seconds between two looks at whether it does.
+  LOOK_INTERVAL = 0.05
+
+  # @param page [Page]
+  # @return [void]
+  # @raise [Failed]
+  def self.of(page)
+    Dir.mktmpdir("docs-") { |directory| new(page, directory).call }
+  end
+
+  def initialize(page, directory)
+    @page = page
+    @folder = "#{directory}/application"
+    @log = "#{directory}/log"
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.local_address.ip_port }
+    @last_output = nil
+    @started = nil
+    FileUtils.mkdir(@folder)
+  end
+
+  def call
+    @page.blocks.each do |block|
+      @block = block
+      if block.program && !program?(block.program)
+        left_out
+      else
+        perform(block, block.text.gsub(Page::PORT, @port.to_s))
+      end
+    end
+  ensure
+    stop
+  end
+
+  private
+
+  def perform(block, text)
+    case block.directive
+    when "file" then write(block.argument, text)
+    when "run" then run(text)
+    when "output" then compare(text)
+    when "start" then start(text)
+    when nil then failed("nothing says what this block is (spec/support/docs/page.rb)")
+    end
+  end
+
+  def write(path, text)
+    path = File.join(@folder, path)
+    FileUtils.mkdir_p(File.dirname(path))
+    File.write(path, text)
+  end
+
+  def run(script)
+    @last_output, status = Open3.capture2e(environment, "bash", "-euo", "pipefail", "-c", script, chdir: @folder)
+    failed("#{status}:\n#{@last_output}") unless status.success?
+  end
+
+  def compare(text)
+    pattern = Regexp.escape(text.strip).gsub(/^…$/) { "(?:.*\n?)*" }.gsub("…", ".*")
+    failed("expected:\n#{text}\ngot:\n#{@last_output}") unless /\A#{pattern}\z/.match?(@last_output.strip)
+  end
+
+  def start(command)
+    stop
+    @started = Process.spawn(environment, "bash", "-c", "exec #{command}", chdir: @folder, pgroup: true,
+                                                                           in: File::NULL, %i[out err] => @log)
+    failed("it does not listen") unless wait_until { listening? || ended? }
+    failed("it has ended") if ended?
+  end
+
+  def stop
+    return unless @started
+
+    Process.kill(:TERM, @started) unless ended?
+    failed("it does not end") unless wait_until { ended? }
+  ensure
+    kill if @started
+  end
+
+  # Also what the command has left behind.
+  def kill
+    Process.kill(:KILL, -@started)
+  rescue Errno::ESRCH
+    nil # nothing
+  ensure
+    Process.wait(@started) unless @ended
+    @started = @ended = nil
+  end
+
+  def ended?
+    @ended ||= Process.wait(@started, Process::WNOHANG)
+  end
+
+  def listening?
+    TCPSocket.new("127.0.0.1", @port).close
+    true
+  rescue Errno::ECONNREFUSED
+    false
+  end
+
+  def wait_until
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + PATIENCE
+    until (happened = yield)
+      return false if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+
+      sleep(LOOK_INTERVAL)
+    end
+    happened
+  end
+
+  # As for a reader who has the gem installed, and none of the options of this run.
+  def environment
+    library = File.expand_path("../../../lib", __dir__)
+    { "RUBYLIB" => library, "RUBYOPT" => nil, "PATH" => "#{RbConfig::CONFIG["bindir"]}:#{ENV.fetch("PATH")}" }
+  end
+
+  def program?(name)
+    ENV.fetch("PATH").split(":").any? { |folder| File.executable?("#{folder}/#{name}") }
+  end
+
+  def left_out
+    RSpec.configuration.reporter.message("docs/#{@page.name}:#{@block.line} is left out: no #{@block.program} here")
+  end
+
+  def failed(what)
+    log = "\n\nThe log of what was started:\n#{File.read(@log)}" if @started && File.exist?(@log)
+    raise Failed, "docs/#{@page.name}:#{@block.line}: #{what}#{log}"
+  end
+end
