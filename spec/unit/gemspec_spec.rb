@@ -24,4 +24,11 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     expect(specification.files.grep(%r{\A(spec|tests|fuzz|faults|benchmark|examples|bin|target|tmp)/})).to be_empty
     expect(specification.files.grep(/\.(so|bundle|o|gem)\z/)).to be_empty
   end
+
+  it "can only be published with a second factor, and says where to read, what changed and where to report" do
+    links = %w[bug_tracker_uri changelog_uri documentation_uri source_code_uri]
+
+    expect(specification.metadata).to include("rubygems_mfa_required" => "true")
+    expect(specification.metadata.values_at(*links)).to all(start_with("https://github.com/"))
+  end
 end
