@@ -29,7 +29,7 @@ Gem::Specification.new do |spec|
     %w[
       lib/**/*.rb sig/**/*.rbs
       Cargo.toml Cargo.lock src/**/*.rs ext/**/*.{rb,rs,toml,md}
-      README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md .yardopts
+      README.md CHANGELOG.md SECURITY.md LICENSE THIRD_PARTY_LICENSES docs/*.md .yardopts
     ],
     base: __dir__
   )

@@ -31,4 +31,14 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     expect(specification.metadata).to include("rubygems_mfa_required" => "true")
     expect(specification.metadata.values_at(*links)).to all(start_with("https://github.com/"))
   end
+
+  it "ships the licences of the crates, in the versions that are compiled" do
+    entries = File.read(File.join(root, "THIRD_PARTY_LICENSES"))
+                  .scan(/package_name: (\S+)\n\s+package_version: (\S+)/)
+    locked = File.read(File.join(root, "Cargo.lock")).scan(/^name = "(.+)"\nversion = "(.+)"/)
+
+    expect(specification.files).to include("THIRD_PARTY_LICENSES")
+    expect(entries).to include(["magnus", String], ["mio", String])
+    expect(entries - locked).to be_empty
+  end
 end
