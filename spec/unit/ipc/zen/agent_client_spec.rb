@@ -155,7 +155,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
       worker.start
       add_events("a", "b", collector: other)
       expect([worker.stop, worker.stop]).to eq([true, false])
-      expect(flushed_names).to eq(%w[a b])
+      expect(flushed_names).to eq(%w[a b]), zen_log.string
       expect(scheduler.threads + idle.threads).to be_empty
       expect { worker.ping(1.0) }.to raise_error(Aikido::Zen::IPC::ClosedError)
     end
