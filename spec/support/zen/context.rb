@@ -36,6 +36,14 @@ RSpec.shared_context "with Zen" do
     collector.flush_events.map(&:name)
   end
 
+  # Waits until the parent has taken so many events, all in all: it confirms them before.
+  #
+  # @return [Array<String>] as {flushed_names}
+  def names_taken(count)
+    eventually { expect(zen.server.event_figures).to include(taken: count) }
+    flushed_names
+  end
+
   def request_of(client_ip, actor: nil, path: "/limited")
     Aikido::Zen::RateLimiter::Request.new(Aikido::Zen::Route.new("GET", path), nil, client_ip, actor)
   end
