@@ -53,12 +53,12 @@ module Faults
       seconds_to_free(worker)
     end
 
-    # A worker that sends such calls one after the other, at a random moment.
+    # A worker that sends such calls one after the other, at a random moment after the first.
     def kill_at_random
       worker = start_child do |link|
         client = client_at(@port)
-        client.start
-        link.tell(:connected)
+        client.invoke("take", TIMEOUT, FILL * LENGTH)
+        link.tell(:sent)
         loop { client.invoke("take", TIMEOUT, FILL * LENGTH) }
       end
       seconds_to_free(worker) { sleep(rand(0.005..0.1)) }
