@@ -78,17 +78,18 @@ module Faults
 
     def check_new_workers
       count = scale(full: 100, quick: 20)
-      durations = Array.new(count) { in_child { time_to_connect } }.compact
-      holds("#{durations.length} of #{count} new workers connected", durations.length == count)
+      outcomes = Array.new(count) { in_child { time_to_connect } }
+      durations, errors = outcomes.partition { |outcome| outcome.is_a?(Float) }
+      holds("#{durations.length} of #{count} new workers connected #{errors.first}".strip, errors.empty?)
       within("the slowest in %s s", durations.max.to_f, MOST_TO_CONNECT)
     end
 
-    # @return [Float, nil] seconds, or nothing if it could not
+    # @return [Float, String] seconds, or why it could not
     def time_to_connect
       worker = client_at(@parent.port)
       duration { worker.start }
-    rescue Aikido::Zen::IPC::Error
-      nil
+    rescue Aikido::Zen::IPC::Error => e
+      "(#{e.class}: #{e.message})"
     end
   end
 end
