@@ -86,6 +86,20 @@ fn a_silent_server_costs_at_most_the_handshake_timeout() {
 }
 
 #[test]
+fn a_connection_over_which_no_greeting_comes_is_given_up_for_another() {
+    let server = FakeServer::bind();
+    let client = server.client();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.start(&Uninterrupted));
+        let mut silent = server.accept();
+        let _admitted = server.admit();
+        call.join().unwrap().unwrap();
+        assert_eq!(silent.rest(), b"");
+    });
+    assert_eq!((stat_of(&client, "connects"), stat_of(&client, "failed_connects")), (1, 0));
+}
+
+#[test]
 fn a_greeting_that_trickles_in_does_not_move_the_handshake_timeout() {
     let server = FakeServer::bind();
     let client = server.client_with(ClientOptions { handshake_timeout: SHORT, ..ClientOptions::default() });

@@ -31,15 +31,19 @@ pub(super) fn connect(
     deadline: &Deadline,
     wait: &impl Wait,
 ) -> Result<Socket> {
-    for _ in 0..ATTEMPTS {
-        let socket = reach(address, &deadline.within(options.connect_timeout), wait)?;
-        let handshake = Dial { address, socket: &socket, deadline: &deadline.within(options.handshake_timeout), wait };
-        if handshake.prove(secret)? {
-            let descriptor = socket.here()?;
-            fcntl_getfl(descriptor)
-                .and_then(|flags| fcntl_setfl(descriptor, flags - OFlags::NONBLOCK))
-                .map_err(|errno| refused(address, errno))?;
-            return Ok(socket);
+    // Of all attempts together, from the first connection on.
+    let mut handshake_deadline = None;
+    let mut patience = GREETING_PATIENCE;
+    for attempt in 1..=ATTEMPTS {
+        let limit = handshake_deadline.unwrap_or(*deadline);
+        let socket = reach(address, &limit.within(options.connect_timeout), wait)?;
+        let limit = *handshake_deadline.get_or_insert_with(|| deadline.within(options.handshake_timeout));
+        let greeting_deadline = if attempt < ATTEMPTS { limit.within(patience) } else { limit };
+        let dial = Dial { address, socket: &socket, greeting_deadline, deadline: limit, wait };
+        match dial.prove(secret)? {
+            Outcome::Proved => return block_from_now_on(socket, address),
+            Outcome::NotGreeted => patience = patience.saturating_mul(2),
+            Outcome::NotJudged => {}
         }
     }
     let reason =
@@ -51,6 +55,13 @@ pub(super) fn connect(
 /// read the proof. 10: on a host so busy, or under such a flood, that every other handshake is too slow, one client in a
 /// thousand fails.
 const ATTEMPTS: u32 = 10;
+
+/// How long to wait for the server to say something, the first time, and twice as long each time that it has not. It
+/// greets whoever it accepts at once, and in a flood within a tenth of a second. But of a connection that is made while the
+/// server's backlog becomes full, or while it ends to listen, nobody but this side may know: the kernel then drops the last
+/// message of TCP's own handshake, and comes back to it after a second. Half of one, and growing so that a server that is
+/// slower than that is reached, too.
+const GREETING_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long the kernel may take to answer an attempt to connect. On loopback it answers at once, or not at all where the
 /// server's backlog is full, and then repeats the attempt only after a second. 10 ms: where somebody floods the server so
@@ -100,29 +111,59 @@ fn check_other_side(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
     }
 }
 
+fn block_from_now_on(socket: Socket, address: SocketAddr) -> Result<Socket> {
+    let descriptor = socket.here()?;
+    fcntl_getfl(descriptor)
+        .and_then(|flags| fcntl_setfl(descriptor, flags - OFlags::NONBLOCK))
+        .map_err(|errno| refused(address, errno))?;
+    Ok(socket)
+}
+
 /// A handshake under way.
 struct Dial<'a, W> {
     address: SocketAddr,
     socket: &'a Socket,
-    deadline: &'a Deadline,
+    /// For the first byte.
+    greeting_deadline: Deadline,
+    deadline: Deadline,
     wait: &'a W,
 }
 
+/// How far it came.
+enum Outcome {
+    /// Both sides have proved themselves.
+    Proved,
+    /// The server said nothing. It may not know of the connection.
+    NotGreeted,
+    /// The server closed the connection before it read the proof.
+    NotJudged,
+}
+
 impl<W: Wait> Dial<'_, W> {
-    /// False if the server closed the connection before it read the proof: it has not judged it.
-    fn prove(&self, secret: &Secret) -> Result<bool> {
+    fn prove(&self, secret: &Secret) -> Result<Outcome> {
+        if !self.is_greeted()? {
+            return Ok(Outcome::NotGreeted);
+        }
         let Heard::All(hello) = self.hear::<HELLO_LENGTH>()? else { return Err(self.left()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
         match send(self.socket.here()?, &proof, SendFlags::NOSIGNAL) {
             Ok(sent) if sent == proof.len() => {}
-            _ => return Ok(false),
+            _ => return Ok(Outcome::NotJudged),
         }
         match self.hear::<MAC_LENGTH>()? {
-            Heard::All(server_proof) => expected.verify(&server_proof).map(|()| true),
-            Heard::End if self.is_reset_soon()? => Ok(false),
+            Heard::All(server_proof) => expected.verify(&server_proof).map(|()| Outcome::Proved),
+            Heard::End if self.is_reset_soon()? => Ok(Outcome::NotJudged),
             Heard::End => Err(Error::Handshake { reason: NOT_ACCEPTED.to_owned() }),
-            Heard::Reset => Ok(false),
+            Heard::Reset => Ok(Outcome::NotJudged),
+        }
+    }
+
+    /// Whether the server says something, or ends the connection, while there is patience.
+    fn is_greeted(&self) -> Result<bool> {
+        match wait_until(self.socket.here()?, PollFlags::IN, &self.greeting_deadline, Phase::Handshake, self.wait) {
+            Err(Error::Timeout { .. }) => self.deadline.check(Phase::Handshake).map(|_| false),
+            outcome => outcome.map(|()| true),
         }
     }
 
@@ -135,7 +176,7 @@ impl<W: Wait> Dial<'_, W> {
                 Ok((_, 0)) => return Ok(Heard::End),
                 Ok((_, count)) => received = received.saturating_add(count),
                 Err(Errno::AGAIN | Errno::INTR) => {
-                    wait_until(socket, PollFlags::IN, self.deadline, Phase::Handshake, self.wait)?;
+                    wait_until(socket, PollFlags::IN, &self.deadline, Phase::Handshake, self.wait)?;
                 }
                 Err(_) => return Ok(Heard::Reset),
             }
