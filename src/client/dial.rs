@@ -59,9 +59,9 @@ const ATTEMPTS: u32 = 10;
 /// How long to wait for the server to say something, the first time, and twice as long each time that it has not. It
 /// greets whoever it accepts at once, and in a flood within a tenth of a second. But of a connection that is made while the
 /// server's backlog becomes full, or while it ends to listen, nobody but this side may know: the kernel then drops the last
-/// message of TCP's own handshake, and comes back to it after a second. Half of one, and growing so that a server that is
-/// slower than that is reached, too.
-const GREETING_PATIENCE: Duration = Duration::from_millis(500);
+/// message of TCP's own handshake, and comes back to it after a second. 250 ms: where that happens twice, a worker still gets
+/// in within a second. Growing, so that a server that is slower than that is reached, too.
+const GREETING_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long the kernel may take to answer an attempt to connect. On loopback it answers at once, or not at all where the
 /// server's backlog is full, and then repeats the attempt only after a second. 10 ms: where somebody floods the server so
