@@ -17,9 +17,8 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
 
   spec.metadata = {
-    "bug_tracker_uri" => "#{spec.homepage}/issues",
     "changelog_uri" => "#{spec.homepage}/blob/main/CHANGELOG.md",
-    "documentation_uri" => "#{spec.homepage}/blob/main/docs/README.md",
+    "documentation_uri" => "#{spec.homepage}/blob/main/docs/PROTOCOL.md",
     "rubygems_mfa_required" => "true",
     "source_code_uri" => spec.homepage
   }
@@ -29,7 +28,7 @@ Gem::Specification.new do |spec|
     %w[
       lib/**/*.rb sig/**/*.rbs
       Cargo.toml Cargo.lock src/**/*.rs ext/**/*.{rb,rs,toml,md}
-      README.md CHANGELOG.md SECURITY.md LICENSE THIRD_PARTY_LICENSES docs/*.md .yardopts
+      README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md .yardopts
     ],
     base: __dir__
   )

@@ -3,7 +3,7 @@
 require "open3"
 
 desc "Run every check; a warning is an error"
-task lint: %w[lint:rustfmt lint:clippy lint:deny lint:licenses lint:rubocop lint:ruby_warnings lint:rbs lint:yard]
+task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs lint:yard]
 
 namespace :lint do
   desc "Check the format of the Rust code (`cargo fmt --all` repairs it, in fuzz/ and models/ too)"
@@ -25,15 +25,6 @@ namespace :lint do
       warn "lint:deny: known weaknesses were NOT looked for: their database could not be fetched (#{reason})"
     else
       sh cargo_deny, "--locked", "--workspace", "check", "advisories"
-    end
-  end
-
-  desc "Check that THIRD_PARTY_LICENSES is up to date (`rake licenses` makes it)"
-  task :licenses do
-    if system("cargo", "bundle-licenses", "--version", out: File::NULL, err: File::NULL)
-      Rake::Task["licenses:check"].invoke
-    else
-      warn "lint:licenses: THIRD_PARTY_LICENSES was NOT checked: cargo-bundle-licenses is not installed"
     end
   end
 
