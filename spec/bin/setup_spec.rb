@@ -26,9 +26,9 @@ RSpec.describe "bin/setup" do
   end
 
   it "looks for what only the benchmark needs when asked to, and then gets along without it" do
-    path_without("apt-get", "redis-server") do |path|
+    path_without("apt-get", "gnuplot") do |path|
       output, status = Open3.capture2e({ "PATH" => path }, setup, "--bench")
-      expect(output).to include("bin/setup: redis-server is missing: ")
+      expect(output).to include("bin/setup: gnuplot is missing: ")
       expect(status.exitstatus).to eq(0)
 
       expect(Open3.capture2e({ "PATH" => path }, setup).first).to eq("")
@@ -36,9 +36,9 @@ RSpec.describe "bin/setup" do
   end
 
   it "fails for what the build needs, also when it looks for what the benchmark needs" do
-    path_without("apt-get", "cc", "redis-server") do |path|
+    path_without("apt-get", "cc", "gnuplot") do |path|
       output, status = Open3.capture2e({ "PATH" => path }, setup, "--bench")
-      expect(output).to include("bin/setup: compiler is missing: ", "bin/setup: redis-server is missing: ")
+      expect(output).to include("bin/setup: compiler is missing: ", "bin/setup: gnuplot is missing: ")
       expect(status.exitstatus).to eq(1)
     end
   end
