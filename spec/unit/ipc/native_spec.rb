@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
+require "fileutils"
 require "open3"
+require "tmpdir"
 
 RSpec.describe Aikido::Zen::IPC, "its compiled library" do
   let(:lib) { File.expand_path("../../../lib", __dir__) }
@@ -21,6 +23,40 @@ RSpec.describe Aikido::Zen::IPC, "its compiled library" do
 
     expect(output).to eq("[7, [1], true, true]")
     expect(status).to be_success
+  end
+
+  describe "in a precompiled gem" do
+    let(:library) { $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\.(so|bundle)\z}).fetch(0) }
+    let(:ruby) { RUBY_VERSION[/\A\d+\.\d+/] }
+
+    # @return [(String, Process::Status)] what is said by a Ruby that loads the gem
+    def load_with_precompiled(library_of)
+      Dir.mktmpdir do |directory|
+        library_of.each do |version, path|
+          folder = "#{directory}/aikido/zen/ipc/#{version}"
+          FileUtils.mkdir_p(folder)
+          FileUtils.cp(path, "#{folder}/#{File.basename(library)}")
+        end
+        Open3.capture2e(RbConfig.ruby, "-w", "-I#{directory}", "-I#{lib}", "-raikido-zen-ipc", "-e", <<~RUBY)
+          print $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\\.}).map { |path| path[%r{ipc/(.+)/}, 1] }
+        RUBY
+      end
+    end
+
+    it "is the one for this Ruby" do
+      expect(load_with_precompiled(ruby => library, "1.9" => library)).to match([%(["#{ruby}"]), be_success])
+    end
+
+    it "is the one that was compiled at installation where there is none for this Ruby" do
+      expect(load_with_precompiled("1.9" => library)).to match(["[nil]", be_success])
+    end
+
+    it "is what the error is about where it cannot be loaded" do
+      output, status = load_with_precompiled(ruby => __FILE__)
+
+      expect(output).to match(%r{/ipc/#{Regexp.escape(ruby)}/aikido_zen_ipc\.\w+.* \(LoadError\)})
+      expect(status).not_to be_success
+    end
   end
 
   # They belong to a build of the suite of faults, which names this variable (`src/panic_point.rs`).

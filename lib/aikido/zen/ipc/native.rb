@@ -46,8 +46,12 @@
 #   end
 
 # A precompiled gem has one library for each Ruby; one that was compiled at installation has one for this Ruby.
+precompiled = "aikido/zen/ipc/#{RUBY_VERSION[/\A\d+\.\d+/]}/aikido_zen_ipc"
 begin
-  require "aikido/zen/ipc/#{RUBY_VERSION[/\A\d+\.\d+/]}/aikido_zen_ipc"
-rescue LoadError
+  require precompiled
+rescue LoadError => e
+  # It is there, but cannot be loaded: that is what the user has to be told.
+  raise unless e.path == precompiled
+
   require "aikido/zen/ipc/aikido_zen_ipc"
 end
