@@ -17,8 +17,9 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
 
   spec.metadata = {
+    "bug_tracker_uri" => "#{spec.homepage}/issues",
     "changelog_uri" => "#{spec.homepage}/blob/main/CHANGELOG.md",
-    "documentation_uri" => "#{spec.homepage}/blob/main/docs/PROTOCOL.md",
+    "documentation_uri" => "#{spec.homepage}/tree/main/docs",
     "rubygems_mfa_required" => "true",
     "source_code_uri" => spec.homepage
   }
