@@ -1,30 +1,48 @@
 # frozen_string_literal: true
 
+require_relative "support/gem_home"
+require_relative "support/native_gem"
+
 specification = Gem::Specification.load("aikido-zen-ipc.gemspec")
 package = "pkg/#{specification.file_name}"
 
-desc "Build #{package}"
-task build: "pkg" do
+desc "Build the source gem, #{package}"
+task gem: "pkg" do
   sh "gem", "build", "--strict", "--output", package, specification.loaded_from
 end
 
+task build: :gem
+
 directory "pkg"
 
-desc "Build the gem and install it on this machine"
-task install: :build do
+desc "Build the source gem and install it on this machine"
+task install: :gem do
   sh "gem", "install", "--local", package
 end
 
-namespace :gem do
-  desc "Install the gem into an empty gem home and let a parent and two workers talk through it"
-  task smoke: :build do
-    gem_home = File.expand_path("tmp/gem_home")
-    rm_rf gem_home
-    sh({ "GEM_HOME" => gem_home }, "gem", "install", "--local", "--no-document", package)
+desc "Write the licences of the crates that a precompiled gem contains (cargo install --locked cargo-bundle-licenses)"
+task :licenses do
+  # Of several licences the one that most of them have, so that the list stays short.
+  list = File.expand_path(NativeGem::LICENCES)
+  sh "cargo", "bundle-licenses", "--format", "toml", "--prefer", "MIT", "--output", list, chdir: "ext/aikido_zen_ipc"
+end
 
-    # Out of the checkout and without its options, so that nothing but the installed gem can be loaded.
-    smoke_test = File.expand_path("rakelib/support/smoke.rb")
-    environment = { "GEM_HOME" => gem_home, "RUBYLIB" => nil, "RUBYOPT" => nil }
-    chdir(gem_home) { sh environment, RbConfig.ruby, "-w", smoke_test }
+namespace :gem do
+  this_ruby = RUBY_VERSION[/\A\d+\.\d+/]
+
+  desc "Build a gem that needs no Rust, for this platform and Ruby (and for those of the folder NATIVE_LIBRARIES)"
+  task native: [:compile, "pkg"] do
+    compiled = { this_ruby => "lib/aikido/zen/ipc/#{NativeGem::LIBRARY}" }
+    further = NativeGem.libraries_in(ENV.fetch("NATIVE_LIBRARIES", nil))
+    puts NativeGem.new(specification, { **further, **compiled }).build("pkg")
+  end
+
+  desc "Install each of both gems into an empty gem home, and let a parent and two workers talk through it"
+  task smoke: %i[gem native] do
+    GemHome.new("source").try(package)
+
+    # Without a compiler, without rb_sys, and without anything else.
+    native = "pkg/#{NativeGem.new(specification, { this_ruby => "" }).specification.file_name}"
+    GemHome.new("native", "GEM_PATH" => File.expand_path("tmp/gem_home/native"), "PATH" => "/nowhere").try(native)
   end
 end

@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 # A parent and two forked workers talk through the installed gem, which must be all there and no more.
-# Run by `rake gem:smoke`; prints one line, or fails with the check that did not hold.
+# Run by `rake gem:smoke`; prints one line, or fails with the check that did not hold. `ruby smoke.rb native` also
+# checks that the gem is a precompiled one, and `ruby smoke.rb source` that it was compiled here.
 
 require "aikido-zen-ipc"
 require "timeout"
@@ -24,7 +25,7 @@ def main
   numbers = Timeout.timeout(CALL_TIMEOUT) { Array.new(WORKERS) { notified.pop } }.sort
   check("every worker's notification arrived, got #{numbers}", numbers == [0, 1])
   Aikido::Zen::WorkerProcess.stop
-  puts "smoke test: aikido-zen-ipc #{Aikido::Zen::IPC::VERSION}: a parent and #{WORKERS} workers talked"
+  puts "smoke test: #{Gem.loaded_specs.fetch("aikido-zen-ipc").full_name}: a parent and #{WORKERS} workers talked"
 end
 
 def check_installation
@@ -34,8 +35,23 @@ def check_installation
   library = $LOADED_FEATURES.grep(/aikido_zen_ipc\.#{RbConfig::CONFIG["DLEXT"]}\z/o).fetch(0)
   check("#{library} is at most #{LARGEST_LIBRARY} bytes", File.size(library) <= LARGEST_LIBRARY)
 
+  ARGV.first == "native" ? check_precompiled(specification, library) : check_compiled_here(specification)
+
   left_behind = Dir.glob("#{specification.full_gem_path}/**/{target,*.o,*.rlib}")
   check("the build left nothing in the gem, got #{left_behind}", left_behind.empty?)
+end
+
+def check_precompiled(specification, library)
+  ruby = RUBY_VERSION[/\A\d+\.\d+/]
+  check("#{library} is the one for Ruby #{ruby}", library.end_with?("/ipc/#{ruby}/#{File.basename(library)}"))
+  check("the gem has nothing to compile", specification.extensions.empty?)
+  check("the gem depends on no other, got #{specification.dependencies}", specification.dependencies.empty?)
+  licences = "#{specification.full_gem_path}/THIRD_PARTY_LICENSES.toml"
+  check("the gem has the licences of its crates", File.file?(licences))
+end
+
+def check_compiled_here(specification)
+  check("the gem is that of the sources", specification.extensions == ["ext/aikido_zen_ipc/extconf.rb"])
 end
 
 def start_parent
