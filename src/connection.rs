@@ -16,6 +16,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
 
 use crate::deadline::Deadline;
+use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
 use crate::frame::{self, FrameDecoder};
@@ -172,7 +173,7 @@ impl Connection {
     /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
     fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
         let mut control = SendAncillaryBuffer::default();
-        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | SendFlags::NOSIGNAL) {
+        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | NO_SIGNAL) {
             Ok(count) => Ok(unsent.advance(count)),
             Err(Errno::AGAIN) => Ok(Step::Blocked),
             Err(Errno::INTR) => Ok(Step::Signalled),

@@ -205,7 +205,7 @@ extern "C" fn after_fork_in_child() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::pipe::{PipeFlags, pipe_with};
+    use crate::descriptors::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
         place(descriptor).is_some_and(|(_, word, bit)| word.load(Ordering::Relaxed) & bit != 0)
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_descriptor_is_in_the_registry_while_it_is_open() {
-        let (reader, _writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (reader, _writer) = pipe().unwrap();
         let reader = ProcessLocal::open(|| Ok(reader)).unwrap();
         assert!(is_registered(reader.here().unwrap().as_raw_fd()));
     }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_another_generation_opened_is_refused() {
-        let (reader, _writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (reader, _writer) = pipe().unwrap();
         let mut reader = ProcessLocal::open(|| Ok(reader)).unwrap();
         reader.generation = reader.generation.wrapping_add(1);
         assert_eq!(reader.here().err(), Some(inherited()));

@@ -24,13 +24,14 @@
 //! | [`error`] | one variant for each thing that a caller can decide |
 //! | [`panic_point`] | where a test build can be made to panic; empty otherwise |
 //!
-//! `os` holds the only `unsafe` code.
+//! `os` holds the only `unsafe` code, and `descriptors` what is opened otherwise than on Linux.
 
 pub mod client;
 pub mod connection;
 pub mod contention;
 mod counter;
 pub mod deadline;
+mod descriptors;
 pub mod document;
 pub mod error;
 pub mod fork;

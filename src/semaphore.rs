@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::deadline::Deadline;
+use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::fork::ProcessLocal;
 
@@ -32,7 +32,7 @@ pub(crate) enum Waited {
 impl Semaphore {
     /// A semaphore without posts.
     pub(crate) fn new() -> Result<Self> {
-        let (reader, writer) = ProcessLocal::open_pair(|| pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK))
+        let (reader, writer) = ProcessLocal::open_pair(descriptors::pipe)
             .map_err(|errno| Error::system("could not make a pipe", errno))?;
         Ok(Self { reader, writer })
     }

@@ -9,13 +9,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_tcp_nodelay, socket_error};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect as connect_socket, getpeername, getsockname,
-    recv, send, socket_with,
-};
+use rustix::net::{AddressFamily, RecvFlags, connect as connect_socket, getpeername, getsockname, recv, send};
 
 use crate::connection::Socket;
 use crate::deadline::Deadline;
+use crate::descriptors;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
 use crate::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
@@ -83,8 +81,7 @@ fn reach(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<S
 fn reach_once(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
     let failed = |errno| refused(address, errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = ProcessLocal::open(|| socket_with(family, SocketType::STREAM, flags, None)).map_err(failed)?;
+    let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
     let descriptor = socket.here()?;
     set_tcp_nodelay(descriptor, true).map_err(failed)?;
     match connect_socket(descriptor, &address) {
@@ -147,7 +144,7 @@ impl<W: Wait> Dial<'_, W> {
         let Heard::All(hello) = self.hear::<HELLO_LENGTH>()? else { return Err(self.left()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
-        match send(self.socket.here()?, &proof, SendFlags::NOSIGNAL) {
+        match send(self.socket.here()?, &proof, descriptors::NO_SIGNAL) {
             Ok(sent) if sent == proof.len() => {}
             _ => return Ok(Outcome::NotJudged),
         }
@@ -252,10 +249,11 @@ fn refused(address: SocketAddr, errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::net::SocketType;
 
     #[test]
     fn a_connection_that_met_itself_is_refused() {
-        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
         connect_socket(&socket, &address).unwrap();

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, getsockname, listen, socket_with};
+use rustix::net::{AddressFamily, bind, getsockname, listen};
 
 use crate::connection::Socket;
+use crate::descriptors;
 use crate::error::{Error, Result};
 use crate::fork::{self, ProcessLocal};
 use crate::sync::{Mutex, lock};
@@ -58,7 +59,7 @@ impl Listener {
     pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
         let listening = lock(&self.socket);
         let listening = listening.as_ref()?.here().ok()?;
-        let accepted = ProcessLocal::open(|| accept_with(listening, SocketFlags::CLOEXEC));
+        let accepted = ProcessLocal::open(|| descriptors::accept(listening));
         Some(accepted.and_then(|socket| {
             set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;
             Ok(Arc::new(socket))
@@ -69,8 +70,7 @@ impl Listener {
 fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     let failed = |errno| Error::system(format!("could not listen on {address}"), errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = ProcessLocal::open(|| socket_with(family, SocketType::STREAM, flags, None)).map_err(failed)?;
+    let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
     let listening = socket.here().map_err(|_| fork::inherited())?;
     // So that a stopped server can be started on its port again while old connections are still in TIME_WAIT.
     set_socket_reuseaddr(listening, true).map_err(failed)?;
