@@ -21,7 +21,8 @@ RSpec.describe "bin/setup" do
 
   it "refuses an option that it does not know with its usage and status 2" do
     output, status = Open3.capture2e(setup, "--bench", "--fast")
-    expect(output).to eq("bin/setup: unknown option: --fast\nUsage: bin/setup [--bench] [--faults]\n")
+    expect(output.lines).to eq(["bin/setup: unknown option: --fast\n",
+                                "Usage: bin/setup [--bench] [--faults] [--matrix] [--specs]\n"])
     expect(status.exitstatus).to eq(2)
   end
 
@@ -32,6 +33,14 @@ RSpec.describe "bin/setup" do
       expect(status.exitstatus).to eq(0)
 
       expect(Open3.capture2e({ "PATH" => path }, setup).first).to eq("")
+    end
+  end
+
+  it "does not look for what only the checks need when asked for what the specs need" do
+    path_without("apt-get", "ps", "cargo-deny", "pip", "pip3") do |path|
+      output, status = Open3.capture2e({ "PATH" => path }, setup, "--specs")
+      expect(output).to match(%r{\Abin/setup: ps is missing: .*\n\z})
+      expect(status.exitstatus).to eq(1)
     end
   end
 
