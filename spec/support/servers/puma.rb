@@ -2,7 +2,8 @@
 
 # The example's configuration, and what the specs vary.
 example = File.expand_path("../../../examples/puma/puma.rb", __dir__)
-instance_eval(File.read(example), example)
+hanging_puma = File.expand_path("hanging_puma.rb", __dir__)
+[example, hanging_puma].each { |file| instance_eval(File.read(file), file) }
 
 # 0: workers are forked from worker 0, without a fresh start of them all after some number of requests.
 fork_worker 0 if ENV["FORK_WORKER"]

@@ -14,6 +14,9 @@ queue_requests false
 plugin :aikido_zen_ipc
 worker_process_file ENV.fetch("WORKER_PROCESS_FILE", File.expand_path("worker_process.rb", __dir__))
 
+hanging_puma = File.expand_path("../hanging_puma.rb", __dir__)
+instance_eval(File.read(hanging_puma), hanging_puma)
+
 activate_control_app "unix://#{ENV.fetch("CONTROL")}", no_token: true if ENV["CONTROL"]
 preload_app! if ENV["PRELOAD"]
 worker_timeout Integer(ENV.fetch("WORKER_TIMEOUT")) if ENV["WORKER_TIMEOUT"]
