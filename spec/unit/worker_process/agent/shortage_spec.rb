@@ -44,7 +44,10 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent do
       expect(outcome).to match([[Errno::ENOMEM, /could not make room for \d{9} bytes/], 3])
     end
 
-    it "says that nothing was sent where a fiber has no thread to wait in, and goes on afterwards" do
+    # Not only with this gem: `Thread.new` raises its `ThreadError`, and then nothing of that process runs any more.
+    ruby_hangs = RUBY_VERSION.start_with?("3.3.") && "Ruby 3.3 itself stands still after it was given no thread"
+
+    it "says that nothing was sent where a fiber has no thread to wait in, and goes on afterwards", skip: ruby_hangs do
       client = client_of(server)
       outcome = in_child do
         FiberScheduler.run do
