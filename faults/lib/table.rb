@@ -60,6 +60,8 @@ module Faults
     def git(*command)
       output, status = Open3.capture2("git", *command, chdir: ROOT, err: File::NULL)
       output.strip if status.success?
+    rescue Errno::ENOENT
+      nil # there is no git
     end
   end
 end
