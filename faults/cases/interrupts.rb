@@ -78,6 +78,8 @@ module Faults
     # In a worker.
     def round(parent, port, count, kinds, with_signals)
       probe = client_at(port)
+      # `Timeout` of newer Rubies keeps a thread from its first use on.
+      Timeout.timeout(PATIENCE) { nil }
       # The connections of the round before have ended then, and all threads are there.
       met?(within: PATIENCE) { inventory(parent, probe).values_at("its connections", "its spare threads") == [1, 4] }
       before = inventory(parent, probe)
