@@ -10,7 +10,7 @@ module Faults
   class RawBytes < Case
     declare 27, "raw bytes from the internet",
             "a Puma app that passes a path and a header with `\\xFF` bytes to a call: the call succeeds with U+FFFD",
-            full: 180, quick: 60, spec: true
+            full: 180, quick: 60, spec: true, web_server: "puma"
 
     # Bytes that no UTF-8 has where they stand: of no character, too long a form, half of a pair, beyond the last
     # character, cut off, out of place.

@@ -32,13 +32,17 @@ module Faults
       # @return [Hash{Symbol => Numeric}] seconds after which the case is killed, `:full` and `:quick`
       attr_reader :limits
 
+      # @return [String, nil] the web server that it starts
+      attr_reader :web_server
+
       # @return [Array<Class>] every case, by its number
       def all
         @all ||= []
         @all.sort_by(&:number)
       end
 
-      # @return [Boolean] whether it is also a spec: if it takes some seconds at most, and needs nothing but the gem
+      # @return [Boolean] whether it is also a spec: if it takes some seconds at most, and needs nothing but the gem and
+      #   perhaps a {web_server}
       def spec?
         @spec
       end
@@ -48,12 +52,14 @@ module Faults
       # @param full [Numeric] seconds after which the case is killed
       # @param quick [Numeric] the same in the quick suite
       # @param spec [Boolean] see {spec?}
-      def declare(number, title, passes_when, full:, quick:, spec: false)
+      # @param web_server [String, nil] the name of its gem
+      def declare(number, title, passes_when, full:, quick:, spec: false, web_server: nil)
         @number = number
         @title = title
         @passes_when = passes_when
         @limits = { full:, quick: }
         @spec = spec
+        @web_server = web_server
         Case.enlist(self)
       end
 

@@ -1,13 +1,17 @@
 # frozen_string_literal: true
 
 # Skips the specs of a web server that is not installed for this Ruby. `bin/setup` installs both, but Debian has their
-# extensions for its own Ruby only, and `bin/matrix` also runs others. Those of Rails run on Puma.
+# extensions for its own Ruby only, and `bin/matrix` also runs others. Those of Rails run on Puma. Elsewhere than in
+# `spec/integration`, `web_server` says which one a spec needs.
 RSpec.configure do |config|
   { "puma" => "puma|rails", "unicorn" => "unicorn" }.each do |name, files|
     next if Gem::Specification.find_all_by_name(name).any?
 
-    config.define_derived_metadata(file_path: %r{/spec/integration/(.+_)?(#{files})(_.+)?_spec\.rb}) do |metadata|
-      metadata[:skip] = "#{name} is not installed for Ruby #{RUBY_VERSION}"
+    own_files = %r{/spec/integration/(.+_)?(#{files})(_.+)?_spec\.rb}
+    [{ file_path: own_files }, { web_server: name }].each do |needing_it|
+      config.define_derived_metadata(needing_it) do |metadata|
+        metadata[:skip] = "#{name} is not installed for Ruby #{RUBY_VERSION}"
+      end
     end
   end
 end
