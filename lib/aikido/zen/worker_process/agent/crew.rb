@@ -31,12 +31,14 @@ module Aikido
             @lock.synchronize { @threads << thread if thread.alive? }
           end
 
-          # Waits for all threads but the calling one.
+          # Waits for all threads but the calling one, also for those that are started meanwhile.
           #
           # @param deadline [Float] on the monotonic clock
           # @return [void]
           def join(deadline)
-            others.each { |thread| thread.join([deadline - IPC.monotonic_time, 0].max) }
+            while (thread = others.first) && (remaining = deadline - IPC.monotonic_time).positive?
+              thread.join(remaining)
+            end
           end
 
           # Kills those that are left, and waits until they have cleaned up. One that defers that, or hangs in an
@@ -52,9 +54,9 @@ module Aikido
           private
 
           # Without the lock: a server may be stopped in a trap, where Ruby allows none. Ruby copies an Array in one
-          # step, so that nothing is seen halfway.
+          # step, so that nothing is seen halfway. One that was killed before it began has not left the list.
           def others
-            @threads.dup - [Thread.current]
+            (@threads.dup - [Thread.current]).select(&:alive?)
           end
         end
       end
