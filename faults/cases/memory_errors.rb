@@ -23,7 +23,7 @@ module Faults
     # `verbosity`: every program says that it runs under the sanitizer. Leaks are looked for as well, at its end.
     ASAN_ENVIRONMENT = {
       "RUSTC_BOOTSTRAP" => "1", "RUSTFLAGS" => "-Zsanitizer=address -Cforce-frame-pointers=yes",
-      "ASAN_OPTIONS" => "verbosity=1:detect_stack_use_after_return=1:detect_leaks=1"
+      "ASAN_OPTIONS" => "verbosity=1:detect_stack_use_after_return=1:detect_leaks=1:allocator_may_return_null=1"
     }.freeze
 
     # Bytes that are sent at once under valgrind: more than the kernel takes, which is what the quick suite leaves out.
