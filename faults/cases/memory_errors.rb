@@ -85,9 +85,10 @@ module Faults
     end
 
     def run_core_under_address_sanitizer
-      # Doctests have no program that the sanitizer could be linked to.
-      output, status = run_program(ASAN_ENVIRONMENT, "cargo", "test", "--locked", "--all-targets",
-                                   "--target", ASAN_TARGET, "--target-dir", "target/asan")
+      # Doctests have no program that the sanitizer could be linked to. It keeps frames apart from the stack, so what is
+      # left there by the others says nothing.
+      output, status = run_program(ASAN_ENVIRONMENT, "cargo", "test", "--locked", "--all-targets", "--target",
+                                   ASAN_TARGET, "--target-dir", "target/asan", "--", "--skip", "secret::traces")
       programs = output.scan(/^     Running /).length
       watched = output.scan("AddressSanitizer Init done").length
       passed = output.scan(/test result: ok\. (\d+) passed/).flatten.sum { |count| Integer(count) }
