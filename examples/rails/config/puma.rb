@@ -10,6 +10,9 @@ if ENV["PHASED_RESTARTS"]
   # An application with the gem in its Gemfile leaves this line out.
   $LOAD_PATH.unshift(File.expand_path("../../../lib", __dir__))
 
+  # Puma 8 preloads unless it is told not to.
+  preload_app! false
+
   # The gem's server is started here, without the application.
   plugin :aikido_zen_ipc
   worker_process_file File.expand_path("worker_process.rb", __dir__)

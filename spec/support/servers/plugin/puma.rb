@@ -18,5 +18,6 @@ hanging_puma = File.expand_path("../hanging_puma.rb", __dir__)
 instance_eval(File.read(hanging_puma), hanging_puma)
 
 activate_control_app "unix://#{ENV.fetch("CONTROL")}", no_token: true if ENV["CONTROL"]
-preload_app! if ENV["PRELOAD"]
+# Puma 8 does so unless it is told not to.
+preload_app! !ENV["PRELOAD"].nil?
 worker_timeout Integer(ENV.fetch("WORKER_TIMEOUT")) if ENV["WORKER_TIMEOUT"]

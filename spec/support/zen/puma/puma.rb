@@ -7,6 +7,9 @@ workers 4
 threads 1, 1
 preload_app!
 
+hanging_puma = File.expand_path("../../servers/hanging_puma.rb", __dir__)
+instance_eval(File.read(hanging_puma), hanging_puma)
+
 # As in `spec/support/servers/puma.rb`.
 fork_worker 0 if ENV["FORK_WORKER"]
 before_fork { fork { sleep } } if ENV["OUTLIVE_PARENT"]
