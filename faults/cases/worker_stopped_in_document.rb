@@ -116,9 +116,15 @@ module Faults
       reader = stopped_reader
       yield
     ensure
-      # Its own connection is all that the other has left then: the server has given up the reader's.
-      met?(within: PATIENCE) { @other.invoke("connections", PATIENCE) == 1 }
+      # Unless the kernel had taken the rest of the document, and nothing was held for the reader.
+      met?(within: 2 * @write_timeout) { alone? }
       reader&.kill
+      met?(within: PATIENCE) { alone? }
+    end
+
+    # Whether the server has given up every connection but the one that asks.
+    def alone?
+      @other.invoke("connections", PATIENCE) == 1
     end
 
     # A worker that reads the document again and again, stopped when it happens to be in the middle.
