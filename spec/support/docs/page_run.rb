@@ -26,6 +26,9 @@ class PageRun
     Dir.mktmpdir("docs-") { |directory| new(page, directory).call }
   end
 
+  # What Puma's configuration of each page needs besides, for versions whose workers sometimes do not end.
+  HANGING_PUMA = File.read(File.expand_path("../servers/hanging_puma.rb", __dir__))
+
   def initialize(page, directory)
     @page = page
     @folder = "#{directory}/application"
@@ -64,7 +67,7 @@ class PageRun
   def write(path, text)
     path = File.join(@folder, path)
     FileUtils.mkdir_p(File.dirname(path))
-    File.write(path, text)
+    File.write(path, File.basename(path) == "puma.rb" ? "#{text}#{HANGING_PUMA}" : text)
   end
 
   def run(script)
