@@ -8,13 +8,13 @@ module Faults
   class GarbageCollection < Case
     declare 23, "GC",
             "a program of calls, documents, threads and forks under GC.stress with GC.auto_compact, and the whole " \
-            "spec suite with a collection at every allocation, with GC.auto_compact, and with " \
-            "GC.verify_compaction_references, pass",
+            "spec suite with a collection at every allocation in the gem's native methods, with GC.auto_compact, and " \
+            "with GC.verify_compaction_references, pass",
             full: 4 * 3600, quick: 600
 
     # What `spec/support/garbage_collection.rb` knows, and what it does.
     MODES = {
-      "stress" => "a minor collection at every allocation", "compact" => "GC.auto_compact",
+      "stress" => "a minor collection at every allocation in native methods", "compact" => "GC.auto_compact",
       "verify" => "GC.verify_compaction_references"
     }.freeze
 

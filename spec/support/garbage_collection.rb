@@ -3,15 +3,18 @@
 # How hard Ruby's garbage collector works while the suite runs: as hard as it likes, unless `AIKIDO_ZEN_IPC_GC` says
 # more. `bin/faults 23` runs the suite under each.
 #
-# - `stress`: it looks for young garbage at every allocation, in every example and in what the example forks; in
-#   programs that an example starts (web servers) inside the gem's native methods. An object that the binding forgets is
-#   a young one. To look at everything each time would take fifty milliseconds for every object that is made.
+# - `stress`: it looks for young garbage at every allocation inside the gem's native methods, as long as no other one is
+#   called, and now and then when they begin and end. An object that the binding forgets is a young one. To look at
+#   everything each time would take fifty milliseconds for every object that is made, and to look at every allocation of
+#   everybody, hours: a program of `bin/faults 23` does that.
 # - `compact`: with `GC.auto_compact`, it looks at everything, and moves what it can, at the beginning and the end of
 #   the gem's native methods and of every example.
 # - `verify`: at the same moments it moves every object that may be moved, and checks that nothing refers to where one
 #   was.
 #
-# The programs load this file by `RUBYOPT`.
+# In every example, in what it forks, and in the programs that it starts: these load this file by `RUBYOPT`. Nothing is
+# done before the gem's first native method is called: under `GC.auto_compact`, Ruby 3.1.2 may crash in RubyGems, at a
+# `require` before the gem is loaded.
 module GarbageCollection
   MODES = %w[stress compact verify].freeze
 
@@ -25,7 +28,7 @@ module GarbageCollection
   # Of `GC.stress=`: minor collections only.
   YOUNG_ONLY = 1
 
-  # What collecting may take of the time, at most, under `compact` and `verify`: native methods are called often.
+  # What collecting at the beginning and the end of native methods may take of the time, at most: they are called often.
   SHARE = 0.25
 
   module_function
@@ -37,26 +40,18 @@ module GarbageCollection
 
   # @return [void]
   def start
-    if defined?(RSpec)
-      RSpec.configure { |config| config.around { |example| GarbageCollection.enforce(example) } }
-      ENV["RUBYOPT"] = "#{ENV.fetch("RUBYOPT", nil)} -r#{__FILE__}".strip
-    end
-    return if defined?(RSpec) && MODE == "stress"
-
-    GC.auto_compact = true unless MODE == "stress"
     watch_native_methods
+    return unless defined?(RSpec)
+
+    RSpec.configure { |config| config.around { |example| GarbageCollection.enforce(example) } }
+    ENV["RUBYOPT"] = "#{ENV.fetch("RUBYOPT", nil)} -r#{__FILE__}".strip
   end
 
   # Runs an example. Some of them change these settings themselves.
   def enforce(example)
-    if MODE == "stress"
-      GC.stress = YOUNG_ONLY
-    else
-      GC.auto_compact = true
-      collect
-    end
+    collect
     example.run
-    collect unless MODE == "stress"
+    collect
   ensure
     GC.stress = false
   end
@@ -65,9 +60,9 @@ module GarbageCollection
   def watch_native_methods
     are_ours = Hash.new { |known, owner| known[owner] = owner.inspect.include?("Aikido::Zen") }.compare_by_identity
     TracePoint.new(:c_call, :c_return) do |point|
-      next unless are_ours[point.defined_class]
-
-      MODE == "stress" ? GC.stress = (point.event == :c_call && YOUNG_ONLY) : collect_seldom
+      is_ours = are_ours[point.defined_class]
+      GC.stress = is_ours && point.event == :c_call && YOUNG_ONLY if MODE == "stress"
+      collect_seldom if is_ours
     end.enable
   end
 
@@ -80,7 +75,8 @@ module GarbageCollection
   end
 
   def collect
-    return GC.start if MODE == "compact"
+    GC.auto_compact = true unless MODE == "stress"
+    return GC.start(full_mark: MODE != "stress") unless MODE == "verify"
 
     room = RUBY_VERSION >= "3.2" ? :expand_heap : :double_heap
     GC.verify_compaction_references(toward: :empty, room => true)
