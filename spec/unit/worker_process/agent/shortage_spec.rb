@@ -70,7 +70,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent do
       outcome = in_child do
         server = new_server(max_frame_size: 2 * large)
         server.publish("config", "[1]")
-        json = %("#{"a" * large}")
+        json = "a" * (large + 2) # and no other String as large, whose collection would make room
+        [0, -1].each { |index| json.setbyte(index, '"'.ord) }
         [without_memory { server.publish("config", json) }, server.read_document("config", nil)]
       end
       expect(outcome).to match([[Errno::ENOMEM, /could not make room for #{large + 2} bytes/], [1, "[1]"]])
