@@ -156,10 +156,14 @@ impl<W: Wait> Dial<'_, W> {
         }
     }
 
-    /// Whether the server says something, or ends the connection, while there is patience.
+    /// Whether the server says something, or ends the connection, while there is patience; or has done so by its end, for
+    /// a caller who was kept from looking.
     fn is_greeted(&self) -> Result<bool> {
         match wait_until(self.socket.here()?, PollFlags::IN, &self.greeting_deadline, Phase::Handshake, self.wait) {
-            Err(Error::Timeout { .. }) => self.deadline.check(Phase::Handshake).map(|_| false),
+            Err(Error::Timeout { .. }) => {
+                self.deadline.check(Phase::Handshake)?;
+                Ok(is_ready(self.socket.here()?, PollFlags::IN))
+            }
             outcome => outcome.map(|()| true),
         }
     }
