@@ -33,7 +33,7 @@ module Faults
       return holds("this Ruby cannot compact", false) unless GC.respond_to?(:verify_compaction_references)
 
       walk_under_stress
-      MODES.each { |mode, deed| run_specs(mode, deed) }
+      side_by_side { |mode| run_specs(mode) }.each { |mode, outcome| judge(MODES.fetch(mode), *outcome) }
     end
 
     private
@@ -47,9 +47,21 @@ module Faults
       holds("the program under GC.stress: #{passed ? "done #{rounds} times" : output[-2000..] || output}", passed)
     end
 
-    def run_specs(mode, deed)
+    # Under each mode, whatever an example waits for may take ten times as long as usual.
+    #
+    # @yieldparam mode [String] in a thread of its own
+    # @return [Hash{String => Array}] what each block returns
+    def side_by_side
+      MODES.keys.to_h { |mode| [mode, Thread.new { yield mode }] }.transform_values(&:value)
+    end
+
+    # @return [(String, Process::Status)] its output, and how it ended
+    def run_specs(mode)
       what = scale(full: ["--exclude-pattern", LEFT_OUT], quick: QUICK_SPECS)
-      output, status = Open3.capture2e({ "AIKIDO_ZEN_IPC_GC" => mode }, "rspec", *what, chdir: ROOT)
+      Open3.capture2e({ "AIKIDO_ZEN_IPC_GC" => mode }, "rspec", *what, chdir: ROOT)
+    end
+
+    def judge(deed, output, status)
       examples = output[/^(\d+) examples?, 0 failures/]
       failures = output.scan(/^rspec (\S+)/).join(" ")
       holds("#{deed}: #{examples || "#{output[/^\d+ examples?.*/] || status} #{failures}"}",
