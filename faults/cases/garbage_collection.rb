@@ -18,8 +18,22 @@ module Faults
       "verify" => "GC.verify_compaction_references"
     }.freeze
 
-    # The suite in which this case is. The cases have specs of their own for what they use.
-    LEFT_OUT = "spec/faults/**/*_spec.rb"
+    # The suite in which this case is: the cases have specs of their own for what they use.
+    CASES = "spec/faults/**/*_spec.rb"
+
+    # RBS, whose parser, an extension in C, keeps the addresses of objects.
+    SIGNATURES = "spec/unit/signatures_spec.rb,spec/unit/documentation_spec.rb"
+
+    # Rails, where it takes a parent longer to move everything than its workers wait for it.
+    RAILS = "spec/integration/rails*_spec.rb"
+
+    LEFT_OUT = {
+      "stress" => CASES, "compact" => "#{CASES},#{SIGNATURES}", "verify" => "#{CASES},#{SIGNATURES},#{RAILS}"
+    }.freeze
+
+    # Ruby 3.1.2 may crash after it has moved objects: it looks at all that a thread's stack still has, also where that
+    # is of a page that it has given back. With this it gives none back.
+    ENVIRONMENT = { "RUBY_GC_HEAP_FREE_SLOTS_MAX_RATIO" => "1.0" }.freeze
 
     # A client, a server and its calls, in some seconds.
     QUICK_SPECS = %w[spec/unit/worker_process/agent/call_spec.rb].freeze
@@ -27,7 +41,7 @@ module Faults
     # A program of its own has a small heap, so a look at all of it at every allocation takes milliseconds only.
     UNDER_STRESS = "GC.auto_compact = true; GC.stress = true; load ARGV.shift"
 
-    private_constant :MODES, :LEFT_OUT, :QUICK_SPECS, :UNDER_STRESS
+    private_constant :MODES, :CASES, :SIGNATURES, :RAILS, :LEFT_OUT, :ENVIRONMENT, :QUICK_SPECS, :UNDER_STRESS
 
     def run
       return holds("this Ruby cannot compact", false) unless GC.respond_to?(:verify_compaction_references)
@@ -57,8 +71,8 @@ module Faults
 
     # @return [(String, Process::Status)] its output, and how it ended
     def run_specs(mode)
-      what = scale(full: ["--exclude-pattern", LEFT_OUT], quick: QUICK_SPECS)
-      Open3.capture2e({ "AIKIDO_ZEN_IPC_GC" => mode }, "rspec", *what, chdir: ROOT)
+      what = scale(full: ["--exclude-pattern", LEFT_OUT.fetch(mode)], quick: QUICK_SPECS)
+      Open3.capture2e(ENVIRONMENT.merge("AIKIDO_ZEN_IPC_GC" => mode), "rspec", *what, chdir: ROOT)
     end
 
     def judge(deed, output, status)
