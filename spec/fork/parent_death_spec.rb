@@ -45,6 +45,8 @@ RSpec.describe "The death of a parent" do
     later = [error_of { client.invoke("wait", 30.0) }, error_of { client.ping(30.0) },
              error_of { client.notify("seen") }, client.connected?, client.document("config").json]
     reports.last.syswrite("#{later.inspect}\n")
+  rescue StandardError => e
+    reports.last.syswrite("#{e.inspect}\n")
   end
 
   def fork_process

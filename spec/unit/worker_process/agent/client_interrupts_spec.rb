@@ -42,7 +42,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
   end
 
   it "end a call by Timeout.timeout, before its own timeout" do
-    expect { Timeout.timeout(0.05) { client.invoke("wait", patience) } }.to raise_error(Timeout::Error)
+    # Seconds: enough to be in the call by then.
+    timeout = 0.5 * GarbageCollection::SLOWNESS
+    expect { Timeout.timeout(timeout) { client.invoke("wait", patience) } }.to raise_error(Timeout::Error)
     expect_right_answers
   end
 
