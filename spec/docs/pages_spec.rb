@@ -4,7 +4,7 @@ require_relative "../support/docs/page_run"
 
 RSpec.describe "docs" do
   Page.all.each do |page|
-    it "has in #{page.name} what does what it says when it is pasted" do
+    it "has in #{page.name} what does what it says when it is pasted", web_server: page.web_server do
       expect { PageRun.of(page) }.not_to raise_error
     end
   end

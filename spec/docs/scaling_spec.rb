@@ -21,7 +21,7 @@ RSpec.describe "docs/scaling.md" do
     expect(paths).to all(satisfy { |path| File.exist?("#{docs}/#{path}") })
   end
 
-  describe "when its commands are pasted" do
+  describe "when its commands are pasted", web_server: "puma" do
     before do
       skip "there is no redis-server here (bin/setup)" unless RedisServer.available?
       skip "there is no curl here" unless system("curl --version", out: File::NULL, err: File::NULL)

@@ -37,6 +37,11 @@ class Page
     @text.match?(/^#{DIRECTIVE}$/)
   end
 
+  # @return [String, nil] the name of the gem of the web server that it starts first
+  def web_server
+    blocks.find { |block| block.directive == "start" }&.text&.slice(/\A\w+/)
+  end
+
   # @return [Array<Block>] in the order of the page
   def blocks
     @text.to_enum(:scan, FENCED).map do
