@@ -76,8 +76,10 @@ module GarbageCollection
   end
 
   def collect
-    GC.auto_compact = true unless MODE == "stress"
-    MODE == "verify" ? GC.verify_compaction_references(toward: :empty) : GC.start(full_mark: MODE != "stress")
+    return GC.start(full_mark: false) if MODE == "stress"
+
+    GC.auto_compact = true
+    MODE == "verify" ? GC.verify_compaction_references(toward: :empty) : GC.start
   end
 
   def clock

@@ -19,15 +19,15 @@ class PageRun
   # Seconds between two looks at whether it does.
   LOOK_INTERVAL = 0.05
 
+  # What Puma's configuration of each page needs besides, for versions whose workers sometimes do not end.
+  HANGING_PUMA = File.read(File.expand_path("../servers/hanging_puma.rb", __dir__))
+
   # @param page [Page]
   # @return [void]
   # @raise [Failed]
   def self.of(page)
     Dir.mktmpdir("docs-") { |directory| new(page, directory).call }
   end
-
-  # What Puma's configuration of each page needs besides, for versions whose workers sometimes do not end.
-  HANGING_PUMA = File.read(File.expand_path("../servers/hanging_puma.rb", __dir__))
 
   def initialize(page, directory)
     @page = page
