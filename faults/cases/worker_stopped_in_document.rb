@@ -26,10 +26,11 @@ module Faults
 
     # From <malloc.h>.
     M_MMAP_THRESHOLD = -3
+    M_ARENA_MAX = -8
 
     # Bytes: by so much a process grows and shrinks anyway.
     SLACK = 5_000_000
-    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :SLACK
+    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :M_ARENA_MAX, :SLACK
 
     # What was seen while the document was published again and again: seconds that calls of others took, seconds in
     # which they read the document, and bytes of the parent's memory.
@@ -71,7 +72,7 @@ module Faults
 
     def start_publisher
       start_parent(write_timeout: @write_timeout) do |server|
-        return_large_blocks_at_once
+        keep_little_for_later
         server.publish("lists", @versions.first)
         server.handle("publish") { |respond, version| respond.call(server.publish("lists", @versions[version])) }
         server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
@@ -103,11 +104,12 @@ module Faults
       client.close
     end
 
-    # From now on the C library gives blocks of a megabyte and more back to the operating system. Otherwise it keeps
-    # some of each thread for later, which are held for nobody.
-    def return_large_blocks_at_once
+    # From now on the C library gives blocks of a megabyte and more back to the operating system, and has one arena for
+    # all threads. Otherwise it keeps some for later, which are held for nobody: in the arena of each thread that happens
+    # to serve calls over ten megabytes, of what they left to the garbage collector.
+    def keep_little_for_later
       mallopt = Fiddle::Function.new(Fiddle::Handle::DEFAULT["mallopt"], [Fiddle::TYPE_INT] * 2, Fiddle::TYPE_INT)
-      mallopt.call(M_MMAP_THRESHOLD, 1_000_000)
+      { M_MMAP_THRESHOLD => 1_000_000, M_ARENA_MAX => 1 }.each { |option, value| mallopt.call(option, value) }
     end
 
     # Runs the block while a worker is stopped in the middle of the document; then waits until the server has given it
