@@ -44,11 +44,17 @@ module Faults
       counts = MESSAGES.transform_values { |place| flip_each_bit(*place) }
       tried, refused = counts.values.transpose.map(&:sum)
       holds("#{refused} of #{tried} flipped bits refused by the client", refused == tried)
-      after = settled_stats
-      seen = %i[rejected_handshakes admitted requests].map { |name| after.fetch(name) - before.fetch(name) }
-      at_server = counts.fetch(:server_hello).first + counts.fetch(:client_proof).first
-      holds("#{seen[0]} of #{at_server} refused by the server, and #{seen[2]} calls came through",
-            seen == [at_server, tried - at_server, 0])
+      seen = settled_stats.to_h { |name, figure| [name, figure - before.fetch(name)] }
+      holds("#{seen[:admitted]} of them admitted by the server, and #{seen[:requests]} calls came through",
+            seen.values_at(:admitted, :requests) == [counts.fetch(:server_proof).first, 0])
+      judge_rejections(seen, at_least: tried - seen[:admitted])
+    end
+
+    # A client makes another connection if it is not greeted soon, on a busy host: so it can be more than one for a bit.
+    def judge_rejections(seen, at_least:)
+      others = seen[:accepted] - seen[:admitted]
+      holds("#{seen[:rejected_handshakes]} of #{others} other connections refused by it",
+            seen[:rejected_handshakes] == others && others >= at_least)
     end
 
     # @return [(Integer, Integer)] bits flipped, and how often the client then refused
@@ -175,9 +181,10 @@ module Faults
       relay = Relay.new(other.port)
       error = attempt(relay.port)
       stats = nil
-      met?(within: 5) { (stats = other.stats).values_at(:rejected_handshakes, :pending_handshakes) == [1, 0] }
+      met?(within: 5) { (stats = other.stats)[:accepted].positive? && stats[:pending_handshakes].zero? }
       holds("a relay to a server with another secret: #{error} at the client, #{stats[:admitted]} admitted",
-            error == Aikido::Zen::IPC::HandshakeError && stats.values_at(:rejected_handshakes, :admitted) == [1, 0])
+            error == Aikido::Zen::IPC::HandshakeError && stats[:admitted].zero?)
+      judge_rejections(stats, at_least: 1)
     ensure
       relay&.close
       other&.stop

@@ -28,14 +28,14 @@ module Faults
       @parent = start_steered_parent
       workers = Array.new(scale(full: 64, quick: 16)) { |index| start_worker(finds_it_gone: index.even?) }
       workers.each(&:hear)
-      accepted = @parent.stats.fetch(:accepted)
+      admitted = @parent.stats.fetch(:admitted)
       @parent.stop
       gone_at = let_find_it_gone(workers)
       served_at = served_after_start(workers)
       check_spread(gone_at, served_at)
-      accepted = @parent.stats.fetch(:accepted) - accepted
-      holds("#{accepted} connections made for it by #{workers.length} workers",
-            accepted.between?(workers.length, workers.length * THREADS))
+      admitted = @parent.stats.fetch(:admitted) - admitted
+      holds("#{admitted} connections made for it by #{workers.length} workers",
+            admitted.between?(workers.length, workers.length * THREADS))
     end
 
     private

@@ -105,8 +105,8 @@ module Faults
     end
 
     # From now on the C library gives blocks of a megabyte and more back to the operating system, and has one arena for
-    # all threads. Otherwise it keeps some for later, which are held for nobody: in the arena of each thread that happens
-    # to serve calls over ten megabytes, of what they left to the garbage collector.
+    # all threads. Otherwise it keeps some for later, which are held for nobody: over ten megabytes of what calls left
+    # to the garbage collector, in the arena of each thread that happens to serve some.
     def keep_little_for_later
       mallopt = Fiddle::Function.new(Fiddle::Handle::DEFAULT["mallopt"], [Fiddle::TYPE_INT] * 2, Fiddle::TYPE_INT)
       { M_MMAP_THRESHOLD => 1_000_000, M_ARENA_MAX => 1 }.each { |option, value| mallopt.call(option, value) }

@@ -12,4 +12,10 @@ module Rejections
     log.scan(/ was rejected: #{GAVE_UP} \(/).length +
       log.scan(/ (\d+) x #{GAVE_UP}/).flatten.sum { |count| Integer(count) }
   end
+
+  # @param log [String] of the server
+  # @return [String] what else it says
+  def self.without_given_up(log)
+    log.lines.grep_v(/ was rejected: #{GAVE_UP} \(/).join
+  end
 end

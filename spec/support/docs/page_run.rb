@@ -6,6 +6,7 @@ require "rbconfig"
 require "socket"
 require "tmpdir"
 
+require_relative "../rejections"
 require_relative "page"
 
 # Does what a reader does who pastes the blocks of a page one after the other, in a folder that was empty.
@@ -71,8 +72,9 @@ class PageRun
   end
 
   def run(script)
-    @last_output, status = Open3.capture2e(environment, "bash", "-euo", "pipefail", "-c", script, chdir: @folder)
-    failed("#{status}:\n#{@last_output}") unless status.success?
+    output, status = Open3.capture2e(environment, "bash", "-euo", "pipefail", "-c", script, chdir: @folder)
+    failed("#{status}:\n#{output}") unless status.success?
+    @last_output = Rejections.without_given_up(output)
   end
 
   def compare(text)

@@ -56,7 +56,7 @@ RSpec.describe Aikido::Zen::WorkerProcess do
         [first, in_child { described_class.invoke("add", 5.0, 3, 4) }, described_class.invoke("add", 5.0, 5, 6)]
       end
       expect(sums).to eq([3, 7, 11])
-      expect(server.stats).to include(accepted: 2)
+      expect(server.stats).to include(admitted: 2)
     end
 
     it "makes the client at its first use after a fork, although no hook of Ruby's ran" do
