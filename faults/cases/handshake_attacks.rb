@@ -44,7 +44,7 @@ module Faults
       counts = MESSAGES.transform_values { |place| flip_each_bit(*place) }
       tried, refused = counts.values.transpose.map(&:sum)
       holds("#{refused} of #{tried} flipped bits refused by the client", refused == tried)
-      seen = settled_stats.to_h { |name, figure| [name, figure - before.fetch(name)] }
+      seen = settled_change(before)
       holds("#{seen[:admitted]} of them admitted by the server, and #{seen[:requests]} calls came through",
             seen.values_at(:admitted, :requests) == [counts.fetch(:server_proof).first, 0])
       judge_rejections(seen, at_least: tried - seen[:admitted])
@@ -84,8 +84,7 @@ module Faults
       refused = attacks.count { |attack| refused_by_server?(&attack) }
       holds("#{refused} of #{attacks.length} replays, reflections, swapped roles and versions refused by the server",
             refused == attacks.length)
-      after = settled_stats
-      rejected, admitted = %i[rejected_handshakes admitted].map { |name| after.fetch(name) - before.fetch(name) }
+      rejected, admitted = settled_change(before).fetch_values(:rejected_handshakes, :admitted)
       holds("#{rejected} counted, #{admitted} admitted", rejected == attacks.length && admitted.zero?)
     end
 
@@ -181,7 +180,7 @@ module Faults
       relay = Relay.new(other.port)
       error = attempt(relay.port)
       stats = nil
-      met?(within: 5) { (stats = other.stats)[:accepted].positive? && stats[:pending_handshakes].zero? }
+      met?(within: 5) { (stats = other.stats)[:rejected_handshakes].positive? && stats[:pending_handshakes].zero? }
       holds("a relay to a server with another secret: #{error} at the client, #{stats[:admitted]} admitted",
             error == Aikido::Zen::IPC::HandshakeError && stats[:admitted].zero?)
       judge_rejections(stats, at_least: 1)
@@ -230,11 +229,12 @@ module Faults
       e.class
     end
 
-    # @return [Hash{Symbol => Integer}] the parent's, once every connection is done with
-    def settled_stats
+    # @param before [Hash{Symbol => Integer}] figures of the parent
+    # @return [Hash{Symbol => Integer}] how much more they are once every connection is done with
+    def settled_change(before)
       stats = nil
       met?(within: 5) { (stats = @parent.stats).values_at(:pending_handshakes, :connections) == [0, 0] }
-      stats
+      stats.to_h { |name, figure| [name, figure - before.fetch(name)] }
     end
   end
 end

@@ -6,16 +6,19 @@ module Rejections
   # That of a client which was not greeted for so long, on a host this busy, that it has made another connection.
   GAVE_UP = /the connection (?:ended|broke) during the handshake/
 
+  # What the line of such a connection has.
+  LINE = / was rejected: #{GAVE_UP} \(/
+  private_constant :GAVE_UP, :LINE
+
   # @param log [String] of the server
   # @return [Integer] of how many connections it says that
   def self.given_up(log)
-    log.scan(/ was rejected: #{GAVE_UP} \(/).length +
-      log.scan(/ (\d+) x #{GAVE_UP}/).flatten.sum { |count| Integer(count) }
+    log.scan(LINE).length + log.scan(/ (\d+) x #{GAVE_UP}/).flatten.sum { |count| Integer(count) }
   end
 
   # @param log [String] of the server
   # @return [String] what else it says
   def self.without_given_up(log)
-    log.lines.grep_v(/ was rejected: #{GAVE_UP} \(/).join
+    log.lines.grep_v(LINE).join
   end
 end
