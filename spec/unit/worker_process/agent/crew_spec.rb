@@ -36,4 +36,56 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
 
     expect(gate.num_waiting).to eq(0)
   end
+
+  it "knows a thread from its start, although the one that starts it is killed meanwhile" do
+    gate = Queue.new
+    starter = nil
+    after_each_start { Thread.start { starter.kill }.join }
+    starter = Thread.start do
+      crew.start("hanging") { gate.pop }
+      gate << :not_killed
+    end
+    starter.join
+    Thread.pass until gate.num_waiting == 1
+    crew.kill(in_time)
+
+    expect(gate.num_waiting).to eq(0)
+    expect(gate).to be_empty
+  end
+
+  it "kills also those that are started meanwhile" do
+    gate = Queue.new
+    leave = Queue.new
+    crew.start("starter") do
+      after_each_start { leave.pop }
+      crew.start("hanging") { gate.pop }
+    end
+    Thread.pass until leave.num_waiting == 1 && gate.num_waiting == 1
+    killing = Thread.start { crew.kill(in_time) }
+    Thread.pass until killing.stop?
+    leave << :leave
+    killing.join
+
+    expect(gate.num_waiting).to eq(0)
+  end
+
+  it "lets a thread be killed during its work, and clean up" do
+    gate = Queue.new
+    crew.start("cleaning") do
+      gate.pop
+    ensure
+      ended << :cleaned_up
+    end
+    Thread.pass until gate.num_waiting == 1
+    crew.kill(in_time)
+
+    expect(ended.pop(true)).to eq(:cleaned_up)
+  end
+
+  # Runs the block in whoever starts a thread, which it has started, and does not know yet.
+  def after_each_start(&block)
+    allow(Thread).to receive(:new).and_wrap_original do |start, &work|
+      start.call(&work).tap(&block)
+    end
+  end
 end

@@ -9,8 +9,9 @@ module Aikido
         # @api private
         class Crew
           def initialize
-            @lock = Mutex.new
-            @threads = []
+            # Without a lock: each use of it is one step of Ruby's. A server may be stopped in a trap, where no lock is
+            # allowed, and those who wait for a lock may be forgotten where one of them is killed ({IPC::Turnstile}).
+            @threads = {}.compare_by_identity
           end
 
           # Starts a thread that ends with the block.
@@ -18,17 +19,20 @@ module Aikido
           # @param name [String] what `Thread#name` and `top -H` show
           # @raise [ThreadError] if the operating system gives no thread
           def start(name, &work)
-            thread = Thread.new do
-              work.call
-            ensure
-              @lock.synchronize { @threads.delete(Thread.current) }
+            ended = false
+            # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
+            Thread.handle_interrupt(Object => :never) do
+              thread = Thread.new do
+                # It would defer interrupts, too.
+                Thread.handle_interrupt(Object => :immediate, &work)
+              ensure
+                ended = true
+                @threads.delete(Thread.current)
+              end
+              @threads[thread] = true
+              @threads.delete(thread) if ended
+              introduce(thread, name)
             end
-            thread.name = name
-            # What goes wrong in it is logged by the work itself.
-            thread.report_on_exception = false
-            # Puma warns of threads that were started before it forks, but for those that say this.
-            thread.thread_variable_set(:fork_safe, true)
-            @lock.synchronize { @threads << thread if thread.alive? }
           end
 
           # Waits for all threads but the calling one, also for those that are started meanwhile.
@@ -41,22 +45,38 @@ module Aikido
             end
           end
 
-          # Kills those that are left, and waits until they have cleaned up. One that defers that, or hangs in an
-          # `ensure` of its own, is left behind.
+          # Kills those that are left, also those that are started meanwhile, and waits until they have cleaned up. One
+          # that defers that, or hangs in an `ensure` of its own, is left behind.
           #
           # @param deadline [Float] on the monotonic clock, for all of them
           # @return [void]
           def kill(deadline)
-            others.each(&:kill)
-            join(deadline)
+            until (threads = others).empty?
+              threads.each(&:kill)
+              remaining = deadline - IPC.monotonic_time
+              break unless remaining.positive?
+
+              threads.first.join([remaining, LOOK_INTERVAL].min)
+            end
           end
 
           private
 
-          # Without the lock: a server may be stopped in a trap, where Ruby allows none. Ruby copies an Array in one
-          # step, so that nothing is seen halfway. One that was killed before it began has not left the list.
+          # Seconds for which a killed thread that does not end hides one that was started meanwhile. Most end at once.
+          LOOK_INTERVAL = 0.05
+          private_constant :LOOK_INTERVAL
+
+          def introduce(thread, name)
+            thread.name = name
+            # What goes wrong in it is logged by the work itself.
+            thread.report_on_exception = false
+            # Puma warns of threads that were started before it forks, but for those that say this.
+            thread.thread_variable_set(:fork_safe, true)
+          end
+
+          # One that was killed before it began has not left the list.
           def others
-            (@threads.dup - [Thread.current]).select(&:alive?)
+            (@threads.keys - [Thread.current]).select(&:alive?)
           end
         end
       end
