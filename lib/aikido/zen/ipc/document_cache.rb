@@ -29,7 +29,7 @@ module Aikido
           @fetch = fetch
           @on_failure = on_failure
           @retry_at = {}
-          @fetching = Mutex.new
+          @turnstile = Turnstile.new
         end
 
         private
@@ -37,7 +37,7 @@ module Aikido
         # What `read` gives for a document that may have changed.
         def refresh(key)
           key = key.to_s
-          @fetching.synchronize do
+          @turnstile.pass do
             ask(key) unless current?(key) || failed_just_now?(key)
             known(key)
           end

@@ -1,0 +1,45 @@
+# frozen_string_literal: true
+
+RSpec.describe Aikido::Zen::IPC::Turnstile do
+  let(:turnstile) { described_class.new }
+  let(:passed) { Queue.new }
+
+  # Made here, since threads that make them can be killed meanwhile.
+  before { [turnstile, passed] }
+
+  # @return [Thread] one that waits behind this thread, which is in the turnstile, and behind those that wait
+  def line_up(name)
+    in_thread { turnstile.pass { passed << name } }.tap { |thread| Thread.pass until thread.stop? }
+  end
+
+  it "lets one thread pass at a time, and gives what its block returns" do
+    count = turnstile.pass do
+      line_up(:second)
+      passed.length
+    end
+
+    expect(count).to eq(0)
+    expect(passed.pop).to eq(:second)
+  end
+
+  it "lets those pass who are behind one that is killed just as its turn comes" do
+    turnstile.pass do
+      second = line_up(:second)
+      line_up(:third)
+      # It gets to know only after this thread has left.
+      second.kill
+    end
+
+    expect(passed.pop).to eq(:third)
+  end
+
+  it "lets others pass after its block has raised" do
+    expect { turnstile.pass { raise IOError } }.to raise_error(IOError)
+    expect(turnstile.pass { :passed }).to eq(:passed)
+  end
+
+  it "refuses a thread that is in it" do
+    expect { turnstile.pass { turnstile.pass { :never } } }.to raise_error(ThreadError, /recursive/)
+    expect(turnstile.pass { :passed }).to eq(:passed)
+  end
+end
