@@ -7,6 +7,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   let(:gate) { Queue.new }
   let(:events) { Queue.new }
 
+  # Made before any thread is killed: RSpec makes them under a lock, which does not bear that.
+  before { [gate, events] }
+
   it "says whether start and stop did something" do
     expect(server.stop).to be(false)
     expect([server.start, server.start]).to eq([true, false])

@@ -8,6 +8,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
   let(:gate) { Queue.new }
   let(:handler_threads) { Queue.new }
 
+  # Made before any thread is interrupted: RSpec makes them under a lock, which does not bear that.
+  before { [gate, handler_threads] }
+
   before { server.handle("echo") { |respond, value| respond.call(value) } }
 
   {
