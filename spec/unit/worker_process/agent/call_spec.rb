@@ -29,9 +29,24 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Call do
     expect(call.deadline).to be <= Process.clock_gettime(Process::CLOCK_MONOTONIC)
   end
 
+  context "with a worker that keeps its connections" do
+    let(:server) { start_server(secret: Agents::SECRET) }
+
+    it "is expired once the caller's time has passed" do
+      keep_calls
+      peer = RawPeer::Client.new(server.port, secret: Agents::SECRET)
+      # More than one, for those whose time has passed before they reach their handler.
+      20.times { |number| peer.send_message([number.to_s, "keep", [], {}, { timeout_ms: 50 }]) }
+      call = calls.pop
+
+      eventually { expect(call).to be_expired }
+      peer.close
+    end
+  end
+
   it "is expired once the caller has gone, however much time it had" do
     keep_calls
-    caller = in_thread { client.invoke("keep", patience) }
+    caller = in_thread { client.invoke("keep", 1000 * patience) }
     call = calls.pop
     expect(call).not_to be_expired
 
