@@ -148,6 +148,17 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect { client.ping(patience) }.to raise_error(ipc::ConnectionRefusedError)
   end
 
+  it "ends idle connections at once when it is stopped, while handlers still run" do
+    call = call_waiting_handler(1).first
+    idle = client_of(server).tap(&:start)
+    stop = in_thread { server.stop(timeout: 100 * patience) }
+    eventually { expect(idle).not_to be_connected }
+    expect(stop).to be_alive
+
+    gate << :open
+    expect(call.value).to eq("open")
+  end
+
   it "can be stopped by a handler, whose caller gets an answer that was given before" do
     server.handle("stop") do |respond|
       respond.call("stopping")
