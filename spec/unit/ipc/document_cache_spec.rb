@@ -103,6 +103,22 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(documents.read("config").value).to eq([2])
   end
 
+  it "leaves nobody waiting behind a thread that is killed while it waits for another's fetch" do
+    publish("config", "[1]")
+    readers = []
+    documents = cache(fetch: lambda do |key, known_generation|
+      2.times do
+        readers << in_thread { documents.read("config") }
+        Thread.pass until readers.last.stop?
+      end
+      readers.first.kill
+      fetch(key, known_generation)
+    end)
+    first = documents.read("config")
+
+    expect(readers.last.value).to equal(first)
+  end
+
   it "knows each document by itself" do
     publish("config", "[1]")
     publish("lists", "[2]")

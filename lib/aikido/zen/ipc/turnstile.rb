@@ -5,8 +5,8 @@ module Aikido
     module IPC
       # Lets one thread pass at a time, and the others wait, as a `Mutex` does.
       #
-      # Where a thread that waits for a `Mutex` is killed or raised in just as its turn comes, Ruby (3.1 at least) wakes
-      # none of those behind it, who then wait for a mutex that is free. Here the turn is passed on.
+      # Where a thread that waits for a `Mutex` is killed or raised in just as its turn comes, Ruby (3.1 and 3.3 at
+      # least) wakes none of those behind it, who then wait for a mutex that is free. Here the turn is passed on.
       #
       # @api private
       class Turnstile
