@@ -63,7 +63,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "timeouts" do
     port = listener.local_address.ip_port
     fill_backlog(port)
 
-    expect_timeout("connecting") { client_at(port).invoke("echo", 0.05) }
+    expect_timeout("connecting") { client_at(port, connect_timeout: 1000 * patience).invoke("echo", 0.05) }
     expect_timeout("connecting") { client_at(port, connect_timeout: 0.05).invoke("echo", patience) }
   ensure
     [listener, *@backlog].compact.each(&:close)

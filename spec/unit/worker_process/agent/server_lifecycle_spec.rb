@@ -216,7 +216,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   it "lets connected workers go on after close, and nobody else in" do
     server.handle("add") { |respond, a, b| respond.call(a + b) }
     server.start
-    client = client_of(server).tap(&:start)
+    # With an answer, the server knows the connection.
+    client = client_of(server).tap { |connected| connected.ping(patience) }
     expect([server.close, server.close]).to eq([true, false])
 
     expect(server).to be_started
