@@ -15,7 +15,7 @@ module Faults
       @parent = start_steered_parent
       @worker = client_at(@parent.port)
       @worker.start
-      descriptors = Descriptors.of(@parent.pid).length
+      descriptors = Descriptors.at_rest(@parent.pid).length
       made = check_worker
       holds("#{made} connections made", made.positive?)
       check_counters

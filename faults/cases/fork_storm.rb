@@ -30,7 +30,7 @@ module Faults
 
     # @return [Array] what the child returned, and how many descriptors the process had before it came and after
     def around(pid)
-      before = Descriptors.of(pid).length
+      before = Descriptors.at_rest(pid).length
       seen = value_of(yield)
       met?(within: CALM_TIMEOUT) { Descriptors.of(pid).length <= before }
       [seen, before, Descriptors.of(pid).length]

@@ -115,7 +115,7 @@ module Faults
     def inventory(parent, probe)
       stats = probe.invoke("stats", PATIENCE)
       { "descriptors before and after" => Descriptors.of.length, "threads" => Thread.list.length,
-        "the parent's descriptors" => Descriptors.of(parent).length, "its connections" => stats["connections"],
+        "the parent's descriptors" => Descriptors.at_rest(parent).length, "its connections" => stats["connections"],
         "its spare threads" => stats["spare_threads"], "its protocol errors" => stats["protocol_errors"] }
     end
   end

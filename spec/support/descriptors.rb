@@ -12,6 +12,25 @@ module Descriptors
     end
   end
 
+  # Of a process that does nothing else, without what is open for a moment where a thread that began gets its name:
+  # `/proc/self/task/*/comm`.
+  #
+  # @return [Hash{Integer => String}] as {of}, the same several times in a row
+  def self.at_rest(pid)
+    looks = [of(pid)]
+    until looks.length == LOOKS && looks.uniq.length == 1
+      sleep(LOOK_INTERVAL)
+      looks = looks.last(LOOKS - 1) << of(pid)
+    end
+    looks.last
+  end
+
+  # How often it must be the same, and seconds between two looks: together longer than a busy machine keeps a thread
+  # from going on, as a rule.
+  LOOKS = 10
+  LOOK_INTERVAL = 0.01
+  private_constant :LOOKS, :LOOK_INTERVAL
+
   # @yield opens some in this process
   # @return [Array<String>] the sockets and pipes that the block opened
   def self.opened_by
