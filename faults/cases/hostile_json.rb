@@ -103,7 +103,7 @@ module Faults
           connection.send_bytes(frames.join)
         end
       end
-      client = client_at(server.port, document_timeout: PATIENCE)
+      client = client_at(server.port)
       report("responses", RESPONSES) do |text, place, form|
         hostile << [form, text]
         understood?(text, place, client) && own_answer?(client, text.name)

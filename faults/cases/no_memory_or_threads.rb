@@ -78,7 +78,7 @@ module Faults
     def worker_without_memory(headroom)
       parent, port = start_generous_parent
       worker = start_child do
-        client = client_at(port, document_timeout: PATIENCE).tap(&:start)
+        client = client_at(port).tap(&:start)
         limit(:AS, take_all_memory + (headroom * MEGABYTE))
         outcomes = outcomes_of_calls(client)
         limit(:AS, nil)
@@ -93,7 +93,7 @@ module Faults
 
     def parent_without_memory(headroom)
       parent, port = start_generous_parent
-      client = client_at(port, document_timeout: PATIENCE, reconnect_delay: 0).tap(&:start)
+      client = client_at(port, reconnect_delay: 0).tap(&:start)
       most = client.invoke("take", PATIENCE)
       limit_memory_of(parent, most + (headroom * MEGABYTE))
       outcomes = outcomes_of_calls(client)

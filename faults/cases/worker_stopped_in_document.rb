@@ -42,7 +42,7 @@ module Faults
       @versions = %w[a b].map { |letter| %("#{letter * (LENGTH - 2)}") }.freeze
       @write_timeout = scale(full: 5.0, quick: 2.0)
       @parent, @port = start_publisher
-      @other = client_at(@port, document_timeout: PATIENCE)
+      @other = client_at(@port)
       # The first one makes the parent as large as it will be.
       spell
       turns = Array.new(scale(full: 6, quick: 2)) { [spell, with_stopped_reader { spell }] }
@@ -90,7 +90,7 @@ module Faults
     end
 
     def publish_until
-      client = client_at(@port, document_timeout: PATIENCE)
+      client = client_at(@port)
       memory = []
       readings = []
       until yield
@@ -133,7 +133,7 @@ module Faults
     def stopped_reader
       loop do
         reader = start_child do |link|
-          client = client_at(@port, document_timeout: PATIENCE)
+          client = client_at(@port)
           client.start
           link.tell(:reads)
           loop { client.fetch("lists") }

@@ -135,10 +135,13 @@ module Faults
       server.handle("echo") { |respond, value| respond.call(value) }
     end
 
+    # Patient: a machine that stands still for a second is not to be taken for a parent that does.
+    #
     # @param options [Hash] of the client
     # @return [Agent::Client] of a parent made by {#start_parent}
     def client_at(port, **options)
-      Agent::Client.new("127.0.0.1", port, secret: SECRET, logger:, **options)
+      Agent::Client.new("127.0.0.1", port, secret: SECRET, logger:, document_timeout: PATIENCE,
+                                           notify_timeout: PATIENCE, **options)
     end
 
     # Waits for a condition.

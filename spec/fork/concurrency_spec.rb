@@ -3,7 +3,7 @@
 RSpec.describe "Forks while the gem is at work" do
   let(:patience) { Agents::PATIENCE }
   let(:server) { start_server { |server| server.handle("echo") { |respond, value| respond.call(value) } } }
-  let(:client) { client_of(server, document_timeout: patience) }
+  let(:client) { client_of(server) }
   let(:gate) { Queue.new }
   let(:events) { Queue.new }
 

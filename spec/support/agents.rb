@@ -10,6 +10,9 @@ module Agents
   # Seconds for a call that is to succeed: many times what it takes on a busy machine.
   PATIENCE = 10.0 * GarbageCollection::SLOWNESS
 
+  # What clients are made with: a machine that stands still for a second is not to be taken for a parent that does.
+  PATIENT = { document_timeout: PATIENCE, notify_timeout: PATIENCE }.freeze
+
   # A secret that examples may share with processes that are not forked from a server's.
   SECRET = ("example secret " * 3).freeze
 
@@ -38,14 +41,14 @@ module Agents
 
   # @return [Agent::Client] not connected
   def client_of(server, **options)
-    client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, logger: Logger.new(agent_log), **options)
+    client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, logger: Logger.new(agent_log), **PATIENT, **options)
     client.tap { started_agents[:clients] << client }
   end
 
   # @return [Agent::Client] one that shares only the secret with the server
   def client_at(port, **options)
     client = Aikido::Zen::WorkerProcess::Agent::Client.new(
-      "127.0.0.1", port, secret: SECRET, logger: Logger.new(agent_log), **options
+      "127.0.0.1", port, secret: SECRET, logger: Logger.new(agent_log), **PATIENT, **options
     )
     client.tap { started_agents[:clients] << client }
   end

@@ -6,7 +6,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::SettingsApplier do
   include_context "with Zen"
 
   let(:settings) { zen.runtime_settings }
-  let(:client) { client_of(zen.server, document_timeout: Agents::PATIENCE) }
+  let(:client) { client_of(zen.server) }
   let(:applier) { described_class.new(client, Aikido::Zen::IPC::Log.new(zen.config.logger)) }
 
   before { zen.start }

@@ -4,7 +4,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
   let(:ipc) { Aikido::Zen::IPC }
   let(:patience) { Agents::PATIENCE }
   let(:server) { start_server }
-  let(:client) { client_of(server, document_timeout: patience, notify_timeout: patience) }
+  let(:client) { client_of(server) }
   let(:gate) { Queue.new }
   let(:events) { Queue.new }
   let(:interruption) { Class.new(StandardError) }

@@ -14,7 +14,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
 
   it "answers those who read documents" do
     server.publish("config", "[1]")
-    client = client_of(server, document_timeout: patience)
+    client = client_of(server)
     outcome = while_parent_is_busy(-> { client.ping(patience) }) do
       [client.fetch("config").json, client.fetch("config", 1), client.document("config").json]
     end
