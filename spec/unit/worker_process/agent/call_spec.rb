@@ -35,8 +35,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Call do
     it "is expired once the caller's time has passed" do
       keep_calls
       peer = RawPeer::Client.new(server.port, secret: Agents::SECRET)
-      # More than one, for those whose time has passed before they reach their handler.
-      20.times { |number| peer.send_message([number.to_s, "keep", [], {}, { timeout_ms: 50 }]) }
+      # Many, for those whose time has passed before they reach their handler.
+      500.times { |number| peer.send_message([number.to_s, "keep", [], {}, { timeout_ms: 50 }]) }
       call = calls.pop
 
       eventually { expect(call).to be_expired }

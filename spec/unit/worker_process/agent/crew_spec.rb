@@ -39,13 +39,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
 
   it "knows a thread from its start, although the one that starts it is killed meanwhile" do
     gate = Queue.new
-    starter = nil
-    after_each_start { Thread.start { starter.kill }.join }
-    starter = Thread.start do
+    after_each_start do
+      starter = Thread.current
+      Thread.start { starter.kill }.join
+    end
+    killed = Thread.start do
       crew.start("hanging") { gate.pop }
       gate << :not_killed
     end
-    starter.join
+    killed.join
     Thread.pass until gate.num_waiting == 1
     crew.kill(in_time)
 
