@@ -34,13 +34,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Call do
 
     it "is expired once the caller's time has passed" do
       keep_calls
-      peer = RawPeer::Client.new(server.port, secret: Agents::SECRET)
+      peer = raw_client(server.port, secret: Agents::SECRET)
       # Many, for those whose time has passed before they reach their handler.
       500.times { |number| peer.send_message([number.to_s, "keep", [], {}, { timeout_ms: 50 }]) }
       call = calls.pop
 
       eventually { expect(call).to be_expired }
-      peer.close
     end
   end
 
