@@ -84,7 +84,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     expect(ended.pop(true)).to eq(:cleaned_up)
   end
 
-  # Runs the block in whoever starts a thread, which it has started, and does not know yet.
+  # Runs the block in whoever starts a thread by `Thread.new`, which it has started, and does not know yet. So examples
+  # start theirs by `Thread.start`.
   def after_each_start(&block)
     allow(Thread).to receive(:new).and_wrap_original do |start, &work|
       start.call(&work).tap(&block)
