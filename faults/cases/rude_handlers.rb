@@ -55,9 +55,10 @@ module Faults
     }.freeze
     private_constant :HANGING
 
-    # Seconds for a call that will hang.
+    # Seconds for a call that will hang: one whose end is waited for, and one that must not end by itself.
     SHORT_TIMEOUT = 0.5
-    private_constant :SHORT_TIMEOUT
+    LONG_TIMEOUT = 2 * PATIENCE
+    private_constant :SHORT_TIMEOUT, :LONG_TIMEOUT
 
     def self.overflow
       overflow + 1
@@ -77,16 +78,29 @@ module Faults
     def start_rude_parent
       parent = start_child do |link|
         server = Agent::Server.new(secret: SECRET, logger:)
-        RUDE.merge(HANGING.transform_values { |hang| ->(_) { hang.call } }).each do |name, handler|
-          server.handle(name) { |respond| handler.call(respond) }
-        end
+        hanging = handle(server)
         server.start
         link.tell(server.port)
-        link.tell(server.stats) while (timeout = link.hear(within: self.class.limits.fetch(:full))) == :stats
+        while (timeout = link.hear(within: self.class.limits.fetch(:full))) == :stats
+          link.tell(server.stats.merge(hanging: hanging.tally))
+        end
         link.tell(duration { server.stop(timeout:) })
         link.hear
       end
       [parent, parent.hear]
+    end
+
+    # @return [Array<Float>] of each handler that hangs, its caller's timeout
+    def handle(server)
+      hanging = []
+      RUDE.each { |name, handler| server.handle(name) { |respond| handler.call(respond) } }
+      HANGING.each do |name, hang|
+        server.handle(name) do |_, timeout|
+          hanging << timeout
+          hang.call
+        end
+      end
+      hanging
     end
 
     def call_the_rude(port)
@@ -125,7 +139,7 @@ module Faults
       HANGING.keys.flat_map { |name| [name] * (name == "compute" ? 1 : each_kind) }.map do |name|
         Thread.new do
           started_at = Latency.now
-          client_at(port).invoke(name, timeout)
+          client_at(port).invoke(name, timeout, timeout)
         rescue Aikido::Zen::IPC::Error => e
           [e.class, Latency.now - started_at]
         end
@@ -150,10 +164,11 @@ module Faults
     # While handlers hang whose callers wait.
     def stop(parent, port)
       timeout = scale(full: 5.0, quick: 2.0)
-      calls = hanging_calls(port, PATIENCE)
-      met?(within: PATIENCE) { stats_of(parent)[:connections] >= 2 * calls.length }
+      calls = hanging_calls(port, LONG_TIMEOUT)
+      hanging = nil
+      met?(within: PATIENCE) { (hanging = stats_of(parent)[:hanging])[LONG_TIMEOUT] == calls.length }
       parent.tell(timeout)
-      within("stop(timeout: #{timeout}) took %s s with #{2 * calls.length} handlers that hang", parent.hear, timeout)
+      within("stop(timeout: #{timeout}) took %s s with #{hanging.values.sum} handlers that hang", parent.hear, timeout)
       ended = calls.map(&:value).count { |error, _| error == Aikido::Zen::IPC::DisconnectedError }
       holds("#{ended} of #{calls.length} calls then ended with DisconnectedError", ended == calls.length)
     end
