@@ -10,11 +10,12 @@ module Faults
     # Runs a case in a process of its own, which is killed with everything that it forked when its time is over.
     #
     # @param kind [Class] of {Case}
+    # @param within [Numeric] seconds
     # @return [Outcome]
-    def self.of(kind, quick:)
+    def self.of(kind, quick:, within: kind.limits.fetch(quick ? :quick : :full))
       started_at = Latency.now
       child = ChildProcess::Child.new { run(kind, quick:) }
-      figures = child.value(within: kind.limits.fetch(quick ? :quick : :full))
+      figures = child.value(within:)
       new(kind, figures.map { |figure| Figure.new(*figure) }, Latency.now - started_at)
     rescue StandardError => e
       new(kind, [Figure.new("#{e.class}: #{e.message[0, LONGEST_MESSAGE]}", false, false)], Latency.now - started_at)

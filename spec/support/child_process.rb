@@ -9,7 +9,7 @@ require_relative "garbage_collection"
 module ChildProcess
   # Seconds for everything that is waited for here: many times what the slowest takes on a busy machine, and less than
   # `HardTimeout::LIMIT`, so that the failure says what was waited for.
-  PATIENCE = 20.0 * GarbageCollection::SLOWNESS
+  PATIENCE = 60.0 * GarbageCollection::SLOWNESS
 
   # Runs the block in a forked child.
   #
