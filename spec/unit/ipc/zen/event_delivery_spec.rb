@@ -156,6 +156,24 @@ RSpec.describe Aikido::Zen::IPC::Zen::EventDelivery do
     expect(taken_batches.map(&:first)).to eq([%w[a b], %w[a b], %w[c]])
   end
 
+  it "leaves nobody waiting behind a thread that is killed while it waits for another's delivery" do
+    server = recording_server
+    server.stop
+    delivery = delivery_to(server.port)
+    waiting = []
+    line_up = lambda do
+      waiting << in_thread { delivery.deliver(Agents::PATIENCE) }
+      Thread.pass until waiting.last.stop?
+    end
+    collector.add_event(event("a").tap do |first|
+      first.define_singleton_method(:as_json) { (line_up.call until waiting.size == 2) || super() }
+    end)
+    # The last that a delivery does: whoever is killed here gets to know after its end.
+    collector.define_singleton_method(:add_event) { |event| waiting.first.kill && super(event) }
+    expect(delivery.deliver(Agents::PATIENCE)).to be(false)
+    expect(waiting.last.value).to be(false)
+  end
+
   it "is another sender in a child, where its parent's events are not sent" do
     server = recording_server
     delivery = delivery_to(server.port)
