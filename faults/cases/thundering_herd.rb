@@ -92,8 +92,8 @@ module Faults
 
     def check_spread(gone_at, served_at)
       away = gone_at.zip(served_at).filter_map { |gone, served| served.min - gone if gone }
-      at_least("those that found it gone came back over %s s, the first after #{Faults.figure(away.min)} s",
-               away.max - away.min, LEAST_SPREAD)
+      holds("those that found it gone stayed away #{Faults.figure(away.min)} to #{Faults.figure(away.max)} s",
+            away.max - away.min >= LEAST_SPREAD)
     end
   end
 end

@@ -112,14 +112,6 @@ module Faults
       @figures << Figure.new(format(text, Faults.figure(value)), value <= limit, true)
     end
 
-    # Reports a time that must not be less than the limit. A spec does not judge it.
-    #
-    # @param (see #within)
-    # @return [void]
-    def at_least(text, value, limit)
-      @figures << Figure.new(format(text, Faults.figure(value)), value >= limit, true)
-    end
-
     # Starts a parent in a process of its own, which answers "ping" and "echo" and ends with the case.
     #
     # @param options [Hash] of the server
