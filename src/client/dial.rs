@@ -221,7 +221,7 @@ enum Heard<const LENGTH: usize> {
 const RESET_PATIENCE: Duration = Duration::from_millis(20);
 
 const NOT_ACCEPTED: &str = "the server closed the connection after the client's proof: it has another secret, or \
-    max_connections others, or is ending";
+    max_connections others, or is ending, or its handshake_timeout has passed";
 
 fn is_ready(descriptor: &OwnedFd, event: PollFlags) -> bool {
     matches!(poll(&mut [PollFd::new(descriptor, event)], Some(&Timespec::default())), Ok(1..))

@@ -67,7 +67,8 @@ RSpec.describe Aikido::Zen::IPC::Error do
 
     it "says that the server has another secret" do
       expect_to_raise("the server closed the connection after the client's proof: it has another secret, " \
-                      "or max_connections others, or is ending", start_server(secret: "another secret".ljust(32)))
+                      "or max_connections others, or is ending, or its handshake_timeout has passed",
+                      start_server(secret: "another secret".ljust(32)))
     end
 
     it "says that the server cannot prove that it knows the secret" do
