@@ -33,7 +33,7 @@ module Faults
 
     def run
       @texts = HostileText.all(size: scale(full: 1_000_000, quick: 10_000), digits: scale(full: 100_000, quick: 5_000))
-      _, @port = start_parent do |server|
+      _, @port = start_parent(handshake_timeout: PATIENCE) do |server|
         server.handle("keywords") { |respond, value:| respond.call(value) }
       end
       beside_calls_of_another_worker { requests }

@@ -10,15 +10,21 @@ module Agents
   # Seconds for a call that is to succeed: many times what it takes on a busy machine.
   PATIENCE = 10.0 * GarbageCollection::SLOWNESS
 
+  # What servers are made with: a worker to which a busy machine gives no core for seconds is not to be taken for a
+  # stranger.
+  PATIENT_SERVER = { handshake_timeout: PATIENCE }.freeze
+
   # What clients are made with: a machine that stands still for a second is not to be taken for a parent that does.
-  PATIENT = { document_timeout: PATIENCE, notify_timeout: PATIENCE }.freeze
+  PATIENT_CLIENT = { handshake_timeout: PATIENCE, document_timeout: PATIENCE, notify_timeout: PATIENCE }.freeze
 
   # A secret that examples may share with processes that are not forked from a server's.
   SECRET = ("example secret " * 3).freeze
 
   # @return [Agent::Server] not started
   def new_server(**options)
-    server = Aikido::Zen::WorkerProcess::Agent::Server.new(logger: Logger.new(agent_log), **options)
+    server = Aikido::Zen::WorkerProcess::Agent::Server.new(
+      logger: Logger.new(agent_log), **PATIENT_SERVER, **options
+    )
     server.tap { started_agents[:servers] << server }
   end
 
@@ -41,14 +47,16 @@ module Agents
 
   # @return [Agent::Client] not connected
   def client_of(server, **options)
-    client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, logger: Logger.new(agent_log), **PATIENT, **options)
+    client = Aikido::Zen::WorkerProcess::Agent::Client.for(
+      server, logger: Logger.new(agent_log), **PATIENT_CLIENT, **options
+    )
     client.tap { started_agents[:clients] << client }
   end
 
   # @return [Agent::Client] one that shares only the secret with the server
   def client_at(port, **options)
     client = Aikido::Zen::WorkerProcess::Agent::Client.new(
-      "127.0.0.1", port, secret: SECRET, logger: Logger.new(agent_log), **PATIENT, **options
+      "127.0.0.1", port, secret: SECRET, logger: Logger.new(agent_log), **PATIENT_CLIENT, **options
     )
     client.tap { started_agents[:clients] << client }
   end
