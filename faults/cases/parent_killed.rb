@@ -60,52 +60,57 @@ module Faults
       reports = IO.pipe
       life = IO.pipe
       parent = start_child { |link| be_parent(link, reports, life) }
-      [reports.last, *life].each(&:close)
+      [reports.last, life.first].each(&:close)
       parent.hear
       killed_at = Latency.now
       parent.signal(:KILL)
+      parent.wait
+      life.last.close
       Array.new(REPORTERS) { Report.new(*JSON.parse(reports.first.gets)) }
            .each { |report| report.ended_at -= killed_at }
     ensure
-      reports&.first&.close
+      [*reports, *life].each(&:close)
     end
 
-    # @param life [Array<IO>] the parent alone has its writing end, which the kernel closes as it does the sockets, one
-    #   after the other
+    # @param life [Array<IO>] the case alone has its writing end, and closes it when the kernel has closed all that
+    #   the parent had: what is sent over a connection before that is in flight
     def be_parent(link, reports, life)
-      reports.first.close
+      [reports.first, life.last].each(&:close)
       calls = Queue.new
       Worker.start(logger:) { |server| server.handle("wait") { (calls << true) && sleep } }
       start_idle_workers(reports, life)
-      start_callers(reports, life, calls)
+      start_callers(reports, calls)
       link.tell(:ready)
       sleep
     end
 
     def start_idle_workers(reports, life)
-      start_worker(reports, life) { outlive(life) }
-      start_worker(reports, life) { Worker.client.ping(TIMEOUT) && outlive(life) }
+      start_worker(reports) { outlive(life) }
+      connected = start_worker(reports) do |link|
+        link.tell(Worker.client.ping(TIMEOUT))
+        outlive(life)
+      end
+      connected.hear
     end
 
     # @param calls [Queue] of those that have reached the parent
-    def start_callers(reports, life, calls)
-      callers = Array.new(CALLERS + 1) { start_worker(reports, life) { call_until_the_end } }
+    def start_callers(reports, calls)
+      callers = Array.new(CALLERS + 1) { start_worker(reports) { call_until_the_end } }
       start_child do
-        start_worker(reports, life) { call_until_the_end }
-        life.last.close
+        start_worker(reports) { call_until_the_end }
         sleep
       end
       (CALLERS + 2).times { calls.pop }
       callers.first.kill
-      start_worker(reports, life) { call_until_the_end }
+      start_worker(reports) { call_until_the_end }
       calls.pop
     end
 
+    # @yieldparam link [ChildProcess::Link] to this process
     # @yieldreturn [String, nil] the class of the error that ended its call, if it was in one
-    def start_worker(reports, life)
-      start_child do
-        life.last.close
-        error = yield
+    def start_worker(reports)
+      start_child do |link|
+        error = yield link
         reports.last.syswrite("#{JSON.generate([error, Latency.now, later_calls])}\n")
         sleep
       end
