@@ -24,6 +24,9 @@ module Firewall
   # A call takes well under a millisecond; a second is what a visitor may lose when the host is in deep trouble.
   CALL_TIMEOUT = Float(ENV.fetch("FIREWALL_CALL_TIMEOUT", "1.0"))
 
+  # For events and documents the same.
+  CLIENT_OPTIONS = { notify_timeout: CALL_TIMEOUT, document_timeout: CALL_TIMEOUT }.freeze
+
   # @return [Float] seconds on the clock that all processes of a host share and nobody can set
   def self.monotonic_now
     Process.clock_gettime(Process::CLOCK_MONOTONIC)

@@ -7,7 +7,7 @@ require_relative "../app/firewall"
 
 # With `preload_app true` this file runs once, in the parent, before the workers are forked.
 parent = Firewall::Parent.new(Firewall::DocumentDirectory.find)
-Aikido::Zen::WorkerProcess.start { |server| parent.serve(server) }
+Aikido::Zen::WorkerProcess.start(client_options: Firewall::CLIENT_OPTIONS) { |server| parent.serve(server) }
 
 use Aikido::Zen::Middleware::ForkDetector
 run Firewall::Application.new

@@ -40,6 +40,19 @@ RSpec.describe Aikido::Zen::WorkerProcess do
         .to raise_error(Aikido::Zen::IPC::FrameTooLargeError) { |error| expect(error.limit).to eq(1000) }
     end
 
+    it "hands the client's options to the workers' client" do
+      start(max_frame_size: 2000, client_options: { max_frame_size: 1000 })
+      expect { in_child { described_class.invoke("any", 5.0, "x" * 1000) } }
+        .to raise_error(Aikido::Zen::IPC::FrameTooLargeError) { |error| expect(error.limit).to eq(1000) }
+    end
+
+    it "names what is wrong with the client's options, and leaves nothing behind" do
+      { { notify_timeout: 0 } => /\Anotify_timeout is 0; /, { no_such: 1 } => "unknown keyword: :no_such",
+        5 => "client_options is 5; a Hash with options of Aikido::Zen::WorkerProcess::Agent::Client is allowed" }
+        .each { |client_options, message| expect { start(client_options:) }.to raise_error(ArgumentError, message) }
+      expect(described_class).to have_attributes(role: nil, server: nil, client: nil)
+    end
+
     it "raises the second time, and the first server goes on" do
       server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
       expect { start }.to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before, in this process")

@@ -28,18 +28,21 @@ module Aikido
 
         # Creates, configures and starts the server of this process, which thereby is the parent.
         #
-        # @param options as of {Agent::Server#initialize}
+        # @param options as of {Agent::Server#initialize}, and `client_options`, a Hash of those of
+        #   {Agent::Client#initialize} for the workers' client. It has the server's `max_frame_size` and `logger` unless
+        #   that says otherwise
         # @yieldparam server [Agent::Server] before it is started
         # @return [Agent::Server]
         # @raise [RuntimeError] if this process has a server, or was forked from one that has
-        # @raise [ArgumentError, SystemCallError] as {Agent::Server#initialize}
+        # @raise [ArgumentError, SystemCallError] as {Agent::Server#initialize} and {Agent::Client#initialize}
         def start(**options)
           raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
 
           options = { **@defaults.call, **options }
+          client_options = take_client_options(options)
           # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
           server = Agent::Server.new(secret: nil, **options)
-          configure(server, options) { yield server if block_given? }
+          configure(server, client_options) { yield server if block_given? }
           @parent_pid = Process.pid
           @server = server
           warn_of_lone_worker(options[:logger])
@@ -143,11 +146,19 @@ module Aikido
           IPC::Log.new(logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
         end
 
+        # What is left are the server's.
+        def take_client_options(options)
+          given = options.delete(:client_options) { {} }
+          return { **options.slice(:max_frame_size, :logger), **given } if given.is_a?(Hash)
+
+          raise ArgumentError, "client_options is #{given.inspect}; a Hash with options of #{Agent::Client} is allowed"
+        end
+
         # What goes wrong leaves nothing behind, so that the same port can be bound again.
-        def configure(server, options)
+        def configure(server, client_options)
           yield
           server.start
-          @client = Agent::Client.for(server, **options.slice(:max_frame_size, :logger))
+          @client = Agent::Client.for(server, **client_options)
           @client.local_server = server
           # The client's own, at hand: whatever the role, a document that did not change costs one call.
           @documents = @client.documents

@@ -1,11 +1,13 @@
 # frozen_string_literal: true
 
+require_relative "../../patience"
+
 # What the master serves: two counters.
 count = 0
 seen = 0
 lock = Mutex.new
 
-Aikido::Zen::WorkerProcess.start do |server|
+Aikido::Zen::WorkerProcess.start(**Agents::PATIENT_SERVER, client_options: Agents::PATIENT_CLIENT) do |server|
   server.handle("count") { |respond| respond.call(lock.synchronize { count += 1 }) }
   server.handle("see") { |respond| respond.call(lock.synchronize { seen += 1 }) }
   server.handle("seen") { |respond| respond.call(lock.synchronize { seen }) }

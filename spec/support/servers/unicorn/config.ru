@@ -3,12 +3,13 @@
 require "aikido-zen-ipc"
 require "json"
 
+require_relative "../../patience"
 require_relative "../gate_middleware"
 
 seen = 0
 lock = Mutex.new
 
-Aikido::Zen::WorkerProcess.start do |server|
+Aikido::Zen::WorkerProcess.start(**Agents::PATIENT_SERVER, client_options: Agents::PATIENT_CLIENT) do |server|
   server.handle("who") { |respond| respond.call(Process.pid) }
   server.handle("see") { |respond| respond.call(lock.synchronize { seen += 1 }) }
 end
@@ -27,7 +28,7 @@ application = lambda do |env|
   parent = Aikido::Zen::WorkerProcess
   sent = parent.notify("see") if env["PATH_INFO"] == "/see"
   body = { "worker" => Process.pid, "role" => parent.role, "master" => Process.ppid,
-           "answered_by" => parent.invoke("who", 5.0), "sent" => sent }
+           "answered_by" => parent.invoke("who", Agents::PATIENCE), "sent" => sent }
   [200, { "content-type" => "application/json" }, [JSON.generate(body)]]
 end
 
