@@ -39,9 +39,9 @@ module Aikido
           raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
 
           options = { **@defaults.call, **options }
-          client_options = take_client_options(options)
+          client_options = client_options_among(options)
           # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
-          server = Agent::Server.new(secret: nil, **options)
+          server = Agent::Server.new(secret: nil, **options.except(:client_options))
           configure(server, client_options) { yield server if block_given? }
           @parent_pid = Process.pid
           @server = server
@@ -146,9 +146,8 @@ module Aikido
           IPC::Log.new(logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
         end
 
-        # What is left are the server's.
-        def take_client_options(options)
-          given = options.delete(:client_options) { {} }
+        def client_options_among(options)
+          given = options.fetch(:client_options, {})
           return { **options.slice(:max_frame_size, :logger), **given } if given.is_a?(Hash)
 
           raise ArgumentError, "client_options is #{given.inspect}; a Hash with options of #{Agent::Client} is allowed"
