@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "garbage_collection"
+require_relative "patience"
 
 # Waiting for a condition, under a deadline.
 module Eventually
@@ -11,7 +11,7 @@ module Eventually
   #
   # @param within [Float] seconds; then the last failure is the example's
   # @return what the block returns
-  def eventually(within: 10.0 * GarbageCollection::SLOWNESS)
+  def eventually(within: Agents::PATIENCE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
     begin
       yield
