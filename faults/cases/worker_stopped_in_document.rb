@@ -26,11 +26,11 @@ module Faults
 
     # From <malloc.h>.
     M_MMAP_THRESHOLD = -3
-    M_ARENA_MAX = -8
 
-    # Bytes: by so much a process grows and shrinks anyway.
-    SLACK = 5_000_000
-    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :M_ARENA_MAX, :SLACK
+    # Bytes: half a document, as one is held as a whole or not at all. A process grows and shrinks anyway, sometimes by
+    # more than four megabytes.
+    SLACK = LENGTH / 2
+    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :SLACK
 
     # What was seen while the document was published again and again: seconds that calls of others took, seconds in
     # which they read the document, and bytes of the parent's memory.
@@ -72,10 +72,11 @@ module Faults
 
     def start_publisher
       start_parent(write_timeout: @write_timeout) do |server|
-        keep_little_for_later
+        keep_no_documents_for_later
         server.publish("lists", @versions.first)
         server.handle("publish") { |respond, version| respond.call(server.publish("lists", @versions[version])) }
         server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
+        server.handle("memory") { |respond| respond.call(Footprint.memory_in_use) }
       end
     end
 
@@ -96,7 +97,7 @@ module Faults
       until yield
         client.invoke("publish", PATIENCE, memory.length % 2)
         readings.concat(Array.new(READINGS) { duration { client.fetch("lists") } })
-        memory << ProcessStatus.resident_bytes(@parent.pid)
+        memory << client.invoke("memory", PATIENCE)
         sleep(PUBLISH_INTERVAL)
       end
       [memory, readings]
@@ -104,12 +105,11 @@ module Faults
       client.close
     end
 
-    # From now on the C library gives blocks of a megabyte and more back to the operating system, and has one arena for
-    # all threads. Otherwise it keeps some for later, which are held for nobody: over ten megabytes of what calls left
-    # to the garbage collector, in the arena of each thread that happens to serve some.
-    def keep_little_for_later
+    # From now on the C library gives blocks of a megabyte and more back to the operating system. Otherwise it keeps a
+    # document or two that are held for nobody, also when it is told to give back what it can.
+    def keep_no_documents_for_later
       mallopt = Fiddle::Function.new(Fiddle::Handle::DEFAULT["mallopt"], [Fiddle::TYPE_INT] * 2, Fiddle::TYPE_INT)
-      { M_MMAP_THRESHOLD => 1_000_000, M_ARENA_MAX => 1 }.each { |option, value| mallopt.call(option, value) }
+      mallopt.call(M_MMAP_THRESHOLD, 1_000_000)
     end
 
     # Runs the block while a worker is stopped in the middle of the document; then waits until the server has given it
