@@ -22,6 +22,29 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     expect(ended.length).to eq(1)
   end
 
+  it "waits also for the last moment of a thread, after its work" do
+    name = "last moment"
+    last_moment = Queue.new
+    held = hold_at_end_of(name, last_moment)
+    crew.start(name) { Thread.pass until Thread.current.name }
+    Thread.pass until last_moment.num_waiting == 1
+    waiting = Thread.start { crew.join(in_time) }
+    Thread.pass until waiting.stop?
+
+    expect(waiting).to be_alive
+  ensure
+    held.disable
+    last_moment << :over
+    waiting.join
+  end
+
+  it "forgets those that have ended when another starts" do
+    dead_before = dead_threads
+    (1..200).each { |count| crew.start("brief") { ended << count } && Thread.pass until ended.length >= count }
+
+    expect(dead_threads - dead_before).to be < 100
+  end
+
   it "does not wait for the thread that waits" do
     crew.start("only") { ended << crew.join(in_time) }
 
@@ -82,6 +105,19 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     crew.kill(in_time)
 
     expect(ended.pop(true)).to eq(:cleaned_up)
+  end
+
+  # Lets a thread of that name wait where it has left everything in Crew and is about to end.
+  def hold_at_end_of(name, gate)
+    crew_file = described_class.instance_method(:start).source_location.first
+    trace = TracePoint.new(:b_return) { |point| gate.pop if point.path == crew_file && Thread.current.name == name }
+    trace.tap(&:enable)
+  end
+
+  # How many are there still, as somebody knows them.
+  def dead_threads
+    GC.start
+    ObjectSpace.each_object(Thread).count { |thread| !thread.alive? }
   end
 
   # Runs the block in whoever starts a thread by `Thread.new`, which it has started, and does not know yet. So examples

@@ -19,20 +19,14 @@ module Aikido
           # @param name [String] what `Thread#name` and `top -H` show
           # @raise [ThreadError] if the operating system gives no thread
           def start(name, &work)
-            ended = false
             # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
             Thread.handle_interrupt(Object => :never) do
-              thread = Thread.new do
-                # It would defer interrupts, too.
-                Thread.handle_interrupt(Object => :immediate, &work)
-              ensure
-                ended = true
-                @threads.delete(Thread.current)
-              end
+              # It would defer interrupts, too.
+              thread = Thread.new { Thread.handle_interrupt(Object => :immediate, &work) }
               @threads[thread] = true
-              @threads.delete(thread) if ended
               introduce(thread, name)
             end
+            forget_ended
           end
 
           # Waits for all threads but the calling one, also for those that are started meanwhile.
@@ -74,9 +68,14 @@ module Aikido
             thread.thread_variable_set(:fork_safe, true)
           end
 
-          # One that was killed before it began has not left the list.
           def others
-            (@threads.keys - [Thread.current]).select(&:alive?)
+            forget_ended
+            @threads.keys - [Thread.current]
+          end
+
+          # Not left to each thread itself, which has a last moment after its work.
+          def forget_ended
+            @threads.keys.reject(&:alive?).each { |thread| @threads.delete(thread) }
           end
         end
       end
