@@ -26,12 +26,21 @@ module Faults
     # @param server [Agent::Server]
     # @return [void]
     def self.prepare(server)
-      held = Hash.new { |calls, pid| calls[pid] = Thread::Queue.new }
+      queue = queues
       server.handle("echo") { |respond, value| respond.call(value) }
-      server.handle("hold") { |respond, value| respond.call([value, held[value.first].pop]) }
-      server.handle("held?") { |respond, pid| respond.call(held[pid].num_waiting.positive?) }
-      server.handle("release") { |respond, pid| respond.call(held[pid].push("released").nil?) }
+      server.handle("hold") { |respond, value| respond.call([value, queue.call(value.first).pop]) }
+      server.handle("held?") { |respond, pid| respond.call(queue.call(pid).num_waiting.positive?) }
+      server.handle("release") { |respond, pid| respond.call(queue.call(pid).push("released").nil?) }
     end
+
+    # One for each process. The first two calls of one come at the same time, and without a lock each could have a queue
+    # of its own.
+    def self.queues
+      lock = Mutex.new
+      queues = Hash.new { |known, pid| known[pid] = Thread::Queue.new }
+      ->(pid) { lock.synchronize { queues[pid] } }
+    end
+    private_class_method :queues
 
     # @param depth [Integer] generations of children
     # @param ways [Array<String>] of {WAYS}
