@@ -85,6 +85,7 @@ module Faults
 
     # In the parent.
     def serve(link)
+      CHeap.keep_little
       server = echo_server(spare_threads: SPARE_THREADS)
       server.handle("fail") { raise "as asked" }
       server.start

@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "fiddle"
-
 module Faults
   # A worker that is stopped while it reads a large document, newer versions of which go on being published.
   class WorkerStoppedInDocument < Case
@@ -24,13 +22,10 @@ module Faults
     # Seconds: calls of half a millisecond are slower or faster by that much on a busy machine.
     FLOOR = 0.002
 
-    # From <malloc.h>.
-    M_MMAP_THRESHOLD = -3
-
     # Bytes: half a document, as one is held as a whole or not at all. A process grows and shrinks anyway, sometimes by
     # more than four megabytes.
     SLACK = LENGTH / 2
-    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :M_MMAP_THRESHOLD, :SLACK
+    private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :SLACK
 
     # What was seen while the document was published again and again: seconds that calls of others took, seconds in
     # which they read the document, and bytes of the parent's memory.
@@ -72,11 +67,11 @@ module Faults
 
     def start_publisher
       start_parent(write_timeout: @write_timeout) do |server|
-        keep_no_documents_for_later
+        CHeap.keep_little
         server.publish("lists", @versions.first)
         server.handle("publish") { |respond, version| respond.call(server.publish("lists", @versions[version])) }
         server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
-        server.handle("memory") { |respond| respond.call(Footprint.memory_in_use) }
+        server.handle("memory") { |respond| respond.call(CHeap.bytes_in_use) }
       end
     end
 
@@ -103,13 +98,6 @@ module Faults
       [memory, readings]
     ensure
       client.close
-    end
-
-    # From now on the C library gives blocks of a megabyte and more back to the operating system. Otherwise it keeps a
-    # document or two that are held for nobody, also when it is told to give back what it can.
-    def keep_no_documents_for_later
-      mallopt = Fiddle::Function.new(Fiddle::Handle::DEFAULT["mallopt"], [Fiddle::TYPE_INT] * 2, Fiddle::TYPE_INT)
-      mallopt.call(M_MMAP_THRESHOLD, 1_000_000)
     end
 
     # Runs the block while a worker is stopped in the middle of the document; then waits until the server has given it

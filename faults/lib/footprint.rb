@@ -20,27 +20,9 @@ module Faults
     def self.prepare
       GC.start
       kept = ProcessStatus.resident_bytes("self")
-      trim
+      CHeap.give_back
       { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc door") }
     end
-
-    # What this process has in memory, without what nobody holds: over ten megabytes of what calls left to the garbage
-    # collector, in the arena of each thread that happened to serve some.
-    #
-    # @return [Integer] bytes
-    def self.memory_in_use
-      GC.start
-      trim
-      ProcessStatus.resident_bytes("self")
-    end
-
-    # Only the GNU C library keeps memory, and has this function.
-    def self.trim
-      Fiddle::Function.new(Fiddle::Handle::DEFAULT["malloc_trim"], [Fiddle::TYPE_SIZE_T], Fiddle::TYPE_INT).call(0)
-    rescue Fiddle::DLError
-      nil
-    end
-    private_class_method :trim
 
     # Points of a curve that are shown.
     SHOWN_POINTS = 8
