@@ -22,9 +22,8 @@ module Faults
     # Seconds: calls of half a millisecond are slower or faster by that much on a busy machine.
     FLOOR = 0.002
 
-    # Bytes: half a document, as one is held as a whole or not at all. A process grows and shrinks anyway, sometimes by
-    # more than four megabytes.
-    SLACK = LENGTH / 2
+    # Bytes: by so much a process grows and shrinks anyway.
+    SLACK = 5_000_000
     private_constant :LENGTH, :READINGS, :PUBLISH_INTERVAL, :PATIENCE, :FLOOR, :SLACK
 
     # What was seen while the document was published again and again: seconds that calls of others took, seconds in
