@@ -13,9 +13,9 @@ module Firewall
     # Seconds that the workers may take to boot: ten times what they take on a machine that is busy with other things.
     BOOT_TIMEOUT = 30.0
 
-    # Seconds that a server may take to end when it is asked to, before it is killed. In the specs a Puma that is known
-    # to hang kills such workers after 8, and those that it did not fork itself are there until init has reaped them,
-    # for up to 2 on some machines. Any other Puma kills them after 30, so that it is noticed.
+    # Seconds that a server may take to end when it is asked to, before it is killed. In the specs a Puma whose workers
+    # are known to hang kills them after 8; those that it did not fork itself are there until init has reaped them, for
+    # up to 2 on some machines. Any other Puma kills a worker that hangs after 30, so that it is noticed.
     STOP_TIMEOUT = 20.0
 
     # How to start each kind of server, how to hand it a listening socket that is open already, and what its log says
