@@ -4,8 +4,9 @@ module Faults
   # The same for very long.
   class Soak < Case
     declare 25, "soak",
-            "over ten million calls, and over 10,000 cycles of start, stop and reconnect, memory is flat after " \
-            "warm-up (the second half rises by less than 1 MiB), and so are descriptors and threads",
+            "over ten million calls, over 10,000 cycles of start, stop and reconnect, and over a million errors of " \
+            "every kind, memory is flat after warm-up (the second half rises by less than 1 MiB), and so are " \
+            "descriptors and threads; after the errors, live slots and the time of a full collection are as before",
             full: 4 * 3600, quick: 240
 
     # Processes that call at the same time.
@@ -13,6 +14,9 @@ module Faults
 
     # Of the server.
     SPARE_THREADS = 4
+
+    # Errors before the first look at what is live.
+    WARM_UP = 10_000
 
     # Looks at everybody; the first half is warm-up.
     LOOKS = 40
@@ -23,11 +27,12 @@ module Faults
     # More than the kernel takes at once from a sender of the default buffer size.
     LONG_TEXT = ("x" * 300_000).freeze
 
-    private_constant :WORKERS, :SPARE_THREADS, :LOOKS, :PATIENCE, :LONG_TEXT
+    private_constant :WORKERS, :SPARE_THREADS, :WARM_UP, :LOOKS, :PATIENCE, :LONG_TEXT
 
     def run
       call_on_and_on(scale(full: 10_000_000, quick: 100_000))
       restart_on_and_on(scale(full: 10_000, quick: 200))
+      fail_on_and_on(scale(full: 1_000_000, quick: 40_000))
     end
 
     private
@@ -60,6 +65,20 @@ module Faults
       end
       connections = ask(worker, :connects)
       holds("#{cycles} cycles, #{connections} connections made", connections == cycles)
+      [parent, worker].each(&:kill)
+    end
+
+    # One worker whose calls end in errors of every kind, in turns.
+    def fail_on_and_on(errors)
+      parent = start_child { |link| serve(link) }
+      port = parent.hear
+      worker = start_child { |link| work(link, port) }
+      ask(worker, :fail, WARM_UP)
+      before = ask(worker, :collect)
+      watch("errors", errors, parent, worker) { |share| ask(worker, :fail, share) }
+      after = ask(worker, :collect)
+      holds("#{before[:live]} live slots before, #{after[:live]} after", after[:live] < before[:live] * 1.05)
+      within("a full collection takes %s times as long as before", after[:seconds] / before[:seconds], 1.5)
       [parent, worker].each(&:kill)
     end
 
@@ -116,6 +135,8 @@ module Faults
         case question
         when :call then count.times { |number| call(client, number) }
         when :connects then client.stats.fetch(:connects)
+        when :fail then fail_often(client, count)
+        when :collect then collect
         else Footprint.prepare
         end
       end
@@ -139,9 +160,40 @@ module Faults
     end
 
     def fail_at(client)
-      client.invoke("fail", PATIENCE)
-    rescue Aikido::Zen::IPC::RemoteError
+      expect_error { client.invoke("fail", PATIENCE) }
+    end
+
+    def fail_often(client, count)
+      failures = failures(client)
+      count.times { |number| expect_error(&failures[number % failures.length]) }
+    end
+
+    # Calls that end in an error each: those of the parent, of the wire, of values, of sizes, of a client that is closed,
+    # that has no parent, that knows another secret, and of the operating system.
+    def failures(client)
+      closed = client_at(client.port).tap(&:close)
+      alone = client_at(1, reconnect_delay: 0)
+      stranger = Agent::Client.new("127.0.0.1", client.port, secret: "x" * 32, logger:, reconnect_delay: 60)
+      small = client_at(client.port, max_frame_size: 100)
+      [-> { client.invoke("fail", PATIENCE) }, -> { client.invoke("missing", PATIENCE) },
+       -> { client.invoke("echo", 1e-9) }, -> { client.invoke("echo", PATIENCE, Float::NAN) },
+       -> { small.invoke("echo", PATIENCE, "x" * 200) }, -> { Aikido::Zen::IPC::Codec.load("[") },
+       -> { closed.ping(PATIENCE) }, -> { alone.ping(PATIENCE) }, -> { stranger.ping(PATIENCE) },
+       -> { echo_server(port: client.port) }]
+    end
+
+    def expect_error
+      yield
+      raise "no error"
+    rescue Aikido::Zen::IPC::Error
       # As it must be.
+    end
+
+    def collect
+      GC.start
+      started_at = Latency.now
+      5.times { GC.start }
+      { live: GC.stat(:heap_live_slots), seconds: Latency.now - started_at }
     end
 
     def limit

@@ -1,9 +1,22 @@
 //! The core's errors as Ruby exceptions. The classes are declared in `lib/aikido/zen/ipc/errors.rb`.
 
+use std::sync::OnceLock;
+
+use magnus::value::Opaque;
 use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RModule, Ruby, Value, kwargs, prelude::*};
 use zen_ipc::{Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
+
+/// `Aikido::Zen::IPC`. It is looked up once: each time that `define_module` is asked for a nested module, Ruby registers
+/// the module as a root of its garbage collector again, and an error that did so would leave memory behind.
+static IPC: OnceLock<Opaque<RModule>> = OnceLock::new();
+
+/// Keeps the module in which the classes are declared. Called once, when the library is loaded.
+pub(crate) fn set_module(ipc: RModule) {
+    // A second copy of the library has statics of its own, so nothing can have set this one before.
+    let _ = IPC.set(ipc.into());
+}
 
 /// The exception for an error of the core.
 pub(crate) fn to_ruby(ruby: &Ruby, error: CoreError) -> Error {
@@ -96,5 +109,6 @@ fn build_system_error(ruby: &Ruby, operation: &str, code: i32) -> Error {
 }
 
 fn ipc(ruby: &Ruby) -> Result<RModule, Error> {
-    ruby.define_module("Aikido")?.define_module("Zen")?.define_module("IPC")
+    let not_loaded = || Error::new(ruby.exception_runtime_error(), "aikido-zen-ipc was not loaded to the end");
+    IPC.get().map(|ipc| ruby.get_inner(*ipc)).ok_or_else(not_loaded)
 }

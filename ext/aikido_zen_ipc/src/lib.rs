@@ -27,6 +27,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     zen_ipc::generation_page::GenerationPage::install().map_err(|error| error::to_ruby(ruby, error))?;
     let zen = ruby.define_module("Aikido")?.define_module("Zen")?;
     let ipc = zen.define_module("IPC")?;
+    error::set_module(ipc);
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     codec_module::define(ruby, ipc)?;

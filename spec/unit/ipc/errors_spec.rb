@@ -31,6 +31,24 @@ RSpec.describe Aikido::Zen::IPC::Error do
       .to raise_error(be_a(Errno::EADDRINUSE).and(be_a(described_class)), /could not listen on 127\.0\.0\.1:#{taken}/)
   end
 
+  it "leaves nothing behind, however many are raised" do
+    grown = in_child do
+      closed = client_of(start_server).tap(&:close)
+      raise_many = lambda do |count|
+        count.times do
+          error_of { ipc::Codec.load("[") }
+          error_of { closed.ping(1.0) }
+        end
+        GC.start
+        File.read("/proc/self/status")[/VmRSS:\s+(\d+)/, 1].to_i
+      end
+      before = raise_many.call(GarbageCollection.rounds(20_000))
+      raise_many.call(GarbageCollection.rounds(200_000)) - before
+    end
+    # Kilobytes. A root of the garbage collector for each error, as there once was, are 6,000.
+    expect(grown).to be < 3000
+  end
+
   describe ipc::ClosedError do
     it "is raised for a call in flight when its client is closed" do
       requests = Queue.new
