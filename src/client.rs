@@ -1,21 +1,28 @@
 //! A worker's side: invoke, notify, fetch a document. It has no thread of its own.
 //!
-//! A call takes a connection, sends one frame, waits for one, and puts the connection back. A connection that was left
+//! A call takes a connection, sends one frame, waits for one, and puts the connection back. Notifications have one
+//! connection for themselves, over which they are sent one after another and never answered. A connection that was left
 //! in the middle of a message is never used again.
 
 mod backoff;
 mod counters;
 mod dial;
+mod notification_sender;
 mod pool;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::event::{Timespec, poll};
+
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::fork;
-use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
+use crate::frame;
+use crate::message::{
+    CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
+};
 use crate::options::ClientOptions;
 use crate::panic_point::panic_point;
 use crate::secret::Secret;
@@ -23,6 +30,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::Wait;
 use backoff::Backoff;
 use counters::Counters;
+use notification_sender::NotificationSender;
 use pool::{Lease, Pool};
 
 /// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
@@ -33,6 +41,7 @@ pub struct Client {
     secret: Secret,
     options: ClientOptions,
     pool: Pool,
+    notification_sender: NotificationSender,
     next_id: AtomicU64,
     closed: AtomicBool,
     backoff: Backoff,
@@ -75,7 +84,8 @@ impl Client {
     /// As [`Client::invoke`], for connecting.
     pub fn start(&self, wait: &impl Wait) -> Result<()> {
         let deadline = Deadline::after(self.options.connect_timeout.saturating_add(self.options.handshake_timeout));
-        let (lease, connection) = self.connection(&deadline, wait)?;
+        let (lease, idle) = self.lease(&self.pool, &deadline, wait)?;
+        let connection = self.connected(&lease, idle, &deadline, wait)?;
         lease.put_back(connection);
         Ok(())
     }
@@ -109,6 +119,9 @@ impl Client {
     }
 
     /// Sends a notification. It does not wait for the handler, and for at most `timeout` for the kernel to take it.
+    ///
+    /// If one call of this returned before another began, its notification is handled first. The exception is a call in
+    /// a signal handler that interrupted one of its own thread: that notification goes over a connection for calls.
     ///
     /// # Errors
     ///
@@ -152,7 +165,7 @@ impl Client {
 
     /// Whether an idle connection is alive, or one is in use.
     pub fn is_connected(&self) -> bool {
-        self.is_of_this_process() && self.pool.is_connected()
+        self.is_of_this_process() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
     }
 
     /// Closes every connection. Calls in flight and later ones end with [`Error::Closed`].
@@ -164,6 +177,7 @@ impl Client {
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
         if is_first && self.is_of_this_process() {
             self.pool.close();
+            self.notification_sender.pool().close();
         }
         is_first
     }
@@ -178,14 +192,20 @@ impl Client {
         if !self.is_of_this_process() {
             return Vec::new();
         }
-        let mut stats = self.pool.stats();
+        let (connections, idle) = self.pool.connections();
+        let (of_notifications, idle_of_notifications) = self.notification_sender.pool().connections();
+        let mut stats = vec![
+            ("connections", connections.saturating_add(of_notifications) as u64),
+            ("idle_connections", idle.saturating_add(idle_of_notifications) as u64),
+        ];
         stats.extend(self.counters.read());
         stats
     }
 
     fn with(address: SocketAddr, secret: Secret, options: ClientOptions, closed: bool) -> Self {
         Self {
-            pool: Pool::new(options.max_connections, options.idle_timeout),
+            pool: Pool::new(options.max_connections, options.idle_timeout, Phase::FreeConnection),
+            notification_sender: NotificationSender::new(options.idle_timeout),
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(closed),
             backoff: Backoff::new(options.reconnect_delay),
@@ -205,21 +225,35 @@ impl Client {
         deadline: &Deadline,
         wait: &impl Wait,
     ) -> Result<ResultText> {
-        let (lease, mut connection) = self.connection(deadline, wait)?;
+        let (lease, idle) = self.lease(&self.pool, deadline, wait)?;
+        let mut connection = self.connected(&lease, idle, deadline, wait)?;
+        let response = self.call_over(&mut connection, name, args, kwargs, deadline, wait);
+        // Of a request that is too large nothing was sent; a response that is too large has begun.
+        if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_begun_a_frame() {
+            lease.put_back(connection);
+        }
+        response?.into_result()
+    }
+
+    fn call_over(
+        &self,
+        connection: &mut Connection,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<Response> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
         let envelope = RequestEnvelope::new(Some(&id), name, Some(deadline.check(Phase::Send)?));
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
-        let sent = connection.send(&parts, deadline, wait);
-        if let Err(error @ Error::FrameTooLarge { .. }) = sent {
-            // Nothing was sent.
-            lease.put_back(connection);
-            return Err(error);
-        }
-        panic_point("client call");
-        let response = sent.and_then(|()| self.receive(&mut connection, &id, deadline, wait));
-        let response = response.map_err(|error| self.explain(error))?;
-        lease.put_back(connection);
-        response.into_result()
+        connection
+            .send(&parts, deadline, wait)
+            .and_then(|()| {
+                panic_point("client call");
+                self.receive(connection, &id, deadline, wait)
+            })
+            .map_err(|error| self.explain(error))
     }
 
     fn send_notification(
@@ -230,14 +264,38 @@ impl Client {
         deadline: &Deadline,
         wait: &impl Wait,
     ) -> Result<()> {
-        let (lease, mut connection) = self.connection(deadline, wait)?;
         let envelope = RequestEnvelope::new(None, name, None);
-        let sent = connection.send(&[&envelope.head, args, b",", kwargs, &envelope.tail], deadline, wait);
-        // Of a frame that is too large nothing was sent.
-        if matches!(sent, Ok(()) | Err(Error::FrameTooLarge { .. })) {
-            lease.put_back(connection);
+        let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
+        // Before there is a connection for it: nothing is to be sent.
+        frame::header(frame::length(&parts), self.options.max_frame_size)?;
+        let is_nested = self.notification_sender.is_held_here();
+        let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
+        let (lease, idle) = self.lease(pool, deadline, wait)?;
+        let _holding = (!is_nested).then(|| self.notification_sender.hold());
+        let mut connection = match idle {
+            None if !is_nested => self.notification_connection(&lease, deadline, wait)?,
+            idle => self.connected(&lease, idle, deadline, wait)?,
+        };
+        connection.send(&parts, deadline, wait).map_err(|error| self.explain(error))?;
+        lease.put_back(connection);
+        Ok(())
+    }
+
+    /// A new connection, of which the server knows that it carries the notifications of this client. Waits while the
+    /// server has too many earlier ones that it has not read to the end.
+    fn notification_connection(&self, lease: &Lease<'_>, deadline: &Deadline, wait: &impl Wait) -> Result<Connection> {
+        let args = self.notification_sender.name()?.as_args();
+        loop {
+            let mut connection = self.connected(lease, None, deadline, wait)?;
+            let response =
+                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, wait)?;
+            if response.into_result()?.as_slice() == b"true" {
+                return Ok(connection);
+            }
+            drop(connection);
+            pause(&deadline.within(REFUSED_PAUSE), wait)?;
+            deadline.check(Phase::EarlierNotifications)?;
         }
-        sent.map_err(|error| self.explain(error))
     }
 
     fn receive(
@@ -260,12 +318,27 @@ impl Client {
         }
     }
 
-    /// A connection to send one message over, and the right to put it back.
-    fn connection(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Connection)> {
+    /// The right to use a connection of the pool, with an idle one if there is one.
+    fn lease<'pool>(
+        &self,
+        pool: &'pool Pool,
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<(Lease<'pool>, Option<Connection>)> {
         self.check_open()?;
-        let (lease, idle) = self.pool.lease(deadline, wait).map_err(|error| self.explain(error))?;
+        pool.lease(deadline, wait).map_err(|error| self.explain(error))
+    }
+
+    /// The idle connection, or a new one.
+    fn connected(
+        &self,
+        lease: &Lease<'_>,
+        idle: Option<Connection>,
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<Connection> {
         if let Some(connection) = idle {
-            return Ok((lease, connection));
+            return Ok(connection);
         }
         // It may have been closed during the wait.
         self.check_open()?;
@@ -274,8 +347,7 @@ impl Client {
             Ok(socket) => {
                 self.counters.connects.add_one();
                 self.backoff.end();
-                let connection = lease.adopt(Connection::new(socket, self.options.max_frame_size));
-                Ok((lease, connection.ok_or_else(closed_here)?))
+                lease.adopt(Connection::new(socket, self.options.max_frame_size)).ok_or_else(closed_here)
             }
             Err(error) => {
                 self.check_open()?;
@@ -316,6 +388,22 @@ impl Client {
             _ => {}
         }
     }
+}
+
+/// How long to wait before the server is asked again whether it takes another connection for notifications. 20 ms: a
+/// handler that has fallen behind does not catch up sooner, and a sender that waits costs the server next to nothing.
+const REFUSED_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until the deadline.
+fn pause(deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+    while !deadline.has_passed() {
+        let timeout = Timespec::try_from(deadline.remaining()).unwrap_or_default();
+        match wait.block(|| poll(&mut [], Some(&timeout))) {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => wait.interrupted()?,
+        }
+    }
+    Ok(())
 }
 
 fn closed_here() -> Error {

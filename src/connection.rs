@@ -20,6 +20,7 @@ use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
 use crate::frame::{self, FrameDecoder};
+use crate::semaphore::{Semaphore, Waited, wait_for};
 use crate::wait::Wait;
 
 /// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
@@ -89,8 +90,7 @@ impl Connection {
         deadline: &Deadline,
         wait: &impl Wait,
     ) -> Result<()> {
-        let length = parts.iter().fold(0usize, |length, part| length.saturating_add(part.len()));
-        let header = frame::header(length, self.max_frame_size)?;
+        let header = frame::header(frame::length(parts), self.max_frame_size)?;
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len().saturating_add(1));
         slices.push(IoSlice::new(&header));
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
@@ -129,6 +129,40 @@ impl Connection {
                 wait.interrupted()?;
             }
         }
+    }
+
+    /// Receives one frame's body if it has arrived, and otherwise at most part of one. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::receive`].
+    pub fn try_receive(&mut self, phase: Phase) -> Result<Option<Vec<u8>>> {
+        let mut body = self.decoder.next_frame()?;
+        if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == Step::Done {
+            body = self.decoder.next_frame()?;
+        }
+        if body.is_some() {
+            self.frame_deadline = None;
+        }
+        Ok(body)
+    }
+
+    /// Blocks until there is something to read, a signal comes, or the deadline has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if waiting is impossible, [`Error::Closed`] in a forked copy.
+    pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Waited> {
+        wait_for(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], deadline)
+    }
+
+    /// As [`Connection::wait_readable`], but also until `semaphore` was posted.
+    ///
+    /// # Errors
+    ///
+    /// As for it.
+    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, deadline: &Deadline) -> Result<Waited> {
+        semaphore.wait_or_readable(self.socket.here()?, deadline)
     }
 
     /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.

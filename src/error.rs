@@ -116,6 +116,8 @@ impl std::error::Error for Error {}
 pub enum Phase {
     /// All `max_connections` of the client are in use.
     FreeConnection,
+    /// Another thread of the process sends a notification, or the server has not handled enough of the earlier ones.
+    EarlierNotifications,
     /// TCP's own handshake.
     Connect,
     /// The proof of the secret.
@@ -132,6 +134,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::FreeConnection => "the wait for a free connection",
+            Self::EarlierNotifications => "the wait for earlier notifications",
             Self::Connect => "connecting",
             Self::Handshake => "the handshake",
             Self::Send => "sending",

@@ -18,6 +18,11 @@ pub fn header(length: usize, max_frame_size: usize) -> Result<[u8; HEADER_LENGTH
     }
 }
 
+/// Bytes of the body that is the concatenation of `parts`.
+pub fn length(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |length, part| length.saturating_add(part.len()))
+}
+
 /// Collects bytes as they arrive and gives whole frames.
 #[derive(Debug)]
 pub struct FrameDecoder {

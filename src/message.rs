@@ -9,6 +9,9 @@ mod scan;
 use std::ops::Range;
 use std::time::Duration;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::error::{Error, RemoteFailure, Result};
@@ -22,6 +25,10 @@ pub const PING: &str = "ping";
 
 /// Reads a document: `[key, known_generation]` gives `null` or `[generation, document]`.
 pub const READ_DOCUMENT: &str = "rpc.document";
+
+/// Says that a connection carries notifications from now on: `[sender]` gives `true`, or `false` if too many connections
+/// of this sender wait for their turn.
+pub const CARRY_NOTIFICATIONS: &str = "rpc.notifications";
 
 /// The class by which a response says that there is no such method.
 pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
@@ -75,6 +82,40 @@ impl Request {
     /// The key and the known generation of a [`READ_DOCUMENT`] request; `None` if its arguments are others.
     pub fn document_wanted(&self) -> Option<(String, Option<u64>)> {
         serde_json::from_slice(self.args()).ok()
+    }
+
+    /// The sender of a [`CARRY_NOTIFICATIONS`] request; `None` if its arguments are others.
+    pub fn sender(&self) -> Option<Sender> {
+        let [digits]: [String; 1] = serde_json::from_slice(self.args()).ok()?;
+        Sender::parse(&digits)
+    }
+}
+
+/// Names a client, so that the connections that carry its notifications are served one after another: 16 random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sender(u128);
+
+impl Sender {
+    /// A sender that no other client has.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`] if the operating system has no generator.
+    pub fn generate() -> Result<Self> {
+        let mut bytes = [0; 16];
+        let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
+        SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
+        Ok(Self(u128::from_be_bytes(bytes)))
+    }
+
+    /// The arguments of a [`CARRY_NOTIFICATIONS`] request: an array of one String of 32 hexadecimal digits.
+    pub fn as_args(&self) -> String {
+        format!("[\"{:032x}\"]", self.0)
+    }
+
+    fn parse(digits: &str) -> Option<Self> {
+        let is_whole = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_whole { u128::from_str_radix(digits, 16).ok().map(Self) } else { None }
     }
 }
 

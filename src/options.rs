@@ -26,7 +26,7 @@ pub struct ServerOptions {
     pub write_timeout: Duration,
     /// Bytes of a frame's body.
     pub max_frame_size: usize,
-    /// Admitted connections. 1,024: 64 workers of 16 connections.
+    /// Admitted connections. 1,024: 60 workers of 16 connections for calls and one for notifications.
     pub max_connections: usize,
     /// Threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
     pub spare_threads: usize,
@@ -97,7 +97,8 @@ pub struct ClientOptions {
     /// least half. 1 s: a parent that is gone costs no request more than a comparison, and one that comes back is found
     /// soon.
     pub reconnect_delay: Duration,
-    /// Connections, and so calls at the same time. 16: more threads than a worker of Puma usually has.
+    /// Connections for calls, and so calls at the same time; one for notifications comes on top. 16: more threads than a
+    /// worker of Puma usually has.
     pub max_connections: usize,
     /// Idle connections are closed after it. 60 s: each costs the parent a thread.
     pub idle_timeout: Duration,

@@ -21,7 +21,7 @@ pub(crate) struct Semaphore {
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// Something was posted; another waiter may have taken it.
+    /// Something was posted, and another waiter may have taken it; or there is something to read.
     Woken,
     /// A signal came.
     Signalled,
@@ -46,17 +46,13 @@ impl Semaphore {
 
     /// Blocks until there is a post, and leaves it there.
     pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Waited> {
-        let remaining = deadline.remaining();
-        if remaining.is_zero() {
-            return Ok(Waited::TimedOut);
-        }
-        let timeout = if remaining == Duration::MAX { None } else { Timespec::try_from(remaining).ok() };
-        match poll(&mut [PollFd::new(self.reader.here()?, PollFlags::IN)], timeout.as_ref()) {
-            Ok(0) => Ok(Waited::TimedOut),
-            Ok(_) => Ok(Waited::Woken),
-            Err(Errno::INTR) => Ok(Waited::Signalled),
-            Err(errno) => Err(Error::system("could not wait", errno)),
-        }
+        wait_for(&mut [PollFd::new(self.reader.here()?, PollFlags::IN)], deadline)
+    }
+
+    /// Blocks until there is a post, which it leaves there, or something to read from `socket`.
+    pub(crate) fn wait_or_readable(&self, socket: &OwnedFd, deadline: &Deadline) -> Result<Waited> {
+        let posted = PollFd::new(self.reader.here()?, PollFlags::IN);
+        wait_for(&mut [PollFd::new(socket, PollFlags::IN), posted], deadline)
     }
 
     /// Takes a post if there is one.
@@ -77,6 +73,21 @@ impl Semaphore {
     /// The end of the pipe that becomes readable, for a poll of the caller's own.
     pub(crate) fn reader(&self) -> &ProcessLocal<OwnedFd> {
         &self.reader
+    }
+}
+
+/// Blocks until one of the descriptors is ready.
+pub(crate) fn wait_for(descriptors: &mut [PollFd<'_>], deadline: &Deadline) -> Result<Waited> {
+    let remaining = deadline.remaining();
+    if remaining.is_zero() {
+        return Ok(Waited::TimedOut);
+    }
+    let timeout = if remaining == Duration::MAX { None } else { Timespec::try_from(remaining).ok() };
+    match poll(descriptors, timeout.as_ref()) {
+        Ok(0) => Ok(Waited::TimedOut),
+        Ok(_) => Ok(Waited::Woken),
+        Err(Errno::INTR) => Ok(Waited::Signalled),
+        Err(errno) => Err(Error::system("could not wait", errno)),
     }
 }
 

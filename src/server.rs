@@ -9,6 +9,7 @@ mod call;
 mod counters;
 mod desk;
 mod doorkeeper;
+mod drain;
 mod hall;
 mod handshakes;
 mod listener;
@@ -17,18 +18,19 @@ mod parking;
 mod rejections;
 mod restraint;
 mod rounds;
+mod senders;
 mod session;
 mod steward;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
-
-use rustix::net::Shutdown;
+use std::time::Duration;
 
 pub use attendant::Attendant;
 pub use call::Call;
 pub use steward::{Duty, Steward};
 
+use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::error::{Error, Result};
 use crate::fork;
@@ -37,6 +39,7 @@ use crate::options::ServerOptions;
 use crate::secret::Secret;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
+use crate::wait::Wait;
 use counters::Counters;
 use hall::Hall;
 use listener::Listener;
@@ -110,8 +113,9 @@ impl Server {
         Ok(Some(Steward::new(hall)))
     }
 
-    /// First half of stopping: nobody is admitted any more, idle connections end, and so does every other one after
-    /// the call that it is in. Does not wait for them. False if there is nothing to stop, also in a forked copy.
+    /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
+    /// the call that it is in, or after the notifications that its sender's kernel has taken. Does not wait for them.
+    /// False if there is nothing to stop, also in a forked copy.
     pub fn begin_stop(&self) -> bool {
         if self.check_process().is_err() {
             return false;
@@ -124,18 +128,47 @@ impl Server {
             // It handles each event without blocking, and contains its own panics.
             let _ = doorkeeper.join();
         }
-        running.hall.desk.shut_down_connections(Shutdown::Read);
+        running.hall.desk.end_connections();
         true
     }
 
-    /// Second half of stopping: ends every connection that is left.
-    pub fn finish_stop(&self) {
-        if self.check_process().is_err() {
-            return;
+    /// Second part of stopping: ends every connection that is in a call.
+    pub fn end_calls(&self) {
+        if let Some(hall) = self.running_hall() {
+            hall.desk.shut_down_calls();
         }
-        if let Some(running) = lock(&self.running).take() {
-            running.hall.desk.shut_down_connections(Shutdown::Both);
+    }
+
+    /// Last part of stopping, when no thread is to handle anything any more: reads the notifications that are left, for
+    /// `allowed` at the most, counts them as dropped, and ends every connection. Blocks meanwhile.
+    ///
+    /// # Returns
+    ///
+    /// How many notifications were dropped since the start.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`], after which the connections are closed all the same.
+    pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
+        let Some(hall) = self.running_hall() else { return Ok(0) };
+        let drained = drain::drain(&hall, &Deadline::after(allowed), wait);
+        self.close_connections();
+        drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(hall.dropped_before))
+    }
+
+    fn close_connections(&self) {
+        if self.check_process().is_ok()
+            && let Some(running) = lock(&self.running).take()
+        {
+            running.hall.desk.shut_down_all();
+            // Dropped after the locks inside are released, as when the hall is closed.
+            drop((running.hall.lobby.seal(), running.hall.senders.take_all()));
         }
+    }
+
+    fn running_hall(&self) -> Option<Arc<Hall>> {
+        self.check_process().ok()?;
+        lock(&self.running).as_ref().map(|running| running.hall.clone())
     }
 
     /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
@@ -216,7 +249,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if self.check_process().is_ok() {
             self.begin_stop();
-            self.finish_stop();
+            self.close_connections();
             return;
         }
         // A forked copy: the thread does not exist here, and another one may have been changing the rest at the fork.

@@ -71,23 +71,6 @@ fn a_handler_that_answered_and_goes_on_does_not_delay_the_next_call_over_its_con
 }
 
 #[test]
-fn a_notification_that_is_being_handled_does_not_delay_the_next_call_over_its_connection() {
-    let release = Arc::new(Barrier::new(2));
-    let barrier = release.clone();
-    let server = TestServer::start(move |call| {
-        if call.is_notification() {
-            barrier.wait();
-        }
-        Ok(None)
-    });
-    let client = server.client_with(ClientOptions { max_connections: 1, ..ClientOptions::default() });
-    client.notify("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
-    client.invoke("quick", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
-    release.wait();
-    assert_eq!(server.stat("admitted"), 1);
-}
-
-#[test]
 fn many_threads_get_each_its_own_answer() {
     let server = TestServer::start(echo);
     let client = server.client();

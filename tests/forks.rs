@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use support::child::{Child, open_descriptors, survives_exec};
 use support::{PATIENCE, TestServer, echo, eventually, stat_of};
@@ -82,7 +83,7 @@ fn an_inherited_server_knows_its_address_and_secret_and_does_nothing() {
         let inherited = &server.server;
         assert!(matches!(inherited.check_process(), Err(Error::Closed { .. })), "check_process");
         assert!(!inherited.is_started() && !inherited.begin_stop() && !inherited.close(), "it did something");
-        inherited.finish_stop();
+        inherited.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
         assert!(inherited.start().is_err() && inherited.publish("key", b"1".to_vec()).is_err(), "it did something");
         assert_eq!((inherited.address(), inherited.stats()), (address, Vec::new()), "what it knows");
         let secret = inherited.secret().clone();
@@ -170,7 +171,7 @@ fn a_worker_learns_of_the_parents_end_although_a_child_of_the_parent_lives_on() 
     });
     here.read_exact(&mut [0]).unwrap();
     server.server.begin_stop();
-    server.server.finish_stop();
+    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
     eventually("the end of the connection", || !client.is_connected());
     let outcome = client.ping(PATIENCE, &Uninterrupted);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");

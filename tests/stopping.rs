@@ -20,7 +20,7 @@ fn stopping_ends_idle_connections_and_every_thread() {
     assert!(server.server.begin_stop());
     eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
     eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
-    server.server.finish_stop();
+    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
     assert!(!server.server.is_started() && !server.server.begin_stop());
 }
 
@@ -46,7 +46,7 @@ fn a_handler_at_work_when_stopping_ends_is_not_waited_for() {
         let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
         gate.wait_for_handler();
         server.server.begin_stop();
-        server.server.finish_stop();
+        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
         let outcome = call.join().unwrap();
         assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
         gate.open();
@@ -83,7 +83,7 @@ fn a_stopped_server_starts_again_on_its_port_and_the_same_client_comes_back() {
         client.ping(PATIENCE, &Uninterrupted).unwrap();
         assert_eq!(server.stat("admitted"), round);
         server.server.begin_stop();
-        server.server.finish_stop();
+        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
         eventually("the end of the connection", || !client.is_connected());
         let outcome = client.ping(PATIENCE, &Uninterrupted);
         assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");

@@ -12,7 +12,7 @@ require_relative "job_runner"
 require_relative "ledger"
 
 ledger = Ledger.new
-server = Aikido::Zen::WorkerProcess.start { |made| ledger.serve(made) }
+Aikido::Zen::WorkerProcess.start { |made| ledger.serve(made) }
 
 runner = JobRunner.new do |line|
   name, to = line.split
@@ -29,7 +29,6 @@ runner = JobRunner.new do |line|
 end
 jobs = runner.run($stdin)
 
-# A job that has ended may have sent a notification that is not read yet: its connection ends after it.
-sleep(0.01) until server.stats.fetch(:connections).zero?
+# Handles what the jobs have sent before they ended.
 Aikido::Zen::WorkerProcess.stop
 puts JSON.generate("jobs" => jobs, **ledger.to_h)

@@ -207,6 +207,7 @@ RSpec.describe "docs/PROTOCOL.md" do
         while (request = connection.read_frame)
           id, name, = JSON.parse(request)
           next connection.send_message([id, "pong", nil]) if name == "ping"
+          next connection.send_message([id, true, nil]) if name == "rpc.notifications"
 
           requests << RawPeer.frame(request)
           connection.send_bytes(frame) if frame

@@ -1,4 +1,4 @@
-//! Idle connections, last in, first out, so that those in excess grow old and are closed.
+//! Connections to use one at a time: idle ones, last in, first out, so that those in excess grow old and are closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::PoisonError;
@@ -19,6 +19,8 @@ use crate::wait::Wait;
 pub(super) struct Pool {
     max_connections: usize,
     idle_timeout: Duration,
+    /// What a caller waits for while all connections are in use.
+    phase: Phase,
     state: Mutex<State>,
     /// Made when a caller must wait for the first time: most clients never need it.
     freed: OnceLock<Semaphore>,
@@ -45,9 +47,9 @@ struct Idle {
 
 impl Pool {
     /// An empty pool.
-    pub(super) fn new(max_connections: usize, idle_timeout: Duration) -> Self {
+    pub(super) fn new(max_connections: usize, idle_timeout: Duration, phase: Phase) -> Self {
         let (state, freed) = (Mutex::default(), OnceLock::new());
-        Self { max_connections, idle_timeout, state, freed, generation: fork::generation() }
+        Self { max_connections, idle_timeout, phase, state, freed, generation: fork::generation() }
     }
 
     /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
@@ -67,7 +69,7 @@ impl Pool {
             };
             match waited {
                 Some(Waited::Woken) => freed.take(),
-                Some(Waited::TimedOut) => return Err(deadline.timeout(Phase::FreeConnection)),
+                Some(Waited::TimedOut) => return Err(deadline.timeout(self.phase)),
                 Some(Waited::Signalled) | None => wait.interrupted()?,
             }
         }
@@ -95,11 +97,11 @@ impl Pool {
         !state.in_use.is_empty() || state.idle.iter().any(|idle| idle.connection.is_idle())
     }
 
-    /// Figures by name.
-    pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
+    /// How many connections there are, and how many of them are idle.
+    pub(super) fn connections(&self) -> (usize, usize) {
         let state = lock(&self.state);
-        let idle = state.idle.len() as u64;
-        vec![("connections", idle.saturating_add(state.in_use.len() as u64)), ("idle_connections", idle)]
+        let idle = state.idle.len();
+        (idle.saturating_add(state.in_use.len()), idle)
     }
 
     fn try_lease(&self) -> Option<(Lease<'_>, Option<Connection>)> {

@@ -103,6 +103,12 @@ impl Attendant {
         if !self.hall.desk.is_of_this_process() {
             return;
         }
+        if let State::InCall(call) = &self.state
+            && call.is_notification()
+            && self.hall.desk.is_closed()
+        {
+            self.hall.desk.counters.dropped_notifications.add_one();
+        }
         // It can only be closed instead if this fails.
         let _ = self.conclude(Some(&abandoned()), &UntilSignal);
         match std::mem::replace(&mut self.state, State::Left) {
@@ -134,6 +140,7 @@ impl Attendant {
                             self.state = State::Serving(session);
                             return Ok(Outcome::Signal);
                         }
+                        Next::Wait => self.wait_for_turn(session),
                         Next::End => self.resume(None),
                     }
                 }
@@ -152,6 +159,16 @@ impl Attendant {
                 },
             }
         }
+    }
+
+    /// Lets a connection wait until earlier ones of its sender have ended.
+    fn wait_for_turn(&mut self, session: Box<Session>) {
+        let Some(sender) = session.sender() else { return self.resume(Some(session)) };
+        let mut session = self.hall.senders.wait(sender, session);
+        if let Some(session) = &mut session {
+            session.admit_to_service();
+        }
+        self.resume(session);
     }
 
     fn resume(&mut self, session: Option<Box<Session>>) {

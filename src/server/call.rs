@@ -46,7 +46,7 @@ impl Call {
     pub(super) fn new(request: Request, session: Box<Session>, hall: &Arc<Hall>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { park(session, Some(hall)) } else { Place::Here(session) };
+        let place = if is_notification { set_aside(session, Some(hall)) } else { Place::Here(session) };
         Self {
             request,
             deadline,
@@ -86,9 +86,12 @@ impl Call {
         &self.deadline
     }
 
-    /// Whether its caller waits no more: its time has passed, or its connection has ended. Once the server stops only
+    /// Whether its caller waits no more: its time has passed, or its connection has ended. Never for a notification. Once the server stops only
     /// time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
+        if self.is_notification() {
+            return false;
+        }
         self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.was_left())
     }
 
@@ -116,7 +119,7 @@ impl Call {
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = park(session, self.hall.upgrade().as_ref());
+                *lock(&self.place) = set_aside(session, self.hall.upgrade().as_ref());
                 sent.map(|()| true)
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
@@ -182,7 +185,12 @@ fn too_large(error: &Error) -> RemoteFailure {
     RemoteFailure { message: error.to_string(), class, backtrace: Vec::new() }
 }
 
-fn park(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
+/// Lets the next request of a connection find another attendant, unless it carries notifications: of those the next is
+/// read when this one was handled.
+fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
+    if session.sender().is_some() {
+        return Place::Here(session);
+    }
     let Some(hall) = hall else { return Place::Gone };
     match hall.parking.park(session) {
         Parked::At(token, wakes_doorkeeper) => {

@@ -17,6 +17,8 @@ counters! {
     requests,
     /// Notifications read.
     notifications,
+    /// Notifications that a sender's kernel had taken and that were not handled, because the server stopped.
+    dropped_notifications,
     /// Calls dropped because nobody waited for them any more.
     expired_calls,
     /// Well-formed JSON that was no message.

@@ -26,6 +26,8 @@ pub(super) struct Desk {
     pub(super) write_timeout: Duration,
     /// Posted when the steward has something to do.
     pub(super) steward_bell: Semaphore,
+    /// Posted when the server stops, and never taken.
+    pub(super) closing: Semaphore,
     journal: Journal,
     max_connections: usize,
     guests: Mutex<Guests>,
@@ -36,8 +38,14 @@ pub(super) struct Desk {
 #[derive(Debug, Default)]
 struct Guests {
     /// In the order in which they came.
-    sockets: BTreeMap<u64, Socket>,
+    connections: BTreeMap<u64, Guest>,
     next_number: u64,
+}
+
+#[derive(Debug)]
+struct Guest {
+    socket: Socket,
+    carries_notifications: bool,
 }
 
 impl Desk {
@@ -53,6 +61,7 @@ impl Desk {
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
             steward_bell: Semaphore::new()?,
+            closing: Semaphore::new()?,
             journal: Journal::default(),
             max_connections: options.max_connections,
             guests: Mutex::default(),
@@ -78,26 +87,51 @@ impl Desk {
         let mut guests = lock(&self.guests);
         let number = guests.next_number;
         guests.next_number = number.wrapping_add(1);
-        guests.sockets.insert(number, socket);
+        guests.connections.insert(number, Guest { socket, carries_notifications: false });
         number
+    }
+
+    /// Takes note that a connection carries notifications.
+    pub(super) fn note_notifications(&self, number: u64) {
+        if let Some(guest) = lock(&self.guests).connections.get_mut(&number) {
+            guest.carries_notifications = true;
+        }
     }
 
     /// Forgets a connection that ended. Does nothing in a forked copy.
     pub(super) fn forget(&self, number: u64) {
         if self.is_of_this_process() {
-            lock(&self.guests).sockets.remove(&number);
+            lock(&self.guests).connections.remove(&number);
         }
     }
 
     /// How many connections are admitted.
     pub(super) fn connections(&self) -> usize {
-        lock(&self.guests).sockets.len()
+        lock(&self.guests).connections.len()
     }
 
-    /// Ends one or both directions of every connection.
-    pub(super) fn shut_down_connections(&self, how: Shutdown) {
-        for socket in lock(&self.guests).sockets.values() {
-            shut_down(socket, how);
+    /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
+    /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
+    /// which tells the sender.
+    pub(super) fn end_connections(&self) {
+        self.shut_down(|guest| Some(if guest.carries_notifications { Shutdown::Write } else { Shutdown::Read }));
+    }
+
+    /// Ends every connection that is for calls.
+    pub(super) fn shut_down_calls(&self) {
+        self.shut_down(|guest| (!guest.carries_notifications).then_some(Shutdown::Both));
+    }
+
+    /// Ends every connection.
+    pub(super) fn shut_down_all(&self) {
+        self.shut_down(|_| Some(Shutdown::Both));
+    }
+
+    fn shut_down(&self, how: impl Fn(&Guest) -> Option<Shutdown>) {
+        for guest in lock(&self.guests).connections.values() {
+            if let Some(how) = how(guest) {
+                shut_down(&guest.socket, how);
+            }
         }
     }
 
@@ -115,6 +149,7 @@ impl Desk {
     /// Lets every thread end as soon as it looks.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.closing.post();
         self.steward_bell.post();
     }
 

@@ -6,6 +6,7 @@ use super::counters::Counters;
 use super::desk::Desk;
 use super::lobby::Lobby;
 use super::parking::Parking;
+use super::senders::Senders;
 use super::session::Session;
 use crate::connection::{Connection, Socket};
 use crate::document::Documents;
@@ -20,8 +21,11 @@ pub(super) struct Hall {
     pub(super) desk: Arc<Desk>,
     pub(super) lobby: Lobby,
     pub(super) parking: Parking,
+    pub(super) senders: Senders,
     /// Posted when the doorkeeper is to look up.
     pub(super) doorkeeper_bell: Semaphore,
+    /// How many notifications were dropped before the start.
+    pub(super) dropped_before: u64,
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
     doorkeeper_left: AtomicBool,
@@ -35,9 +39,11 @@ impl Hall {
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
+            dropped_before: counters.dropped_notifications.read(),
             desk: Desk::new(options, documents, counters)?,
             lobby: Lobby::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
+            senders: Senders::default(),
             doorkeeper_bell: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
@@ -46,10 +52,10 @@ impl Hall {
     }
 
     /// Takes in a connection that has proved itself.
-    pub(super) fn admit(&self, socket: Socket) {
+    pub(super) fn admit(self: &Arc<Self>, socket: Socket) {
         let number = self.desk.enroll(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
-        self.seek_attendant(Session::new(connection, self.desk.clone(), number));
+        self.seek_attendant(Session::new(connection, self, number));
     }
 
     /// Lets a connection that has something to say wait for an attendant.

@@ -24,6 +24,8 @@ struct State {
     /// How many of the attendants have a connection.
     serving: usize,
     closed: bool,
+    /// Whether nothing is served any more.
+    sealed: bool,
 }
 
 impl State {
@@ -51,10 +53,11 @@ impl Lobby {
 
     /// Lets a connection wait. True if an attendant more will be needed.
     ///
-    /// After the lobby was closed the connection is closed instead.
+    /// After the lobby was closed the connection is closed instead, unless it carries notifications that are still to be
+    /// read.
     pub(super) fn enter(&self, session: Box<Session>) -> bool {
         let mut state = lock(&self.state);
-        if state.closed {
+        if state.sealed || (state.closed && session.sender().is_none()) {
             drop(state);
             drop(session);
             return false;
@@ -100,13 +103,28 @@ impl Lobby {
         state.attendants = state.attendants.saturating_sub(1);
     }
 
-    /// Sends attendants away when they look for a connection, and gives back the connections that waited.
+    /// Sends attendants away when they find no connection, and gives back those that waited, but for those that carry
+    /// notifications.
     pub(super) fn close(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         state.closed = true;
         // Nobody takes this post, so that it wakes everybody.
         self.arrivals.post();
-        std::mem::take(&mut state.waiting)
+        let (kept, given_back) =
+            std::mem::take(&mut state.waiting).into_iter().partition(|session| session.sender().is_some());
+        state.waiting = kept;
+        given_back
+    }
+
+    /// Gives back the connections that no attendant has found.
+    pub(super) fn take_waiting(&self) -> VecDeque<Box<Session>> {
+        std::mem::take(&mut lock(&self.state).waiting)
+    }
+
+    /// Lets no connection wait any more.
+    pub(super) fn seal(&self) -> VecDeque<Box<Session>> {
+        lock(&self.state).sealed = true;
+        self.take_waiting()
     }
 
     /// How many attendants there are, and how many of them have no connection.

@@ -1,8 +1,14 @@
 //! One connection being served: the next request, natives answered inside.
+//!
+//! A connection that carries notifications is served by one thread at a time until it ends, and is read to its end also
+//! when the server stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::desk::Desk;
+use super::hall::Hall;
+use super::senders::Place;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
 use crate::document::Document;
@@ -10,9 +16,11 @@ use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::journal::Level;
 use crate::memory;
 use crate::message::{
-    NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
+    CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
+    Sender, failure_response,
 };
 use crate::panic_point::panic_point;
+use crate::semaphore::Waited;
 use crate::wait::{UntilSignal, Wait};
 
 /// An admitted connection. Whoever has it may read and write; it is closed when dropped.
@@ -20,7 +28,13 @@ use crate::wait::{UntilSignal, Wait};
 pub(super) struct Session {
     connection: Connection,
     desk: Arc<Desk>,
+    /// Not kept alive: it keeps this one.
+    hall: Weak<Hall>,
     number: u64,
+    /// Whose notifications it carries; `None` if it is for calls.
+    sender: Option<Sender>,
+    /// Whether an earlier connection of that sender comes first.
+    must_wait: bool,
     /// An answer of the core's own that a signal left unfinished.
     unfinished: Option<(Answer, usize, Deadline)>,
 }
@@ -32,20 +46,24 @@ pub(super) enum Next {
     Request(Request),
     /// A signal came; nothing is lost.
     Signal,
+    /// Another connection of the same sender comes first: this one is to wait among the senders.
+    Wait,
     /// The connection is over.
     End,
 }
 
 impl Session {
     /// A session over an authenticated connection.
-    pub(super) fn new(connection: Connection, desk: Arc<Desk>, number: u64) -> Box<Self> {
-        Box::new(Self { connection, desk, number, unfinished: None })
+    pub(super) fn new(connection: Connection, hall: &Arc<Hall>, number: u64) -> Box<Self> {
+        let (desk, hall) = (hall.desk.clone(), Arc::downgrade(hall));
+        Box::new(Self { connection, desk, hall, number, sender: None, must_wait: false, unfinished: None })
     }
 
     /// Blocks until a request for a handler comes; answers those to the core itself meanwhile.
     pub(super) fn next(&mut self) -> Next {
         match self.next_request() {
             Ok(Some(request)) => Next::Request(request),
+            Ok(None) if self.must_wait => Next::Wait,
             Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
             Err(Error::Interrupted) => Next::Signal,
             Err(error) => {
@@ -80,6 +98,38 @@ impl Session {
         self.connection.has_begun_a_frame()
     }
 
+    /// Its number among the connections.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whose notifications it carries; `None` if it is for calls.
+    pub(super) fn sender(&self) -> Option<Sender> {
+        self.sender
+    }
+
+    /// Lets it be served: no other connection of its sender comes first any more.
+    pub(super) fn admit_to_service(&mut self) {
+        self.must_wait = false;
+    }
+
+    /// Reads what has arrived, without handling it. Does not block.
+    ///
+    /// # Returns
+    ///
+    /// How many notifications that were, and whether there may be more.
+    pub(super) fn skip_notifications(&mut self) -> (u64, bool) {
+        let mut count = 0u64;
+        loop {
+            match self.connection.try_receive(Phase::Request).and_then(|body| body.map(Request::parse).transpose()) {
+                Ok(Some(Parsed::Message(request))) if request.id.is_none() => count = count.saturating_add(1),
+                Ok(Some(_)) => {}
+                Ok(None) => return (count, true),
+                Err(_) => return (count, false),
+            }
+        }
+    }
+
     /// The socket, to be watched.
     pub(super) fn socket(&self) -> &Socket {
         self.connection.socket()
@@ -95,19 +145,20 @@ impl Session {
     }
 
     fn next_request(&mut self) -> Result<Option<Request>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
         loop {
             self.finish_answer()?;
-            if self.desk.is_closed() {
+            if self.must_wait {
                 return Ok(None);
             }
-            let body = self.connection.receive(&by, Phase::Request, &UntilSignal)?;
+            let Some(body) = self.next_body()? else { return Ok(None) };
             let Parsed::Message(request) = Request::parse(body)? else {
                 self.desk.counters.skipped_messages.add_one();
                 continue;
             };
             panic_point("session");
             match &request.id {
+                // No call of anybody's, but part of how notifications are sent.
+                Some(_) if request.name == CARRY_NOTIFICATIONS => {}
                 Some(_) => self.desk.counters.requests.add_one(),
                 None => self.desk.counters.notifications.add_one(),
             }
@@ -115,8 +166,42 @@ impl Session {
                 return Ok(Some(request));
             }
             if let Some(id) = &request.id {
-                let answer = self.native_answer(id, &request);
+                let answer = match request.name.as_str() {
+                    CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
+                    _ => self.native_answer(id, &request),
+                };
                 self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+            }
+        }
+    }
+
+    /// `None` once the server stops and nothing more is to be read.
+    fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
+        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
+        if self.sender.is_none() {
+            let is_closed = self.desk.is_closed();
+            return if is_closed {
+                Ok(None)
+            } else {
+                self.connection.receive(&by, Phase::Request, &UntilSignal).map(Some)
+            };
+        }
+        loop {
+            if let Some(body) = self.connection.try_receive(Phase::Request)? {
+                return Ok(Some(body));
+            }
+            if self.connection.has_begun_a_frame() {
+                return self.connection.receive(&by, Phase::Request, &UntilSignal).map(Some);
+            }
+            let waited = if self.desk.is_closed() {
+                self.connection.wait_readable(&Deadline::after(SILENCE))?
+            } else {
+                self.connection.wait_readable_or_posted(&self.desk.closing, &Deadline::never())?
+            };
+            match waited {
+                Waited::Woken => {}
+                Waited::Signalled => return Err(Error::Interrupted),
+                Waited::TimedOut => return Ok(None),
             }
         }
     }
@@ -131,6 +216,23 @@ impl Session {
                 outcome
             }
         }
+    }
+
+    /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
+    /// there.
+    fn carry_notifications(&mut self, id: &str, request: &Request) -> Answer {
+        let (None, Some(sender), Some(hall)) = (self.sender, request.sender(), self.hall.upgrade()) else {
+            let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
+            return Answer::failure(id, reason, "ArgumentError");
+        };
+        let place = hall.senders.enter(sender, self.number);
+        if place == Place::Refused {
+            return Answer::Text(ResultEnvelope::new(id), "false");
+        }
+        self.sender = Some(sender);
+        self.must_wait = place == Place::Waiting;
+        self.desk.note_notifications(self.number);
+        Answer::Text(ResultEnvelope::new(id), "true")
     }
 
     fn native_answer(&self, id: &str, request: &Request) -> Answer {
@@ -151,8 +253,21 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.desk.forget(self.number);
+        // In a forked copy another thread may have had the lock at the fork.
+        if let (Some(sender), Some(hall)) = (self.sender, self.hall.upgrade())
+            && self.desk.is_of_this_process()
+            && let Some(mut next) = hall.senders.leave(sender, self.number)
+        {
+            next.admit_to_service();
+            hall.seek_attendant(next);
+        }
     }
 }
+
+/// How long nothing must come for a connection that carries notifications to be taken for read to its end, once the
+/// server stops. 100 ms: over the loopback device what a sender's kernel still holds comes at once, as soon as there is
+/// room for it.
+pub(super) const SILENCE: Duration = Duration::from_millis(100);
 
 /// What a caller is told who names no method.
 pub(super) fn no_handler_message(name: &str) -> String {

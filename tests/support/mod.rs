@@ -11,6 +11,7 @@ pub mod child;
 pub mod fake_server;
 pub mod gate;
 pub mod peer;
+pub mod recorder;
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

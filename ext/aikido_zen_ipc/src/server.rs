@@ -9,7 +9,7 @@ use crate::codec_module::{bytes_of, json_of, string_of};
 use crate::crew::Steward;
 use crate::error::{internal, to_ruby};
 use crate::gvl::{contain, waiting};
-use crate::options::server_options;
+use crate::options::{duration, server_options};
 use crate::secret::Secret;
 
 /// A server, once `initialize` has bound it.
@@ -24,7 +24,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("bind", method!(Server::bind, 2))?;
     class.define_private_method("open_doors", method!(Server::open_doors, 0))?;
     class.define_private_method("begin_stop", method!(Server::begin_stop, 0))?;
-    class.define_private_method("finish_stop", method!(Server::finish_stop, 0))?;
+    class.define_private_method("end_calls", method!(Server::end_calls, 0))?;
+    class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;
     class.define_private_method("publish_json", method!(Server::publish_json, 2))?;
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
@@ -57,11 +58,18 @@ impl Server {
         this.with(ruby, |server| Ok(server.begin_stop()))
     }
 
-    fn finish_stop(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+    fn end_calls(ruby: &Ruby, this: &Self) -> Result<(), Error> {
         this.with(ruby, |server| {
-            server.finish_stop();
+            server.end_calls();
             Ok(())
         })
+    }
+
+    /// How many notifications were dropped since the start.
+    fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
+        let server = this.core(ruby)?;
+        let allowed = duration(ruby, "timeout", allowed)?;
+        waiting(ruby, |wait| server.finish_stop(allowed, wait))
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {

@@ -105,8 +105,9 @@ module Aikido
           yield e
         end
 
-        # Tells the parent something, without waiting for the handler. In the parent the handler runs here, in this
-        # thread; what it raises is logged.
+        # Tells the parent something, without waiting for the handler. The notifications of a worker are handled one
+        # after another, in the order in which they were sent. In the parent the handler runs here, in this thread, and
+        # what it raises is logged; two threads that notify at once may run it at once.
         #
         # @param name [String, Symbol]
         # @return [true]

@@ -88,12 +88,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "timeouts" do
   end
 
   it "bound sending, where the parent does not read" do
-    peer = raw_server(secret: Agents::SECRET) { gate.pop }
+    callers = client_at(raw_server(secret: Agents::SECRET) { gate.pop }.port).tap(&:start)
+    notifier = client_at(raw_server(secret: Agents::SECRET) { |peer| read_no_notification(peer) }.port,
+                         notify_timeout: time_to_connect)
 
-    clients = Array.new(2) { client_at(peer.port, notify_timeout: 0.05).tap(&:start) }
-
-    expect_timeout("sending") { clients.first.invoke("echo", 0.05, "x" * 16_000_000) }
-    expect_timeout("sending") { clients.last.notify("seen", "x" * 16_000_000) }
+    expect_timeout("sending") { callers.invoke("echo", 0.05, "x" * 16_000_000) }
+    expect_timeout("sending") { notifier.notify("seen", "x" * 16_000_000) }
   ensure
     2.times { gate << :open }
   end
@@ -128,6 +128,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "timeouts" do
       events << :entered
       respond.call(gate.pop)
     end
+  end
+
+  def read_no_notification(peer)
+    id, = peer.read_message
+    peer.send_message([id, true, nil])
+    gate.pop
   end
 
   def thread_states(pid)

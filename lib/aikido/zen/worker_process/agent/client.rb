@@ -27,10 +27,15 @@ module Aikido
           #   @raise [IPC::Error] any of the gem's errors
           #
           # @!method notify(name, *args, **kwargs)
-          #   Tells the parent something, without waiting for the handler.
+          #   Tells the parent something, without waiting for the handler. The notifications of a client are handled one
+          #   after another: if one `notify` returned before another was called, it is handled first. A call is not
+          #   ordered with them. In a `trap` that interrupted a `notify` of its own thread it is sent over a connection
+          #   for calls, without order.
           #   @param name [String, Symbol]
-          #   @return [true] once the kernel took it
-          #   @raise [IPC::Error] as {#invoke}, where it was not sent; the timeout is `notify_timeout`
+          #   @return [true] once the kernel took it. It is then handled also if this process ends, or the parent stops
+          #     in an orderly way and has time for it
+          #   @raise [IPC::Error] as {#invoke}, where it was not sent; the timeout is `notify_timeout`, the wait for
+          #     other threads and for handlers that have fallen behind included
           #
           # @!method ping(timeout)
           #   Asks whether the parent is there. Needs no handler.
@@ -82,7 +87,7 @@ module Aikido
           # @param handshake_timeout [Numeric]
           # @param reconnect_delay [Numeric] for so long, from the beginning of an attempt to connect that failed, calls
           #   fail at once; by chance for less, but at least half
-          # @param max_connections [Integer] and so calls at the same time
+          # @param max_connections [Integer] and so calls at the same time; one for notifications comes on top
           # @param idle_timeout [Numeric] after which an idle connection is closed
           # @param max_frame_size [Integer] of a message
           # @param document_timeout [Numeric] for a changed document to be fetched

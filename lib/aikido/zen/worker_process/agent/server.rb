@@ -108,8 +108,12 @@ module Aikido
             raise
           end
 
-          # Stops admitting workers, lets handlers that run finish, closes every connection and joins every thread. It
-          # may be called in a `trap`.
+          # Stops admitting workers, lets handlers that run finish, handles the notifications that a kernel has taken,
+          # closes every connection and joins every thread. It may be called in a `trap`.
+          #
+          # While a worker has a connection for notifications, that takes a tenth of a second at least: so long nothing
+          # must come over it. Notifications that are left at the end are counted, in a line of the log and in
+          # `stats[:dropped_notifications]`.
           #
           # @param timeout [Numeric] seconds for all of it. Handlers that still run in its last quarter (half a second
           #   at most) are killed; one that cannot be killed is left behind, after half a second at least
@@ -121,9 +125,10 @@ module Aikido
             deadline = started_at + timeout
             reserve = [timeout * CLEAN_UP_SHARE, LONGEST_CLEAN_UP].min
             @crew.join(deadline - reserve)
-            finish_stop
+            end_calls
             # Half of it, since the caller gets the GVL late where others compute.
             @crew.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
+            log_dropped(finish_stop([deadline - IPC.monotonic_time, SHORTEST_COUNT].max))
             true
           end
 
@@ -170,7 +175,9 @@ module Aikido
           LONGEST_CLEAN_UP = 0.5
           # Seconds: also where there is no timeout, killed handlers may clean up.
           SHORTEST_STOP = 0.5
-          private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP
+          # Seconds: also where there is no timeout, what is left of the notifications may be counted.
+          SHORTEST_COUNT = 0.25
+          private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP, :SHORTEST_COUNT
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
@@ -232,6 +239,12 @@ module Aikido
           def report_failure(attendant, call, error)
             log_unheard(call.method_name, error) if call.answered?
             attendant.fail(IPC::Log.message_of(error), error.class.to_s, error.backtrace)
+          end
+
+          def log_dropped(count)
+            return if count.zero?
+
+            @log.write(:warn, "#{count} notifications were not handled before the server stopped, and are lost")
           end
 
           def log_unhandled(name)

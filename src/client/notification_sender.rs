@@ -1,0 +1,103 @@
+//! What sends the notifications of a client: a connection of their own, which one thread at a time uses, so that they
+//! are handled in the order in which they were sent.
+
+use std::ptr;
+use std::time::Duration;
+
+use super::pool::Pool;
+use crate::error::{Phase, Result};
+use crate::message::Sender;
+use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// The connection, and the name by which the server knows that a later connection continues an earlier one.
+#[derive(Debug)]
+pub(super) struct NotificationSender {
+    /// Of one connection: its lease is the lock that threads share it under. A fork cannot leave it locked, since a
+    /// forked client has another one, and the wait for it can be interrupted.
+    pool: Pool,
+    name: OnceLock<Sender>,
+    /// The thread that has the lease, as [`current_thread`] tells it, or 0.
+    holder: AtomicUsize,
+}
+
+impl NotificationSender {
+    /// Without a connection.
+    pub(super) fn new(idle_timeout: Duration) -> Self {
+        Self {
+            pool: Pool::new(1, idle_timeout, Phase::EarlierNotifications),
+            name: OnceLock::new(),
+            holder: AtomicUsize::new(0),
+        }
+    }
+
+    /// The connection.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The name of this client.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::System`] if the operating system has no generator.
+    pub(super) fn name(&self) -> Result<Sender> {
+        if let Some(name) = self.name.get() {
+            return Ok(*name);
+        }
+        let name = Sender::generate()?;
+        // The caller has the lease, so no other thread makes one now.
+        let _ = self.name.set(name);
+        Ok(name)
+    }
+
+    /// Notes that the calling thread has the lease, until the guard is dropped.
+    pub(super) fn hold(&self) -> Holding<'_> {
+        self.holder.store(current_thread(), Ordering::Relaxed);
+        Holding(self)
+    }
+
+    /// Whether the calling thread has the lease: it then is in a signal handler that interrupted it while it sent a
+    /// notification, and to wait for the lease would be to wait for itself.
+    pub(super) fn is_held_here(&self) -> bool {
+        self.holder.load(Ordering::Relaxed) == current_thread()
+    }
+}
+
+/// Says that a thread has the lease, as long as it lives.
+pub(super) struct Holding<'sender>(&'sender NotificationSender);
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.0.holder.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A number that no other thread has while this one lives, and that is not 0: the address of a variable of its own.
+fn current_thread() -> usize {
+    thread_local!(static VARIABLE: u8 = const { 0 });
+    VARIABLE.with(|variable| ptr::from_ref(variable).addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_thread_that_holds_it_is_told_so_and_only_while_it_does() {
+        let sender = NotificationSender::new(Duration::MAX);
+        assert!(!sender.is_held_here());
+        let holding = sender.hold();
+        assert!(sender.is_held_here());
+        std::thread::scope(|scope| assert!(!scope.spawn(|| sender.is_held_here()).join().unwrap()));
+        drop(holding);
+        assert!(!sender.is_held_here());
+    }
+
+    #[test]
+    fn a_client_keeps_its_name_and_no_other_has_it() {
+        let (one, other) = (NotificationSender::new(Duration::MAX), NotificationSender::new(Duration::MAX));
+        assert_eq!(one.name().unwrap(), one.name().unwrap());
+        assert_ne!(one.name().unwrap(), other.name().unwrap());
+    }
+}

@@ -1,0 +1,92 @@
+//! Connections that carry notifications: those of one sender are served one after another, in the order in which they
+//! said so. An earlier one may still hold notifications that were not read when its sender has opened the next.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::session::Session;
+use crate::message::Sender;
+use crate::sync::{Mutex, lock};
+
+/// Connections of one sender that may wait for their turn. 3: a sender opens another only after it gave one up in the
+/// middle of a message or left one idle for its `idle_timeout`, and each keeps up to some ten megabytes in the kernel.
+const MAX_WAITING: usize = 3;
+
+/// Whose turn it is, for each sender that has a connection.
+#[derive(Debug, Default)]
+pub(super) struct Senders {
+    /// The first of each queue is being served. No queue is empty.
+    queues: Mutex<HashMap<Sender, VecDeque<Turn>>>,
+}
+
+#[derive(Debug)]
+struct Turn {
+    /// Of the connection.
+    number: u64,
+    /// `None` while it is served, or not yet here.
+    session: Option<Box<Session>>,
+}
+
+/// The place of a connection among those of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is to be served.
+    First,
+    /// It is to wait.
+    Waiting,
+    /// Too many others wait.
+    Refused,
+}
+
+impl Senders {
+    /// Gives a connection its place.
+    pub(super) fn enter(&self, sender: Sender, number: u64) -> Place {
+        let mut queues = lock(&self.queues);
+        let queue = queues.entry(sender).or_default();
+        if queue.len() > MAX_WAITING {
+            return Place::Refused;
+        }
+        queue.push_back(Turn { number, session: None });
+        if queue.len() == 1 { Place::First } else { Place::Waiting }
+    }
+
+    /// Keeps a connection until its turn comes.
+    ///
+    /// # Returns
+    ///
+    /// The connection itself if its turn has come meanwhile.
+    pub(super) fn wait(&self, sender: Sender, session: Box<Session>) -> Option<Box<Session>> {
+        let mut queues = lock(&self.queues);
+        let waiting = queues.get_mut(&sender).and_then(|queue| {
+            let first = queue.front()?.number;
+            queue.iter_mut().find(|turn| turn.number == session.number() && turn.number != first)
+        });
+        match waiting {
+            Some(turn) => {
+                turn.session = Some(session);
+                None
+            }
+            None => Some(session),
+        }
+    }
+
+    /// Takes a connection that has ended out of the queue.
+    ///
+    /// # Returns
+    ///
+    /// The next one, if its turn has come and it waits here.
+    pub(super) fn leave(&self, sender: Sender, number: u64) -> Option<Box<Session>> {
+        let mut queues = lock(&self.queues);
+        let queue = queues.get_mut(&sender)?;
+        queue.retain(|turn| turn.number != number);
+        let Some(first) = queue.front_mut() else {
+            queues.remove(&sender);
+            return None;
+        };
+        first.session.take()
+    }
+
+    /// Gives back every connection that waits, whoever's turn it is.
+    pub(super) fn take_all(&self) -> VecDeque<Box<Session>> {
+        lock(&self.queues).values_mut().flatten().filter_map(|turn| turn.session.take()).collect()
+    }
+}
