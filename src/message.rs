@@ -9,9 +9,6 @@ mod scan;
 use std::ops::Range;
 use std::time::Duration;
 
-use rand::TryRng;
-use rand::rngs::SysRng;
-use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::error::{Error, RemoteFailure, Result};
@@ -91,21 +88,14 @@ impl Request {
     }
 }
 
-/// Names a client, so that the connections that carry its notifications are served one after another: 16 random bytes.
+/// Names a client, so that the connections that carry its notifications are served one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender(u128);
 
 impl Sender {
-    /// A sender that no other client has.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::System`] if the operating system has no generator.
-    pub fn generate() -> Result<Self> {
-        let mut bytes = [0; 16];
-        let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
-        SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
-        Ok(Self(u128::from_be_bytes(bytes)))
+    /// The sender of this name, 16 random bytes.
+    pub fn new(name: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(name))
     }
 
     /// The arguments of a [`CARRY_NOTIFICATIONS`] request: an array of one String of 32 hexadecimal digits.

@@ -1,5 +1,5 @@
 //! Tries every order in which threads of the core can meet, within stated bounds, with loom: the door, the lobby, the
-//! pool, and the hand-over of a connection whose handler responds early.
+//! pool, the hand-over of a connection whose handler responds early, and the order of notifications.
 //!
 //! The core's files are compiled here as they are. What lies below them has stand-ins that loom sees: locks and atomics,
 //! pipes, sockets and a poll (`world/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
@@ -38,11 +38,14 @@ mod server {
     mod lobby;
     #[path = "../../models/src/server/meeting.rs"]
     pub(crate) mod meeting;
+    #[path = "../../models/src/server/notifications.rs"]
+    pub(crate) mod notifications;
     mod parking;
     mod rejections;
     mod restraint;
     #[path = "../../models/src/server/rounds.rs"]
     mod rounds;
+    mod senders;
     mod session;
     mod steward;
 }
@@ -73,9 +76,14 @@ fn main() {
     let (options, words): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let words = words.join(" ");
-    let models =
-        [&client::leases::MODELS[..], &server::meeting::MODELS, &server::hand_over::MODELS, &server::door::MODELS]
-            .concat();
+    let models = [
+        &client::leases::MODELS[..],
+        &server::meeting::MODELS,
+        &server::hand_over::MODELS,
+        &server::notifications::MODELS,
+        &server::door::MODELS,
+    ]
+    .concat();
     for model in models.iter().filter(|model| model.claim.contains(&words)) {
         explorer::explore(model, options == ["--quick"]);
     }

@@ -4,8 +4,12 @@
 use std::ptr;
 use std::time::Duration;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
+use rustix::io::Errno;
+
 use super::pool::Pool;
-use crate::error::{Phase, Result};
+use crate::error::{Error, Phase, Result};
 use crate::message::Sender;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -40,12 +44,15 @@ impl NotificationSender {
     ///
     /// # Errors
     ///
-    /// [`crate::Error::System`] if the operating system has no generator.
+    /// [`Error::System`] if the operating system has no generator.
     pub(super) fn name(&self) -> Result<Sender> {
         if let Some(name) = self.name.get() {
             return Ok(*name);
         }
-        let name = Sender::generate()?;
+        let mut bytes = [0; 16];
+        let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
+        SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
+        let name = Sender::new(bytes);
         // The caller has the lease, so no other thread makes one now.
         let _ = self.name.set(name);
         Ok(name)

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use loom::sync::Mutex;
@@ -91,6 +92,25 @@ impl Inbox {
     /// Blocks until there is something to read, and leaves it there.
     pub fn wait(&self) {
         self.when_readable(|_| ())
+    }
+
+    /// As [`Inbox::wait`], but also until there is something to read in another one.
+    pub fn wait_or(&self, other: &Self) {
+        loop {
+            let (waiter, woken) = Waiter::new();
+            for inbox in [self, other] {
+                let mut state = inbox.state.lock().unwrap();
+                if state.is_readable() {
+                    // What has woken it already is taken.
+                    if waiter.is_woken.swap(true, Ordering::Relaxed) {
+                        woken.recv().unwrap();
+                    }
+                    return;
+                }
+                state.waiting.threads.push(waiter.clone());
+            }
+            woken.recv().unwrap();
+        }
     }
 
     /// Looks.
@@ -185,20 +205,35 @@ impl Ready {
 /// own (tokio-rs/loom#422).
 #[derive(Debug, Default)]
 struct Waiting {
-    threads: Vec<Sender<()>>,
+    threads: Vec<Waiter>,
+}
+
+/// A thread that waits for one or several things, and is woken once.
+#[derive(Debug, Clone)]
+struct Waiter {
+    sender: Sender<()>,
+    /// No step that loom sees: what it guards against is only that a message is left over.
+    is_woken: Arc<AtomicBool>,
+}
+
+impl Waiter {
+    fn new() -> (Self, Receiver<()>) {
+        let (sender, receiver) = channel();
+        (Self { sender, is_woken: Arc::default() }, receiver)
+    }
 }
 
 impl Waiting {
     /// What the calling thread receives from, once it has let go of the lock around this.
     fn join(&mut self) -> Receiver<()> {
-        let (sender, receiver) = channel();
-        self.threads.push(sender);
+        let (waiter, receiver) = Waiter::new();
+        self.threads.push(waiter);
         receiver
     }
 
     fn wake_all(&mut self) {
-        for thread in self.threads.drain(..) {
-            thread.send(()).unwrap();
+        for thread in self.threads.drain(..).filter(|thread| !thread.is_woken.swap(true, Ordering::Relaxed)) {
+            thread.sender.send(()).unwrap();
         }
     }
 }

@@ -19,7 +19,6 @@ use crate::semaphore::Semaphore;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
 use crate::wait::Uninterrupted;
-use rustix::net::Shutdown;
 
 pub(crate) const MODELS: [Model; 6] = [
     Model {
@@ -119,7 +118,7 @@ impl Scene {
         self.hall.close();
         self.doorkeeper.join().unwrap();
         assert!(self.hall.is_deserted());
-        self.hall.desk.shut_down_connections(Shutdown::Read);
+        self.hall.desk.end_connections();
         for attendant in attendants {
             attendant.join().unwrap();
         }

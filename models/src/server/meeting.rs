@@ -5,7 +5,6 @@ use std::sync::Arc;
 use mio::kernel::{Descriptor, Peeked};
 
 use super::counters::Counters;
-use super::desk::Desk;
 use super::hall::Hall;
 use super::lobby::{Found, Lobby};
 use super::session::Session;
@@ -19,7 +18,6 @@ use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
 use crate::sync::thread;
 use crate::wait::Uninterrupted;
-use rustix::net::Shutdown;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
@@ -82,16 +80,16 @@ impl Scene {
 fn connections_enter() {
     let scene = Scene::new();
     let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
-    let desk = desk();
+    let hall = hall();
     let workers = [(); 2].map(|()| {
-        let (session, worker) = connection(&desk);
+        let (session, worker) = connection(&hall);
         scene.lobby.enter(session);
         worker
     });
     for _ in &workers {
         scene.wait_for_one_served();
     }
-    assert_eq!(desk.connections(), 0);
+    assert_eq!(hall.desk.connections(), 0);
     assert_eq!(scene.lobby.attendants_and_spares(), (2, 2));
     assert!(scene.lobby.close().is_empty());
     for attendant in attendants {
@@ -103,8 +101,7 @@ fn connections_enter() {
 fn one_closes() {
     let scene = Scene::new();
     let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
-    let desk = desk();
-    let (session, worker) = connection(&desk);
+    let (session, worker) = connection(&hall());
     let entering = spawn(&scene, |scene| scene.lobby.enter(session));
     drop(scene.lobby.close());
     entering.join().unwrap();
@@ -139,23 +136,23 @@ fn steward_starts_attendants() {
     hall.close();
     // As the doorkeeper does, without whom this is small enough.
     hall.note_doorkeeper_left();
-    hall.desk.shut_down_connections(Shutdown::Read);
+    hall.desk.end_connections();
     for attendant in steward.join().unwrap() {
         attendant.join().unwrap();
     }
     assert_eq!(hall.lobby.attendants_and_spares(), (0, 0));
 }
 
-fn desk() -> Arc<Desk> {
-    Desk::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
+fn hall() -> Arc<Hall> {
+    Hall::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
 }
 
 /// An admitted connection, and the worker's end of it.
-fn connection(desk: &Arc<Desk>) -> (Box<Session>, Descriptor) {
+fn connection(hall: &Arc<Hall>) -> (Box<Session>, Descriptor) {
     let (here, worker) = Descriptor::socket_pair();
     let socket = Arc::new(ProcessLocal::new(here));
-    let number = desk.enroll(socket.clone());
-    (Session::new(Connection::new(socket, 0), desk.clone(), number), worker)
+    let number = hall.desk.enroll(socket.clone());
+    (Session::new(Connection::new(socket, 0), hall, number), worker)
 }
 
 fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static) -> thread::JoinHandle<T> {

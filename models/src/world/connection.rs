@@ -10,6 +10,7 @@ use rustix::net::Shutdown;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
+use crate::semaphore::{Semaphore, Waited};
 use crate::wait::Wait;
 
 pub type Socket = Arc<ProcessLocal<Descriptor>>;
@@ -60,6 +61,28 @@ impl Connection {
             }
         }
         self.begun.pop_front().ok_or(Error::Disconnected { phase })
+    }
+
+    pub fn try_receive(&mut self, phase: Phase) -> Result<Option<Vec<u8>>> {
+        if self.begun.is_empty() {
+            match self.socket.resource().inbox().peek() {
+                Peeked::Nothing => return Ok(None),
+                Peeked::Message => self.begun = self.socket.resource().inbox().take_all(),
+                Peeked::End => return Err(Error::Disconnected { phase }),
+            }
+        }
+        Ok(self.begun.pop_front())
+    }
+
+    /// Time passes at any moment: see [`Semaphore::wait`].
+    pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Waited> {
+        let is_readable = self.socket.resource().inbox().peek() != Peeked::Nothing;
+        Ok(if is_readable { Waited::Woken } else { Waited::TimedOut })
+    }
+
+    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, _deadline: &Deadline) -> Result<Waited> {
+        self.socket.resource().inbox().wait_or(semaphore.reader().resource().inbox());
+        Ok(Waited::Woken)
     }
 
     pub fn has_begun_a_frame(&self) -> bool {
