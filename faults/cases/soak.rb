@@ -168,18 +168,21 @@ module Faults
       count.times { |number| expect_error(&failures[number % failures.length]) }
     end
 
-    # Calls that end in an error each: those of the parent, of the wire, of values, of sizes, of a client that is closed,
-    # that has no parent, that knows another secret, and of the operating system.
+    # Calls that end in an error each: of the parent, of the wire, of values, of sizes, of the operating system.
     def failures(client)
-      closed = client_at(client.port).tap(&:close)
-      alone = client_at(1, reconnect_delay: 0)
-      stranger = Agent::Client.new("127.0.0.1", client.port, secret: "x" * 32, logger:, reconnect_delay: 60)
       small = client_at(client.port, max_frame_size: 100)
       [-> { client.invoke("fail", PATIENCE) }, -> { client.invoke("missing", PATIENCE) },
        -> { client.invoke("echo", 1e-9) }, -> { client.invoke("echo", PATIENCE, Float::NAN) },
        -> { small.invoke("echo", PATIENCE, "x" * 200) }, -> { Aikido::Zen::IPC::Codec.load("[") },
-       -> { closed.ping(PATIENCE) }, -> { alone.ping(PATIENCE) }, -> { stranger.ping(PATIENCE) },
-       -> { echo_server(port: client.port) }]
+       -> { echo_server(port: client.port) }, *failures_to_connect(client.port)]
+    end
+
+    # Of a client that is closed, that has no parent, and that knows another secret.
+    def failures_to_connect(port)
+      closed = client_at(port).tap(&:close)
+      alone = client_at(1, reconnect_delay: 0)
+      stranger = Agent::Client.new("127.0.0.1", port, secret: "x" * 32, logger:, reconnect_delay: 60)
+      [closed, alone, stranger].map { |client| -> { client.ping(PATIENCE) } }
     end
 
     def expect_error
