@@ -313,7 +313,7 @@ impl Client {
                     let reason = format!("the answer to call {id} came as the answer to call {:?}", response.id);
                     return Err(Error::protocol(reason));
                 }
-                Parsed::Other => self.counters.skipped_messages.add_one(),
+                Parsed::Unusable { .. } | Parsed::Other => self.counters.skipped_messages.add_one(),
             }
         }
     }

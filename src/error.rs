@@ -1,5 +1,6 @@
 //! Everything that can go wrong, one variant for each thing that a caller can decide.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -144,9 +145,44 @@ impl fmt::Display for Phase {
     }
 }
 
+/// Why a call failed on the other side, in words that belong to no language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailureCode {
+    /// The handler raised. So does whatever has a code that this side does not know, or none.
+    #[default]
+    HandlerError,
+    /// There is no such method.
+    NoHandler,
+    /// The answer is longer than `max_frame_size`.
+    FrameTooLarge,
+    /// The request has parts that the server cannot use.
+    InvalidParams,
+}
+
+impl FailureCode {
+    const ALL: [Self; 4] = [Self::HandlerError, Self::NoHandler, Self::FrameTooLarge, Self::InvalidParams];
+
+    /// The word on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HandlerError => "handler_error",
+            Self::NoHandler => "no_handler",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::InvalidParams => "invalid_params",
+        }
+    }
+
+    /// The code with this word, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
 /// What a handler raised, as the other side told it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteFailure {
+    /// What kind of failure it is.
+    pub code: FailureCode,
     /// Exactly the handler's message.
     pub message: String,
     /// The class of what it raised.
@@ -155,9 +191,41 @@ pub struct RemoteFailure {
     pub backtrace: Vec<String>,
 }
 
+/// Bytes: as much of what it was given does an error message show, so that no message is as long as what was wrong.
+pub const MAX_EXCERPT: usize = 100;
+
+/// The beginning of a text, for an error message, and `…` where it is cut.
+pub fn excerpt(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_EXCERPT {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=MAX_EXCERPT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_excerpt_is_the_text_itself_up_to_a_hundred_bytes() {
+        let text = "x".repeat(100);
+        assert_eq!(excerpt(&text), text);
+    }
+
+    #[test]
+    fn an_excerpt_of_a_longer_text_ends_between_characters() {
+        assert_eq!(excerpt(&"x".repeat(101)), format!("{}…", "x".repeat(100)));
+        assert_eq!(excerpt(&format!("x{}", "é".repeat(100))), format!("x{}…", "é".repeat(49)));
+    }
+
+    #[test]
+    fn a_code_is_found_by_its_name() {
+        for code in FailureCode::ALL {
+            assert_eq!(FailureCode::from_name(code.name()), Some(code));
+        }
+        assert_eq!(FailureCode::from_name("unavailable yet"), None);
+    }
 
     #[test]
     fn a_timeout_says_in_which_phase_and_how_long_it_waited() {

@@ -6,13 +6,15 @@
 mod parse;
 mod scan;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{Error, RemoteFailure, Result};
+use crate::error::{Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::memory;
+use parse::Asked;
 
 /// Names that begin so are the core's own.
 pub const RESERVED_PREFIX: &str = "rpc.";
@@ -27,7 +29,7 @@ pub const READ_DOCUMENT: &str = "rpc.document";
 /// of this sender wait for their turn.
 pub const CARRY_NOTIFICATIONS: &str = "rpc.notifications";
 
-/// The class by which a response says that there is no such method.
+/// The class by which a response says that there is no such method where it has no code, as those of the first servers.
 pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
 
 /// What a frame's body turned out to be.
@@ -35,6 +37,13 @@ pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
 pub enum Parsed<T> {
     /// A message.
     Message(T),
+    /// A call that cannot be carried out as it is, and is to be answered so. No response is ever this.
+    Unusable {
+        /// The call's id.
+        id: String,
+        /// What is wrong with it, and what is allowed.
+        reason: String,
+    },
     /// Well-formed JSON that is no such message: to be skipped and counted.
     Other,
 }
@@ -60,7 +69,18 @@ impl Request {
     ///
     /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
-        let Some(parts) = parse::request(&body)? else { return Ok(Parsed::Other) };
+        let parts = match parse::request(&body)? {
+            Some(Asked::Request(parts)) => parts,
+            Some(Asked::Unusable { id, meta }) => {
+                let reason = format!(
+                    "meta is {}; an Object is allowed, whose timeout_ms is an Integer from 0 to {}",
+                    excerpt(meta),
+                    u64::MAX
+                );
+                return Ok(Parsed::Unusable { id: memory::own(id)?, reason });
+            }
+            None => return Ok(Parsed::Other),
+        };
         let (id, name, timeout) = (parts.id.map(memory::own).transpose()?, memory::own(parts.name)?, parts.timeout);
         let (args, kwargs) = (parts.args, parts.kwargs);
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
@@ -142,7 +162,7 @@ impl Response {
     pub fn into_result(self) -> Result<ResultText> {
         match self.outcome {
             Ok(place) => Ok(ResultText { body: self.body, place }),
-            Err(failure) if failure.class.as_deref() == Some(NO_HANDLER_CLASS) => Err(Error::NoHandler(failure)),
+            Err(failure) if failure.code == FailureCode::NoHandler => Err(Error::NoHandler(failure)),
             Err(failure) => Err(Error::Remote(failure)),
         }
     }
@@ -218,8 +238,9 @@ impl RequestEnvelope {
         let mut tail = Vec::with_capacity(SHORT_TAIL);
         if let Some(timeout) = timeout {
             tail.extend_from_slice(b",{\"timeout_ms\":");
-            // Rounded up: the server must not drop what somebody still waits for.
-            write_json(&mut tail, &timeout.as_nanos().div_ceil(1_000_000));
+            // Rounded up: the server must not drop what somebody still waits for. It takes no more than 64 bits.
+            let timeout_ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+            write_json(&mut tail, &timeout_ms);
             tail.push(b'}');
         }
         tail.push(b']');
@@ -249,7 +270,8 @@ impl ResultEnvelope {
 
 /// The body of a response that tells of a failure.
 pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
-    let detail = Detail { class: failure.class.clone(), backtrace: failure.backtrace.clone() };
+    let (class, backtrace) = (failure.class.clone(), failure.backtrace.clone());
+    let detail = Detail { code: Some(failure.code.name().into()), class, backtrace };
     let mut body = Vec::new();
     write_json(&mut body, &(id, (), &failure.message, detail));
     body
@@ -257,8 +279,18 @@ pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
 
 #[derive(Debug, Default, Serialize)]
 struct Detail {
+    code: Option<Cow<'static, str>>,
     class: Option<String>,
     backtrace: Vec<String>,
+}
+
+impl Detail {
+    /// What went wrong. Servers that send no code say by the class that there is no handler.
+    fn code(&self) -> FailureCode {
+        let by_class = || (self.class.as_deref() == Some(NO_HANDLER_CLASS)).then_some(FailureCode::NoHandler);
+        let code = self.code.as_deref().and_then(FailureCode::from_name);
+        code.or_else(by_class).unwrap_or_default()
+    }
 }
 
 /// Bytes: room for most ids and names, and for every timeout.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use support::{PATIENCE, TestServer, echo, eventually};
+use zen_ipc::error::FailureCode;
 use zen_ipc::{ClientOptions, Error, Phase, RemoteFailure, ServerOptions, Uninterrupted};
 
 #[test]
@@ -26,6 +27,7 @@ fn a_handler_that_does_not_answer_answers_null() {
 #[test]
 fn a_failure_comes_back_and_the_connection_serves_the_next_call() {
     let failure = RemoteFailure {
+        code: FailureCode::HandlerError,
         message: "no such user".to_owned(),
         class: Some("KeyError".to_owned()),
         backtrace: vec!["app.rb:1".to_owned()],

@@ -105,6 +105,21 @@ fn bytes_that_are_not_json_end_their_connection_and_no_other() {
 }
 
 #[test]
+fn a_call_whose_meta_cannot_be_used_is_answered_with_an_error_and_the_connection_goes_on() {
+    let server = TestServer::start(|_| panic!("it reached a handler"));
+    let mut peer = admitted(&server);
+    peer.send_frame(b"[\"7\",\"echo\",[],{},{\"timeout_ms\":1e30}]");
+    let (id, result, message, detail): (String, Option<u32>, String, BTreeMap<String, serde_json::Value>) =
+        serde_json::from_slice(&peer.receive_frame()).unwrap();
+    assert_eq!((id.as_str(), result), ("7", None));
+    assert!(message.starts_with("meta is {\"timeout_ms\":1e30}; "), "{message}");
+    assert_eq!(detail["code"], "invalid_params");
+    peer.send_frame(b"[\"8\",\"ping\",[],{}]");
+    assert_eq!(peer.receive_frame(), b"[\"8\",\"pong\",null]");
+    assert_eq!((server.stat("skipped_messages"), server.stat("requests")), (0, 2));
+}
+
+#[test]
 fn json_that_is_no_request_is_skipped_and_counted_and_the_connection_goes_on() {
     let server = TestServer::start(echo);
     let mut peer = admitted(&server);

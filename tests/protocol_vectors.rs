@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use zen_ipc::error::FailureCode;
 use zen_ipc::frame::{FrameDecoder, header};
 use zen_ipc::handshake::{ClientHandshake, ServerHandshake};
 use zen_ipc::message::{
@@ -51,6 +52,7 @@ fn responses_are_written_as_the_vectors_show() {
         ("document_unchanged_frame", result("9", "null")),
         ("error_response_frame", framed(&failure_response("7", &key_not_found()))),
         ("no_handler_response_frame", framed(&failure_response("7", &no_handler()))),
+        ("invalid_params_response_frame", framed(&failure_response("9", &invalid_params()))),
     ] {
         assert_eq!(response, vectors.bytes(name), "{name}");
     }
@@ -82,6 +84,7 @@ fn responses_in_the_vectors_are_understood() {
     assert_eq!(vectors.result("ping_response_frame").unwrap().as_slice(), br#""pong""#);
     assert_eq!(vectors.result("error_response_frame"), Err(Error::Remote(key_not_found())));
     assert_eq!(vectors.result("no_handler_response_frame"), Err(Error::NoHandler(no_handler())));
+    assert_eq!(vectors.result("invalid_params_response_frame"), Err(Error::Remote(invalid_params())));
 
     let document = parse_document(vectors.result("document_response_frame").unwrap());
     assert_eq!(document, Ok(Some((1, br#"{"blockedUserIds":["user-17"]}"#.to_vec()))));
@@ -151,7 +154,7 @@ fn from_hexadecimal(digits: &str) -> Vec<u8> {
 fn message<T>(parsed: Result<Parsed<T>, Error>, name: &str) -> T {
     match parsed.unwrap() {
         Parsed::Message(message) => message,
-        Parsed::Other => panic!("{name} is no message"),
+        Parsed::Unusable { .. } | Parsed::Other => panic!("{name} is no message"),
     }
 }
 
@@ -171,6 +174,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
 
 fn key_not_found() -> RemoteFailure {
     RemoteFailure {
+        code: FailureCode::HandlerError,
         message: "key not found".to_owned(),
         class: Some("KeyError".to_owned()),
         backtrace: vec!["limiter.rb:7".to_owned()],
@@ -179,8 +183,18 @@ fn key_not_found() -> RemoteFailure {
 
 fn no_handler() -> RemoteFailure {
     RemoteFailure {
+        code: FailureCode::NoHandler,
         message: "no handler for \"add\"".to_owned(),
         class: Some("Aikido::Zen::IPC::NoHandlerError".to_owned()),
+        backtrace: Vec::new(),
+    }
+}
+
+fn invalid_params() -> RemoteFailure {
+    RemoteFailure {
+        code: FailureCode::InvalidParams,
+        message: "rpc.document takes [key, known_generation]".to_owned(),
+        class: Some("ArgumentError".to_owned()),
         backtrace: Vec::new(),
     }
 }

@@ -54,7 +54,7 @@ fn understood<T>(body: &[u8], parsed: Result<Parsed<T>>) -> Option<T> {
     assert_eq!(parsed.is_ok(), is_json(body));
     match parsed {
         Ok(Parsed::Message(message)) => Some(message),
-        Ok(Parsed::Other) | Err(_) => None,
+        Ok(Parsed::Unusable { .. } | Parsed::Other) | Err(_) => None,
     }
 }
 

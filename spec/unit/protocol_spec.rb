@@ -124,7 +124,18 @@ RSpec.describe "docs/PROTOCOL.md" do
     it "answers with an error to other arguments for the reading of a document" do
       client.send_message(["7", "rpc.document", ["config"], {}])
       id, result, _message, detail = client.read_message
-      expect([id, result, detail["class"]]).to eq(["7", nil, "ArgumentError"])
+      expect([id, result, detail["code"]]).to eq(["7", nil, "invalid_params"])
+    end
+
+    ["null", "[]", '{"timeout_ms":-1}', '{"timeout_ms":18446744073709551616}'].each do |meta|
+      it "answers with an error to a call whose meta is #{meta}" do
+        server.handle("add") { |respond, *_args| respond.call("reached") }
+        client.send_frame(%(["7","add",[],{},#{meta}]))
+        id, result, message, detail = client.read_message
+        expect([id, result, message, detail["code"]])
+          .to match(["7", nil, start_with("meta is #{meta}; "), "invalid_params"])
+        expect_answer(vectors["ping_request_frame"], vectors["ping_response_frame"])
+      end
     end
 
     it "answers with an error to arguments that it cannot turn into values" do
@@ -142,7 +153,8 @@ RSpec.describe "docs/PROTOCOL.md" do
     it "answers whatever the other names of the core's own are as methods without a handler" do
       client.send_message(["7", "rpc.other", [], {}])
       expect(client.read_message).to eq(["7", nil, 'no handler for "rpc.other"',
-                                         { "class" => "Aikido::Zen::IPC::NoHandlerError", "backtrace" => [] }])
+                                         { "code" => "no_handler", "class" => "Aikido::Zen::IPC::NoHandlerError",
+                                           "backtrace" => [] }])
     end
 
     it "reads frames wherever TCP cuts them" do
@@ -163,7 +175,7 @@ RSpec.describe "docs/PROTOCOL.md" do
     end
 
     ["{}", "[]", "null", '["7"]', '["7","add"]', '["7","add",{},{}]', '["7","add",[],[]]', '[7,"add",[],{}]',
-     '["7","add",[],{},null]', '["7","add",[],{},{},1]', '["7",3,null]'].each do |body|
+     '[null,"add",[],{},null]', '["7","add",[],{},{},1]', '["7",3,null]'].each do |body|
       it "skips #{body}, which is no request, and counts it" do
         client.send_frame(body)
         expect_answer(vectors["ping_request_frame"], vectors["ping_response_frame"])

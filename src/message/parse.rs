@@ -13,6 +13,16 @@ use super::scan::{Elements, elements};
 use crate::error::{Error, RemoteFailure, Result};
 use crate::memory;
 
+/// What an array of four or five elements turned out to be.
+pub(super) enum Asked<'a> {
+    Request(RequestParts<'a>),
+    /// A call whose meta says nothing that can be used.
+    Unusable {
+        id: Cow<'a, str>,
+        meta: &'a str,
+    },
+}
+
 /// The parts of a request; `args` is where an array stands, and `kwargs` an object.
 pub(super) struct RequestParts<'a> {
     pub(super) id: Option<Cow<'a, str>>,
@@ -30,18 +40,16 @@ pub(super) struct ResponseParts<'a> {
 }
 
 /// The request in `body`, or `None` if it is some other JSON.
-pub(super) fn request(body: &[u8]) -> Result<Option<RequestParts<'_>>> {
+pub(super) fn request(body: &[u8]) -> Result<Option<Asked<'_>>> {
     Ok(array::<5>(body)?.filter(|parts| parts.count() >= 4).and_then(|parts| {
-        let id = parts.text(0);
-        let timeout = timeout_in(if parts.count() == 5 { parts.text(4) } else { "{}" })?;
-        let has_arguments = parts.text(2).starts_with('[') && parts.text(3).starts_with('{');
-        has_arguments.then_some(RequestParts {
-            id: if id == "null" { None } else { Some(string(id)?) },
-            name: string(parts.text(1))?,
-            args: parts.place(2),
-            kwargs: parts.place(3),
-            timeout,
-        })
+        let (id, name) = (parts.text(0), string(parts.text(1))?);
+        let id = if id == "null" { None } else { Some(string(id)?) };
+        if !parts.text(2).starts_with('[') || !parts.text(3).starts_with('{') {
+            return None;
+        }
+        let meta = if parts.count() == 5 { parts.text(4) } else { "{}" };
+        let Some(timeout) = timeout_in(meta) else { return Some(Asked::Unusable { id: id?, meta }) };
+        Some(Asked::Request(RequestParts { id, name, args: parts.place(2), kwargs: parts.place(3), timeout }))
     }))
 }
 
@@ -60,6 +68,7 @@ fn response_in<'a>(parts: &Elements<'a, 4>) -> Option<ResponseParts<'a>> {
     let failure = match parts.text(2) {
         "null" => None,
         message => Some(RemoteFailure {
+            code: detail.code(),
             message: string(message)?.into_owned(),
             class: detail.class,
             backtrace: detail.backtrace,
@@ -98,7 +107,11 @@ fn timeout_in(meta: &str) -> Option<Option<Duration>> {
 /// What the last object of a response says of a failure; `None` if it is no such object.
 fn detail_in(json: &str) -> Option<Detail> {
     let members = members(json)?;
-    Some(Detail { class: member(&members, "class")?, backtrace: member(&members, "backtrace")? })
+    Some(Detail {
+        code: member(&members, "code")?,
+        class: member(&members, "class")?,
+        backtrace: member(&members, "backtrace")?,
+    })
 }
 
 /// The members of an object. Of those with the same name the last one counts, as everywhere in this protocol.

@@ -12,7 +12,7 @@ fn response(body: &str) -> Parsed<Response> {
 fn message<T>(parsed: Parsed<T>) -> T {
     match parsed {
         Parsed::Message(message) => message,
-        Parsed::Other => panic!("no message"),
+        Parsed::Unusable { .. } | Parsed::Other => panic!("no message"),
     }
 }
 
@@ -53,13 +53,40 @@ fn json_that_is_no_request_is_something_else() {
         r#"["1",null,[],{}]"#,
         r#"["1","add",{},{}]"#,
         r#"["1","add",[],[]]"#,
-        r#"["1","add",[],{},[]]"#,
-        r#"["1","add",[],{},{"timeout_ms":-1}]"#,
+        r#"[null,"add",[],{},[]]"#,
+        r#"[null,"add",[],{},{"timeout_ms":-1}]"#,
         r#"["1","add",[],{},{},{}]"#,
         r#"["1",null,null]"#,
     ] {
         assert_eq!(request(body), Parsed::Other, "{body}");
     }
+}
+
+#[test]
+fn a_call_whose_meta_cannot_be_used_says_so_with_its_id() {
+    let most = u64::MAX;
+    for meta in [
+        "[]",
+        "null",
+        "1",
+        r#"{"timeout_ms":-1}"#,
+        r#"{"timeout_ms":1.5}"#,
+        r#"{"timeout_ms":"1"}"#,
+        r#"{"timeout_ms":18446744073709551616}"#,
+    ] {
+        let reason = format!("meta is {meta}; an Object is allowed, whose timeout_ms is an Integer from 0 to {most}");
+        let expected = Parsed::Unusable { id: "1".to_owned(), reason };
+        assert_eq!(request(&format!(r#"["1","add",[],{{}},{meta}]"#)), expected);
+    }
+}
+
+#[test]
+fn of_a_meta_that_cannot_be_used_only_the_beginning_is_repeated() {
+    let Parsed::Unusable { reason, .. } = request(&format!(r#"["1","add",[],{{}},"{}"]"#, "x".repeat(1_000_000)))
+    else {
+        panic!("it was used");
+    };
+    assert!(reason.len() < 300, "{reason}");
 }
 
 #[test]
@@ -89,8 +116,9 @@ fn a_result_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn a_failure_comes_back_with_message_class_and_backtrace() {
+fn a_failure_comes_back_with_code_message_class_and_backtrace() {
     let failure = RemoteFailure {
+        code: FailureCode::InvalidParams,
         message: "boom \"quoted\"\n".to_owned(),
         class: Some("KeyError".to_owned()),
         backtrace: vec!["a.rb:1".to_owned(), "b.rb:2".to_owned()],
@@ -117,6 +145,18 @@ fn of_members_with_the_same_name_the_last_one_counts() {
 
 #[test]
 fn a_missing_method_is_an_error_of_its_own() {
+    let answer = message(response(r#"["9",null,"gone",{"code":"no_handler"}]"#));
+    assert!(matches!(answer.into_result(), Err(Error::NoHandler(failure)) if failure.message == "gone"));
+}
+
+#[test]
+fn a_code_that_is_not_known_yet_is_as_if_there_were_none() {
+    let answer = message(response(r#"["9",null,"full",{"code":"of a later version"}]"#));
+    assert!(matches!(answer.into_result(), Err(Error::Remote(failure)) if failure.code == FailureCode::HandlerError));
+}
+
+#[test]
+fn a_server_that_sends_no_code_says_by_the_class_that_a_method_is_missing() {
     let answer = message(response(r#"["9",null,"gone",{"class":"Aikido::Zen::IPC::NoHandlerError"}]"#));
     assert!(matches!(answer.into_result(), Err(Error::NoHandler(failure)) if failure.message == "gone"));
 }
@@ -131,6 +171,7 @@ fn json_that_is_no_response_is_something_else() {
         r#"["9",1,2]"#,
         r#"["9",1,null,[]]"#,
         r#"["9",1,null,{"class":1}]"#,
+        r#"["9",1,null,{"code":1}]"#,
         r#"["9",1,null,{"backtrace":null}]"#,
         r#"["9",1,null,{},1]"#,
     ] {
@@ -163,6 +204,12 @@ fn a_document_is_read_by_key_and_known_generation() {
 fn a_timeout_is_rounded_up_to_milliseconds() {
     let body = encoded(Some("1"), "add", Some(Duration::from_micros(1_001)), "[]", "{}");
     assert_eq!(body, br#"["1","add",[],{},{"timeout_ms":2}]"#);
+}
+
+#[test]
+fn a_timeout_beyond_what_a_server_takes_is_the_longest_that_it_takes() {
+    let body = encoded(Some("1"), "add", Some(Duration::MAX), "[]", "{}");
+    assert_eq!(message(Request::parse(body).unwrap()).timeout, Some(Duration::from_millis(u64::MAX)));
 }
 
 proptest! {

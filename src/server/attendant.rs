@@ -6,7 +6,7 @@ use super::call::Call;
 use super::hall::Hall;
 use super::lobby::Found;
 use super::session::{Next, Session, no_handler_message};
-use crate::error::{RemoteFailure, Result};
+use crate::error::{FailureCode, RemoteFailure, Result};
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 
@@ -91,6 +91,7 @@ impl Attendant {
     /// The answer to a call whose method has no handler.
     pub fn no_handler(call: &Call) -> RemoteFailure {
         RemoteFailure {
+            code: FailureCode::NoHandler,
             message: no_handler_message(call.name()),
             class: Some(NO_HANDLER_CLASS.to_owned()),
             backtrace: Vec::new(),
@@ -185,7 +186,7 @@ impl Attendant {
 /// What a caller is told whose handler was ended from outside.
 fn abandoned() -> RemoteFailure {
     let message = "the handler's thread was ended before it answered".to_owned();
-    RemoteFailure { message, class: None, backtrace: Vec::new() }
+    RemoteFailure { message, ..RemoteFailure::default() }
 }
 
 impl Drop for Attendant {

@@ -9,7 +9,7 @@ use super::hall::Hall;
 use super::parking::Parked;
 use super::session::Session;
 use crate::deadline::Deadline;
-use crate::error::{Error, RemoteFailure, Result};
+use crate::error::{Error, FailureCode, RemoteFailure, Result};
 use crate::message::Request;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
@@ -182,7 +182,7 @@ impl Call {
 /// What a caller is told whose answer no frame can carry.
 fn too_large(error: &Error) -> RemoteFailure {
     let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
-    RemoteFailure { message: error.to_string(), class, backtrace: Vec::new() }
+    RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
 }
 
 /// Lets the next request of a connection find another attendant, unless it carries notifications: of those the next is

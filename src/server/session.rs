@@ -12,7 +12,7 @@ use super::senders::Place;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
 use crate::document::Document;
-use crate::error::{Error, Phase, RemoteFailure, Result};
+use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
 use crate::memory;
 use crate::message::{
@@ -151,9 +151,17 @@ impl Session {
                 return Ok(None);
             }
             let Some(body) = self.next_body()? else { return Ok(None) };
-            let Parsed::Message(request) = Request::parse(body)? else {
-                self.desk.counters.skipped_messages.add_one();
-                continue;
+            let request = match Request::parse(body)? {
+                Parsed::Message(request) => request,
+                Parsed::Unusable { id, reason } => {
+                    self.desk.counters.requests.add_one();
+                    self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
+                    continue;
+                }
+                Parsed::Other => {
+                    self.desk.counters.skipped_messages.add_one();
+                    continue;
+                }
             };
             panic_point("session");
             match &request.id {
@@ -170,7 +178,7 @@ impl Session {
                     CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
                     _ => self.native_answer(id, &request),
                 };
-                self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+                self.answer(answer);
             }
         }
     }
@@ -206,6 +214,11 @@ impl Session {
         }
     }
 
+    /// Sends an answer of the core's own before the next request is read.
+    fn answer(&mut self, answer: Answer) {
+        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+    }
+
     /// Sends what is left of an answer of the core's own.
     fn finish_answer(&mut self) -> Result<()> {
         let Some((answer, sent, deadline)) = &mut self.unfinished else { return Ok(()) };
@@ -223,7 +236,7 @@ impl Session {
     fn carry_notifications(&mut self, id: &str, request: &Request) -> Answer {
         let (None, Some(sender), Some(hall)) = (self.sender, request.sender(), self.hall.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
-            return Answer::failure(id, reason, "ArgumentError");
+            return Answer::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
         };
         let place = hall.senders.enter(sender, self.number);
         if place == Place::Refused {
@@ -243,9 +256,12 @@ impl Session {
                     Some(document) => Answer::document(id, document),
                     None => Answer::Text(ResultEnvelope::new(id), "null"),
                 },
-                None => Answer::failure(id, "rpc.document takes [key, known_generation]", "ArgumentError"),
+                None => {
+                    let reason = "rpc.document takes [key, known_generation]".to_owned();
+                    Answer::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
+                }
             },
-            name => Answer::failure(id, &no_handler_message(name), NO_HANDLER_CLASS),
+            name => Answer::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
         }
     }
 }
@@ -271,7 +287,7 @@ pub(super) const SILENCE: Duration = Duration::from_millis(100);
 
 /// What a caller is told who names no method.
 pub(super) fn no_handler_message(name: &str) -> String {
-    format!("no handler for {name:?}")
+    format!("no handler for {:?}", excerpt(name))
 }
 
 /// An answer of the core's own.
@@ -293,9 +309,9 @@ impl Answer {
         Self::Document { head, document }
     }
 
-    fn failure(id: &str, message: &str, class: &str) -> Self {
-        let (message, class) = (message.to_owned(), Some(class.to_owned()));
-        Self::Failure(failure_response(id, &RemoteFailure { message, class, backtrace: Vec::new() }))
+    fn failure(id: &str, code: FailureCode, message: String, class: &str) -> Self {
+        let class = Some(class.to_owned());
+        Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
     }
 
     fn parts(&self) -> Vec<&[u8]> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use magnus::{Error, IntoValue, Module, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
-use zen_ipc::RemoteFailure;
+use zen_ipc::error::{FailureCode, RemoteFailure};
 use zen_ipc::journal::{Entry, Level};
 use zen_ipc::memory;
 use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
@@ -48,6 +48,7 @@ impl Attendant {
     fn fail(ruby: &Ruby, this: &Self, message: RString, class: RString, backtrace: Value) -> Result<(), Error> {
         let failure = contain(ruby, || {
             Ok(RemoteFailure {
+                code: FailureCode::HandlerError,
                 message: text_of(ruby, message)?,
                 class: Some(text_of(ruby, class)?),
                 backtrace: lines_of(ruby, backtrace)?,

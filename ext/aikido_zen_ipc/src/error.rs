@@ -76,7 +76,7 @@ pub(crate) fn internal(ruby: &Ruby, what: &str) -> Error {
 }
 
 fn remote(ruby: &Ruby, class: &str, failure: RemoteFailure, method_name: Option<&str>) -> Error {
-    let RemoteFailure { message, class: remote_class, backtrace } = failure;
+    let RemoteFailure { code: _, message, class: remote_class, backtrace } = failure;
     let facts = kwargs!(
         ruby,
         "remote_class" => remote_class,
