@@ -270,14 +270,40 @@ impl ResultEnvelope {
 
 /// The body of a response that tells of a failure.
 pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
-    let (class, backtrace) = (failure.class.clone(), failure.backtrace.clone());
-    let detail = Detail { code: Some(failure.code.name().into()), class, backtrace };
+    failure_response_with(id, failure, &failure.backtrace)
+}
+
+/// As [`failure_response`], with as much of the backtrace, from its beginning, as fits into `max_length` bytes. The rest
+/// is there in any case.
+pub fn failure_response_within(id: &str, failure: &RemoteFailure, max_length: usize) -> Vec<u8> {
+    let mut length = failure_response_with(id, failure, &[]).len();
+    let mut line_json = Vec::new();
+    let fits = |line: &&String| {
+        line_json.clear();
+        write_string(&mut line_json, line);
+        // And a comma, but for the last one.
+        length = length.saturating_add(line_json.len()).saturating_add(1);
+        length.saturating_sub(1) <= max_length
+    };
+    let lines = failure.backtrace.iter().take_while(fits).count();
+    failure_response_with(id, failure, failure.backtrace.get(..lines).unwrap_or_default())
+}
+
+fn failure_response_with(id: &str, failure: &RemoteFailure, backtrace: &[String]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Detail<'a> {
+        code: &'a str,
+        class: Option<&'a str>,
+        backtrace: &'a [String],
+    }
+    let detail = Detail { code: failure.code.name(), class: failure.class.as_deref(), backtrace };
     let mut body = Vec::new();
     write_json(&mut body, &(id, (), &failure.message, detail));
     body
 }
 
-#[derive(Debug, Default, Serialize)]
+/// The last element of a response.
+#[derive(Debug, Default)]
 struct Detail {
     code: Option<Cow<'static, str>>,
     class: Option<String>,

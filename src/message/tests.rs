@@ -128,6 +128,34 @@ fn a_failure_comes_back_with_code_message_class_and_backtrace() {
 }
 
 #[test]
+fn a_backtrace_is_cut_to_what_fits_and_not_further() {
+    let failure = RemoteFailure {
+        message: "deep".to_owned(),
+        backtrace: (0..1000).map(|line| format!("\"a\".rb:{line}")).collect(),
+        ..RemoteFailure::default()
+    };
+    let whole = failure_response("9", &failure).len();
+    assert_eq!(failure_response_within("9", &failure, whole), failure_response("9", &failure));
+    for max_length in [whole - 1, 1000, 200] {
+        let body = failure_response_within("9", &failure, max_length);
+        assert!((max_length - 20..=max_length).contains(&body.len()), "{max_length}: {}", body.len());
+        let Err(Error::Remote(cut)) = message(Response::parse(body).unwrap()).into_result() else {
+            panic!("no failure");
+        };
+        assert_eq!(
+            (&cut.message, cut.backtrace.as_slice()),
+            (&failure.message, &failure.backtrace[..cut.backtrace.len()])
+        );
+    }
+}
+
+#[test]
+fn a_message_is_not_cut() {
+    let failure = RemoteFailure { message: "x".repeat(100), ..RemoteFailure::default() };
+    assert_eq!(failure_response_within("9", &failure, 50), failure_response("9", &failure));
+}
+
+#[test]
 fn a_failure_needs_no_detail() {
     let answer = message(response(r#"["9",null,"boom"]"#));
     let failure = RemoteFailure { message: "boom".to_owned(), ..RemoteFailure::default() };

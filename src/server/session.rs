@@ -17,7 +17,7 @@ use crate::journal::Level;
 use crate::memory;
 use crate::message::{
     CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
-    Sender, failure_response,
+    Sender, failure_response, failure_response_within,
 };
 use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
@@ -80,11 +80,17 @@ impl Session {
         self.send(&[&envelope.head, result, envelope.tail], wait)
     }
 
-    /// Sends the answer to a call: what its handler raised.
+    /// Sends the answer to a call: what its handler raised, with as much of the backtrace as a frame has room for.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
         // It is copied, and written as JSON.
         memory::check(failure.message.len().saturating_mul(3))?;
-        self.send(&[&failure_response(id, failure)], wait)
+        match self.send(&[&failure_response(id, failure)], wait) {
+            Err(Error::FrameTooLarge { limit, .. }) => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                self.send(&[&failure_response_within(id, failure, limit)], wait)
+            }
+            sent => sent,
+        }
     }
 
     /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every

@@ -225,6 +225,27 @@ RSpec.describe Aikido::Zen::IPC::Error do
     end
   end
 
+  describe ipc::RemoteError, "where the backtrace fits into no frame" do
+    let(:server) { start_server(max_frame_size: 10_000) }
+    let(:client) { client_of(server) }
+
+    it "has message and class, and as much of the backtrace as fits" do
+      server.handle("deep") { raise IndexError, "bottom", Array.new(5_000) { |number| "deep.rb:#{number}" } }
+      expect { client.invoke("deep", Agents::PATIENCE) }.to raise_error(described_class, "bottom") { |error|
+        expect(error).to have_attributes(remote_class: "IndexError", method_name: "deep")
+        expect(error.remote_backtrace).to eq(Array.new(error.remote_backtrace.size) { |number| "deep.rb:#{number}" })
+        expect(error.remote_backtrace.size).to be_between(500, 1_000)
+      }
+    end
+
+    it "says so where the message alone is too long" do
+      server.handle("long") { raise IndexError, "x" * 10_000 }
+      expect { client.invoke("long", Agents::PATIENCE) }
+        .to raise_error(described_class, /\Aa frame of 10\d\d\d bytes is over the limit of 10000 bytes/)
+      expect(client.ping(Agents::PATIENCE)).to be(true)
+    end
+  end
+
   describe ipc::NoHandlerError do
     it "names the method" do
       client = client_of(start_server)
