@@ -5,6 +5,15 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+/// 1,000,000,000 s, which is 31 years: as long as for ever, and no clock and no message overflows by it.
+pub const LONGEST_TIME: Duration = Duration::from_secs(1_000_000_000);
+
+/// What is said of a time that is not allowed.
+pub const TIME_ALLOWED: &str = "a number of seconds above 0, up to 1,000,000,000, is allowed";
+
+/// As [`TIME_ALLOWED`], of a time that may be zero.
+pub const TIME_OR_ZERO_ALLOWED: &str = "a number of seconds from 0 to 1,000,000,000 is allowed";
+
 /// Bytes: 64 MiB. Twenty times the largest document seen in use, and still less than a host would miss.
 pub const MAX_FRAME_SIZE: usize = 64 << 20;
 
@@ -67,9 +76,9 @@ impl ServerOptions {
                 self.host
             )));
         }
-        positive("handshake_timeout", self.handshake_timeout)?;
-        positive("read_timeout", self.read_timeout)?;
-        positive("write_timeout", self.write_timeout)?;
+        time("handshake_timeout", self.handshake_timeout)?;
+        time("read_timeout", self.read_timeout)?;
+        time("write_timeout", self.write_timeout)?;
         frame_size(self.max_frame_size)?;
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("spare_threads", self.spare_threads)?;
@@ -120,25 +129,41 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// Checks every value. `reconnect_delay` may be zero.
+    /// Checks every value.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] that names the option, the value and what is allowed.
     pub fn check(&self) -> Result<()> {
-        positive("connect_timeout", self.connect_timeout)?;
-        positive("handshake_timeout", self.handshake_timeout)?;
-        positive("idle_timeout", self.idle_timeout)?;
+        time("connect_timeout", self.connect_timeout)?;
+        time("handshake_timeout", self.handshake_timeout)?;
+        time_or_zero("reconnect_delay", self.reconnect_delay)?;
+        time("idle_timeout", self.idle_timeout)?;
         frame_size(self.max_frame_size)?;
         at_least_one("max_connections", self.max_connections)
     }
 }
 
-fn positive(name: &str, value: Duration) -> Result<()> {
-    if value.is_zero() {
-        return Err(Error::invalid_argument(format!("{name} is 0; a positive number of seconds is allowed")));
-    }
-    Ok(())
+/// Checks a time.
+///
+/// # Errors
+///
+/// [`Error::InvalidArgument`] that names it, its value and what is allowed.
+pub fn time(name: &str, value: Duration) -> Result<()> {
+    if value.is_zero() || value > LONGEST_TIME { Err(refused_time(name, value, TIME_ALLOWED)) } else { Ok(()) }
+}
+
+/// As [`time`], for one that may be zero: at once.
+///
+/// # Errors
+///
+/// As for it.
+pub fn time_or_zero(name: &str, value: Duration) -> Result<()> {
+    if value > LONGEST_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
+}
+
+fn refused_time(name: &str, value: Duration, allowed: &str) -> Error {
+    Error::invalid_argument(format!("{name} is {}; {allowed}", value.as_secs_f64()))
 }
 
 fn at_least_one(name: &str, value: usize) -> Result<()> {
@@ -168,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_allowed_up_to_the_longest_and_one_that_means_at_once_from_zero() {
+        let least = Duration::from_nanos(1);
+        for allowed in [least, LONGEST_TIME] {
+            assert_eq!((time("t", allowed), time_or_zero("t", allowed)), (Ok(()), Ok(())));
+        }
+        assert!(time("t", Duration::ZERO).is_err() && time_or_zero("t", Duration::ZERO).is_ok());
+        let over = LONGEST_TIME.saturating_add(least);
+        assert!(time("t", over).is_err() && time_or_zero("t", over).is_err());
+    }
+
+    #[test]
     fn an_address_that_others_can_reach_is_refused() {
         let options = ServerOptions { host: "0.0.0.0".parse().unwrap(), ..ServerOptions::default() };
         let message = options.check().unwrap_err().to_string();
@@ -188,7 +224,12 @@ mod tests {
         let server = ServerOptions { read_timeout: Duration::ZERO, ..ServerOptions::default() };
         assert_eq!(
             server.check().unwrap_err().to_string(),
-            "read_timeout is 0; a positive number of seconds is allowed"
+            "read_timeout is 0; a number of seconds above 0, up to 1,000,000,000, is allowed"
+        );
+        let client = ClientOptions { reconnect_delay: LONGEST_TIME.saturating_mul(2), ..ClientOptions::default() };
+        assert_eq!(
+            client.check().unwrap_err().to_string(),
+            "reconnect_delay is 2000000000; a number of seconds from 0 to 1,000,000,000 is allowed"
         );
         let client = ClientOptions { max_connections: 0, ..ClientOptions::default() };
         assert_eq!(client.check().unwrap_err().to_string(), "max_connections is 0; at least 1 is allowed");

@@ -146,13 +146,22 @@ RSpec.shared_examples "a caller" do
         .to raise_error(Aikido::Zen::IPC::NoHandlerError)
     end
 
-    [0, -1, 0.0, Float::NAN, Float::INFINITY, nil, "1", true].each do |timeout|
+    [0, -1, 0.0, Float::NAN, Float::INFINITY, 1_000_000_001, 2**62, 1e300, nil, "1", true].each do |timeout|
       it "raises ArgumentError for the timeout #{timeout.inspect}, also with a block" do
         start { |server| server.handle("any") { |respond| respond.call(1) } }
         expect { in_role { described_class.invoke("any", timeout) { "swallowed" } } }
           .to raise_error(ArgumentError,
-                          "timeout is #{timeout.inspect}; a positive number of seconds is allowed")
+                          "timeout is #{timeout.inspect}; a number of seconds above 0, up to 1,000,000,000, is allowed")
       end
+    end
+
+    it "takes as a timeout what says that it is Numeric, as an ActiveSupport::Duration does" do
+      start { |server| server.handle("any") { |respond| respond.call(1) } }
+      duration = Class.new do
+        def is_a?(other) = other == Numeric || super
+        def to_f = 5.0
+      end
+      expect(in_role { described_class.invoke("any", duration.new) }).to eq(1)
     end
 
     it "raises ArgumentError for a name that is neither a String nor a Symbol, also with a block" do

@@ -109,6 +109,12 @@ RSpec.describe Aikido::Zen::WorkerProcess do
       expect(worker.value).to eq("Aikido::Zen::IPC::RemoteError").or eq("Aikido::Zen::IPC::DisconnectedError")
     end
 
+    it "refuses a timeout that is none, and changes nothing" do
+      server = start
+      expect { described_class.stop(timeout: -1) }.to raise_error(ArgumentError, /\Atimeout is -1; /)
+      expect(described_class).to have_attributes(role: :parent, server:)
+    end
+
     it "does nothing in a worker" do
       server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
       expect(in_child { [described_class.stop, described_class.role, described_class.invoke("add", 5.0, 1, 2)] })

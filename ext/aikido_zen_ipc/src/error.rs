@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use magnus::value::Opaque;
-use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RModule, Ruby, Value, kwargs, prelude::*};
+use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RModule, RString, Ruby, Value, kwargs, prelude::*};
+use zen_ipc::error::{MAX_EXCERPT, excerpt};
 use zen_ipc::{Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
@@ -68,6 +69,29 @@ pub(crate) fn undecodable(ruby: &Ruby, error: DecodeError) -> Error {
         DecodeError::Invalid(reason) => build(ruby, "ProtocolError", &reason, None),
         DecodeError::Raised(raised) => raised,
     }
+}
+
+/// Whether an error is what code of the application raised because it failed. Others, `exit`, signals and what is sent to
+/// a thread to end what it does (`Timeout`), act on the thread that they meet, and so does the end of a thread.
+pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
+    [
+        ruby.exception_standard_error(),
+        ruby.exception_script_error(),
+        ruby.exception_no_mem_error(),
+        ruby.exception_sys_stack_error(),
+        ruby.exception_security_error(),
+    ]
+    .into_iter()
+    .any(|class| error.is_kind_of(class))
+}
+
+/// A value as an error message shows it: what `inspect` makes of it, cut to [`MAX_EXCERPT`] bytes.
+pub(crate) fn quoted(value: Value) -> String {
+    // Not all of a String that is long.
+    let beginning = RString::from_value(value)
+        .filter(|string| string.len() > MAX_EXCERPT)
+        .and_then(|string| string.funcall::<_, _, Value>("byteslice", (0, MAX_EXCERPT.saturating_add(1))).ok());
+    excerpt(&beginning.unwrap_or(value).inspect()).into_owned()
 }
 
 /// The exception for a bug of this gem.

@@ -31,6 +31,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     codec_module::define(ruby, ipc)?;
+    options::define(ipc)?;
     secret::define(ruby, ipc)?;
     document_cache::define(ruby, ipc)?;
     call::define(ruby, agent)?;

@@ -1,10 +1,32 @@
-//! Ruby's options as the core's: seconds become `Duration` here and nowhere else.
+//! Ruby's options as the core's: seconds become `Duration` here and nowhere else, also for those that are used in Ruby
+//! (`Aikido::Zen::IPC::Seconds`).
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use magnus::{Error, RHash, Ruby, TryConvert, Value, prelude::*};
+use magnus::{
+    Error, Float, Module, Object, RHash, RModule, Ruby, TryConvert, Value, function, prelude::*, value::Fixnum,
+};
+use zen_ipc::options::{self, TIME_ALLOWED, TIME_OR_ZERO_ALLOWED};
 use zen_ipc::{ClientOptions, ServerOptions};
+
+use crate::error::{is_failure, quoted};
+use crate::gvl::contain;
+
+/// Defines `Seconds`, which gives Ruby code of the gem the Float of a time that it was given.
+pub(crate) fn define(ipc: RModule) -> Result<(), Error> {
+    let seconds = ipc.define_module("Seconds")?;
+    seconds.define_singleton_method("of", function!(seconds_of, 2))?;
+    seconds.define_singleton_method("or_zero", function!(seconds_or_zero, 2))
+}
+
+fn seconds_of(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
+    contain(ruby, || Ok(duration(ruby, &name, value)?.as_secs_f64()))
+}
+
+fn seconds_or_zero(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
+    contain(ruby, || Ok(duration_or_zero(ruby, &name, value)?.as_secs_f64()))
+}
 
 /// The options of a server.
 ///
@@ -19,7 +41,7 @@ pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOption
         handshake_timeout: given.duration("handshake_timeout")?,
         read_timeout: given.duration("read_timeout")?,
         write_timeout: given.duration("write_timeout")?,
-        max_frame_size: given.count("max_frame_size")?,
+        max_frame_size: given.size("max_frame_size")?,
         max_connections: given.count("max_connections")?,
         spare_threads: given.count("spare_threads")?,
         max_threads: given.count("max_threads")?,
@@ -54,23 +76,38 @@ pub(crate) fn client_settings(ruby: &Ruby, options: RHash) -> Result<ClientSetti
             reconnect_delay: given.duration_or_zero("reconnect_delay")?,
             max_connections: given.count("max_connections")?,
             idle_timeout: given.duration("idle_timeout")?,
-            max_frame_size: given.count("max_frame_size")?,
+            max_frame_size: given.size("max_frame_size")?,
         },
         document_timeout: given.duration("document_timeout")?,
         notify_timeout: given.duration("notify_timeout")?,
     })
 }
 
-/// A number of seconds, more than zero.
+/// A time of more than zero seconds.
 ///
 /// # Errors
 ///
-/// `ArgumentError` for anything else.
+/// `ArgumentError` for anything else, with what is allowed.
 pub(crate) fn duration(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
-    match number(ruby, seconds).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(refused(ruby, name, seconds, "a positive number of seconds is")),
-    }
+    let is_allowed = |duration| options::time(name, duration).is_ok();
+    let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
+    duration.ok_or_else(|| refused(ruby, name, seconds, TIME_ALLOWED))
+}
+
+/// As [`duration`], or zero.
+fn duration_or_zero(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
+    let is_allowed = |duration| options::time_or_zero(name, duration).is_ok();
+    let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
+    duration.ok_or_else(|| refused(ruby, name, seconds, TIME_OR_ZERO_ALLOWED))
+}
+
+/// A number of seconds that is not negative.
+fn time(ruby: &Ruby, seconds: Value) -> Result<Option<Duration>, Error> {
+    /// What is above zero is not rounded to it.
+    const LEAST: Duration = Duration::from_nanos(1);
+    let seconds = number(ruby, seconds)?;
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    Ok(duration.map(|duration| if seconds > Some(0.0) { duration.max(LEAST) } else { duration }))
 }
 
 /// The options that a method of ours passes on, by name.
@@ -89,22 +126,32 @@ impl Given<'_> {
     }
 
     fn duration_or_zero(&self, name: &str) -> Result<Duration, Error> {
-        let seconds = self.value(name)?;
-        number(self.ruby, seconds)
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .ok_or_else(|| refused(self.ruby, name, seconds, "a number of seconds, 0 or more, is"))
+        duration_or_zero(self.ruby, name, self.value(name)?)
     }
 
     fn count(&self, name: &str) -> Result<usize, Error> {
         let value = self.value(name)?;
-        integer(self.ruby, value).ok_or_else(|| refused(self.ruby, name, value, "a positive Integer is"))
+        integer(self.ruby, value).ok_or_else(|| refused(self.ruby, name, value, "a positive Integer is allowed"))
+    }
+
+    /// Bytes: any whole number that is not negative.
+    fn size(&self, name: &str) -> Result<usize, Error> {
+        /// Beyond it a Float is no exact number of bytes.
+        const LARGEST: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        let value = self.value(name)?;
+        if let Some(size) = integer(self.ruby, value) {
+            return Ok(size);
+        }
+        let size = number(self.ruby, value)?.filter(|size| size.fract() == 0.0 && (0.0..=LARGEST).contains(size));
+        size.map(|size| size as usize)
+            .ok_or_else(|| refused(self.ruby, name, value, "a positive whole number of bytes is allowed"))
     }
 
     fn port(&self, name: &str) -> Result<u16, Error> {
         let value = self.value(name)?;
         integer(self.ruby, value)
             .and_then(|port| u16::try_from(port).ok())
-            .ok_or_else(|| refused(self.ruby, name, value, "an Integer from 0 to 65535 is"))
+            .ok_or_else(|| refused(self.ruby, name, value, "an Integer from 0 to 65535 is allowed"))
     }
 
     fn address(&self, name: &str) -> Result<IpAddr, Error> {
@@ -112,13 +159,27 @@ impl Given<'_> {
         String::try_convert(value)
             .ok()
             .and_then(|text| text.parse().ok())
-            .ok_or_else(|| refused(self.ruby, name, value, "a loopback address (127.0.0.1, ::1) is"))
+            .ok_or_else(|| refused(self.ruby, name, value, "a loopback address (127.0.0.1, ::1) is allowed"))
     }
 }
 
-fn number(ruby: &Ruby, value: Value) -> Option<f64> {
-    // Numeric only: `nil.to_f` and `"1".to_f` are no durations.
-    value.is_kind_of(ruby.class_numeric()).then(|| f64::try_convert(value).ok()).flatten()
+/// What `is_a?(Numeric)` and has `to_f`, as a Float. `nil.to_f` and `"1".to_f` are no numbers; an
+/// `ActiveSupport::Duration`, whose class is no Numeric, says that it is one.
+fn number(ruby: &Ruby, value: Value) -> Result<Option<f64>, Error> {
+    if let Some(integer) = Fixnum::from_value(value) {
+        return Ok(Some(integer.to_i64() as f64));
+    }
+    if let Some(float) = Float::from_value(value) {
+        return Ok(Some(float.to_f64()));
+    }
+    let converted = value.funcall("is_a?", (ruby.class_numeric(),)).and_then(|is_numeric: Value| {
+        if is_numeric.to_bool() { value.funcall::<_, _, f64>("to_f", ()).map(Some) } else { Ok(None) }
+    });
+    match converted {
+        // What has no such methods, or a value for which there is no Float.
+        Err(error) if is_failure(ruby, &error) => Ok(None),
+        outcome => outcome,
+    }
 }
 
 fn integer(ruby: &Ruby, value: Value) -> Option<usize> {
@@ -126,5 +187,5 @@ fn integer(ruby: &Ruby, value: Value) -> Option<usize> {
 }
 
 fn refused(ruby: &Ruby, name: &str, value: Value, allowed: &str) -> Error {
-    Error::new(ruby.exception_arg_error(), format!("{name} is {}; {allowed} allowed", value.inspect()))
+    Error::new(ruby.exception_arg_error(), format!("{name} is {}; {allowed}", quoted(value)))
 }

@@ -51,9 +51,10 @@ module Aikido
 
         # Stops the server, in the parent; in a worker it does nothing.
         #
-        # @param timeout [Numeric] seconds for handlers that are running
+        # @param timeout [Numeric] as of {Agent::Server#stop}
         # @return [Boolean] whether there was something to stop
         def stop(timeout: 5.0)
+          timeout = IPC::Seconds.or_zero("timeout", timeout)
           return false unless role == :parent
 
           server = @server
@@ -88,15 +89,15 @@ module Aikido
         # this thread, and its arguments and result go through the same conversion.
         #
         # @param name [String, Symbol]
-        # @param timeout [Numeric] seconds, positive
+        # @param timeout [Numeric] seconds, above 0 up to 1,000,000,000
         # @yieldparam error [IPC::Error] the block's value then is the result
         # @return [Object] the result
         # @raise [IPC::Error] without a block
-        # @raise [ArgumentError] for a timeout that is no positive number, also with a block
+        # @raise [ArgumentError] for a name or a timeout that is not allowed, also with a block
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then @server.call_here(method_name(name), positive(timeout), args, kwargs)
+          when :parent then @server.call_here(method_name(name), IPC::Seconds.of("timeout", timeout), args, kwargs)
           else raise no_server
           end
         rescue IPC::Error => e
@@ -135,7 +136,7 @@ module Aikido
         # @param timeout [Numeric] seconds for the parent to answer
         # @return [IPC::Diagnosis] also where there is no server; never raises for what is wrong
         def doctor(timeout: 1.0)
-          IPC::Diagnosis.new(self, @parent_pid, positive(timeout))
+          IPC::Diagnosis.new(self, @parent_pid, IPC::Seconds.of("timeout", timeout))
         end
 
         private
@@ -183,12 +184,6 @@ module Aikido
           return name.to_s if name.is_a?(String) || name.is_a?(Symbol)
 
           raise ArgumentError, "name is #{name.inspect}; a String or a Symbol is allowed"
-        end
-
-        def positive(timeout)
-          return timeout if timeout.is_a?(Numeric) && timeout.real? && timeout.positive? && timeout.finite?
-
-          raise ArgumentError, "timeout is #{timeout.inspect}; a positive number of seconds is allowed"
         end
       end
     end

@@ -76,7 +76,7 @@ RSpec.describe Aikido::Zen::IPC::Diagnosis do
   end
 
   it "refuses a timeout that is no positive number" do
-    expect { worker_process.doctor(timeout: 0) }.to raise_error(ArgumentError, /timeout is 0; a positive number/)
+    expect { worker_process.doctor(timeout: 0) }.to raise_error(ArgumentError, /timeout is 0; a number of seconds/)
   end
 
   {

@@ -232,6 +232,12 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
     end
   end
 
+  it "refuses times that are none" do
+    %i[call_timeout delivery_timeout].product([0, nil, 2**62]) do |name, value|
+      expect { client(name => value) }.to raise_error(ArgumentError, /\A#{name} is #{value.inspect}; a number/)
+    end
+  end
+
   describe "#record_attack_wave" do
     it "gives the samples once the parent has seen enough of them, from whatever worker" do
       paths = ["/.env", "/.git"].map do |path|

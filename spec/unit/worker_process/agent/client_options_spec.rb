@@ -19,15 +19,17 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "options" do
     expect(options).to include(host: server.host, port: server.port, max_connections: 3)
   end
 
+  never_a_time = [-1, nil, "1", Float::NAN, Float::INFINITY, 1_000_000_001, 2**62, 1e300]
+
   {
-    connect_timeout: [[0, -1, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    handshake_timeout: [[0, -1, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    idle_timeout: [[0, -1, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    document_timeout: [[0, -1, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    notify_timeout: [[0, -1, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    reconnect_delay: [[-1, nil, "1", Float::NAN, Float::INFINITY], "a number of seconds, 0 or more, is"],
+    connect_timeout: [[0, *never_a_time], "a number of seconds above 0, up to 1,000,000,000, is"],
+    handshake_timeout: [[0, *never_a_time], "a number of seconds above 0, up to 1,000,000,000, is"],
+    idle_timeout: [[0, *never_a_time], "a number of seconds above 0, up to 1,000,000,000, is"],
+    document_timeout: [[0, *never_a_time], "a number of seconds above 0, up to 1,000,000,000, is"],
+    notify_timeout: [[0, *never_a_time], "a number of seconds above 0, up to 1,000,000,000, is"],
+    reconnect_delay: [never_a_time, "a number of seconds from 0 to 1,000,000,000 is"],
     max_connections: [[-1, 1.5, "1", nil, 2**80], "a positive Integer is"],
-    max_frame_size: [[-1, 1.5, "1", nil, 2**80], "a positive Integer is"]
+    max_frame_size: [[-1, 1.5, "1", nil, 2**80], "a positive whole number of bytes is"]
   }.each do |option, (values, allowed)|
     it "refuses every #{option} but those of which #{allowed} allowed" do
       values.each do |value|

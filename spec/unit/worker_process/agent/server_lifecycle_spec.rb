@@ -93,6 +93,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect { call.value }.to raise_error(ipc::DisconnectedError)
   end
 
+  [-1, nil, "1", Float::NAN, 1_000_000_001].each do |timeout|
+    it "is not stopped within #{timeout.inspect}, and goes on" do
+      message = "timeout is #{timeout.inspect}; a number of seconds from 0 to 1,000,000,000 is allowed"
+      server.start
+      expect { server.stop(timeout:) }.to raise_error(ArgumentError, message)
+      expect(server).to be_started
+    end
+  end
+
   it "runs what handlers that are killed have to clean up" do
     server.handle("clean up") do |_respond|
       events << :entered

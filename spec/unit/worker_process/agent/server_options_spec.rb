@@ -40,10 +40,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
     end
   end
 
+  times_refused = [0, -1, 0.0, nil, "1", Complex(1, 1), BasicObject, Float::NAN, Float::INFINITY,
+                   1_000_000_001, 2**62, 1e300]
+
   {
-    handshake_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    read_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
-    write_timeout: [[0, -1, 0.0, nil, "1", Float::NAN, Float::INFINITY], "a positive number of seconds is"],
+    handshake_timeout: [times_refused, "a number of seconds above 0, up to 1,000,000,000, is"],
+    read_timeout: [times_refused, "a number of seconds above 0, up to 1,000,000,000, is"],
+    write_timeout: [times_refused, "a number of seconds above 0, up to 1,000,000,000, is"],
     port: [[-1, 65_536, nil, "80", 1.5], "an Integer from 0 to 65535 is"],
     max_frame_size: [[0, 2**32], "1 to 4294967295 bytes are"],
     max_connections: [[0], "at least 1 is"],
@@ -59,8 +62,39 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
     end
   end
 
+  it "takes every time from above 0 to 1,000,000,000 seconds" do
+    [1e-10, Rational(1, 3), 1_000_000_000].product(%i[handshake_timeout read_timeout write_timeout]) do |time, name|
+      expect(new_server(name => time)).not_to be_started
+    end
+  end
+
+  it "takes as a time and as a size what says that it is Numeric and has to_f, as an ActiveSupport::Duration" do
+    numeric = Class.new do
+      def is_a?(other) = other == Numeric || super
+      def to_f = 2.0
+    end
+    expect(new_server(read_timeout: numeric.new, max_frame_size: numeric.new)).not_to be_started
+    expect { new_server(read_timeout: Class.new { def to_f = 2.0 }.new) }.to raise_error(ArgumentError, /read_timeout/)
+  end
+
+  it "shows no more than 100 bytes of what it refuses" do
+    %i[read_timeout max_connections host].product(["x" * 1_000_000, ["x" * 1_000_000]]) do |name, value|
+      expect { new_server(name => value) }.to raise_error(ArgumentError) { |error|
+        expect(error.message.bytesize).to be < 250
+        expect(error.message).to start_with("#{name} is #{value.inspect[0, 100]}…; ")
+      }
+    end
+  end
+
+  it "refuses a size that is no whole number of bytes" do
+    [-1, 1.5, "1", nil, 2**80].each do |size|
+      message = "max_frame_size is #{size.inspect}; a positive whole number of bytes is allowed"
+      expect { new_server(max_frame_size: size) }.to raise_error(ArgumentError, message)
+    end
+  end
+
   it "refuses a count that is no positive Integer" do
-    %i[max_frame_size max_connections spare_threads max_handshakes].product([-1, 1.5, "1", nil, 2**80]) do |name, value|
+    %i[max_connections spare_threads max_handshakes].product([-1, 1.5, "1", nil, 2**80]) do |name, value|
       expect { new_server(name => value) }
         .to raise_error(ArgumentError, "#{name} is #{value.inspect}; a positive Integer is allowed")
     end

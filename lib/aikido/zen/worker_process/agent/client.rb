@@ -19,8 +19,8 @@ module Aikido
           # @!method invoke(name, timeout, *args, **kwargs)
           #   Calls a method of the parent. Nothing is ever sent twice.
           #   @param name [String, Symbol]
-          #   @param timeout [Numeric] seconds, positive. It bounds everything: the wait for a connection, connecting,
-          #     the handshake, sending, the wait for the response
+          #   @param timeout [Numeric] seconds, above 0 up to 1,000,000,000. It bounds everything: the wait for a
+          #     connection, connecting, the handshake, sending, the wait for the response
           #   @return [Object] the result
           #   @raise [ArgumentError] for a name or a timeout that is not allowed
           #   @raise [IPC::SerializationError] before anything is sent
@@ -39,7 +39,7 @@ module Aikido
           #
           # @!method ping(timeout)
           #   Asks whether the parent is there. Needs no handler.
-          #   @param timeout [Numeric] seconds, positive
+          #   @param timeout [Numeric] as of {#invoke}
           #   @return [true]
           #   @raise [IPC::Error] as {#invoke}
           #
@@ -77,7 +77,8 @@ module Aikido
           # @api private
           attr_writer :local_server
 
-          # Nothing is connected yet. Times are seconds, sizes bytes.
+          # Nothing is connected yet. Times are seconds, above 0 up to 1,000,000,000, and sizes bytes: whatever says
+          # that it is Numeric and has `to_f`.
           #
           # @param host [String] a loopback address
           # @param port [Integer]
@@ -85,8 +86,8 @@ module Aikido
           #   the String stays the caller's to erase
           # @param connect_timeout [Numeric]
           # @param handshake_timeout [Numeric]
-          # @param reconnect_delay [Numeric] for so long, from the beginning of an attempt to connect that failed, calls
-          #   fail at once; by chance for less, but at least half
+          # @param reconnect_delay [Numeric] 0 as well: for so long, from the beginning of an attempt to connect that
+          #   failed, calls fail at once; by chance for less, but at least half
           # @param max_connections [Integer] and so calls at the same time; one for notifications comes on top
           # @param idle_timeout [Numeric] after which an idle connection is closed
           # @param max_frame_size [Integer] of a message
@@ -103,7 +104,7 @@ module Aikido
             log = IPC::Log.new(logger)
             @documents = IPC::DocumentCache.new(
               secret:, port:,
-              retry_delay: reconnect_delay,
+              retry_delay: IPC::Seconds.or_zero("reconnect_delay", reconnect_delay),
               fetch: method(:newest_text),
               on_failure: ->(key, error) { log.failure("document #{key.inspect} could not be fetched", error) }
             )

@@ -29,7 +29,8 @@ module Aikido
           #   By which this process reads documents without a socket.
           #   @api private
 
-          # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, sizes bytes.
+          # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, above 0 up to
+          # 1,000,000,000, and sizes bytes: whatever says that it is Numeric and has `to_f`.
           #
           # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
           #   String is copied to a page that core dumps leave out; the String itself stays the caller's to erase
@@ -115,10 +116,12 @@ module Aikido
           # must come over it. Notifications that are left at the end are counted, in a line of the log and in
           # `stats[:dropped_notifications]`.
           #
-          # @param timeout [Numeric] seconds for all of it. Handlers that still run in its last quarter (half a second
-          #   at most) are killed; one that cannot be killed is left behind, after half a second at least
+          # @param timeout [Numeric] seconds for all of it, from 0 to 1,000,000,000. Handlers that still run in its last
+          #   quarter (half a second at most) are killed; one that cannot be killed is left behind, after half a second
+          #   at least
           # @return [Boolean] false if it was not started, or this is a worker
           def stop(timeout: 5.0)
+            timeout = IPC::Seconds.or_zero("timeout", timeout)
             started_at = IPC.monotonic_time
             return false unless begin_stop
 
