@@ -17,7 +17,7 @@ use rustix::event::{Timespec, poll};
 
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, Result};
+use crate::error::{Error, Phase, Result, excerpt};
 use crate::fork;
 use crate::frame;
 use crate::message::{
@@ -310,7 +310,8 @@ impl Client {
             match Response::parse(connection.receive(&by, Phase::Response, wait)?)? {
                 Parsed::Message(response) if response.id == id => return Ok(response),
                 Parsed::Message(response) => {
-                    let reason = format!("the answer to call {id} came as the answer to call {:?}", response.id);
+                    let reason =
+                        format!("the answer to call {id} came as the answer to call {:?}", excerpt(&response.id));
                     return Err(Error::protocol(reason));
                 }
                 Parsed::Unusable { .. } | Parsed::Other => self.counters.skipped_messages.add_one(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, excerpt};
 use crate::sync::{Mutex, lock};
 
 /// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
@@ -47,7 +47,7 @@ impl Documents {
         if json.len() > self.longest {
             return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
         }
-        check(&json).map_err(|reason| Error::invalid_argument(format!("document {key:?} {reason}")))?;
+        check(&json).map_err(|reason| Error::invalid_argument(format!("document {:?} {reason}", excerpt(key))))?;
         let mut newest = lock(&self.newest);
         let generation = match newest.get(key) {
             Some(current) if *current.json == json => return Ok((current.generation, false)),

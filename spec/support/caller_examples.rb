@@ -164,6 +164,29 @@ RSpec.shared_examples "a caller" do
       expect(in_role { described_class.invoke("any", duration.new) }).to eq(1)
     end
 
+    it "takes a name in any encoding, of 1,024 bytes of UTF-8 at the most" do
+      names = ["\u2603", "x" * 1024]
+      start { |server| names.each { |name| server.handle(name) { |respond| respond.call(respond.method_name) } } }
+      { "\u2603" => "\u2603", "\u2603".encode("UTF-16LE") => "\u2603", "\u2603".b => "\u2603",
+        names.last => names.last, names.last.to_sym => names.last }
+        .each { |name, called| expect(in_role { described_class.invoke(name, 5.0) }).to eq(called) }
+    end
+
+    {
+      "that is empty" => "", "that is too long" => "x" * 1025, "that is too long in UTF-8" => "\u2603" * 342,
+      "that is much too long" => "x" * 20_000_000, "that is no UTF-8" => "no\xFF",
+      "that is no UTF-16" => "\xD8".dup.force_encoding("UTF-16LE")
+    }.each do |kind, name|
+      it "raises ArgumentError for a name #{kind}, which it does not repeat" do
+        start
+        calls = [proc { described_class.invoke(name, 5.0) { "swallowed" } }, proc { described_class.notify(name) }]
+        calls.each do |call|
+          expect { in_role(&call) }
+            .to raise_error(ArgumentError, /\Aname is ".{,101}"?; 1 to 1,024 bytes of valid UTF-8 are allowed\z/)
+        end
+      end
+    end
+
     it "raises ArgumentError for a name that is neither a String nor a Symbol, also with a block" do
       start
       expect { in_role { described_class.invoke(nil, 5.0) { "swallowed" } } }

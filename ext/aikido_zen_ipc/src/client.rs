@@ -10,9 +10,10 @@ use zen_ipc::client::Client as CoreClient;
 use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
-use crate::codec_module::{json_of, json_of_arguments, string_of};
+use crate::codec_module::string_of;
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{WithoutGvl, contain, is_fiber_scheduled, waiting_for_answer};
+use crate::message::{Message, method_name};
 use crate::options::{ClientSettings, client_settings, duration};
 use crate::ruby_bytes::are_keywords_given;
 use crate::secret::Secret;
@@ -240,25 +241,6 @@ fn beside_fiber<T: TryConvert>(
     this.funcall("beside_fiber", (ruby.to_symbol(method), ruby.ary_new_from_values(positional), keywords))
 }
 
-/// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.
-struct Message {
-    args: Vec<u8>,
-    kwargs: Vec<u8>,
-}
-
-impl Message {
-    fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
-        contain(ruby, || {
-            let args = json_of_arguments(ruby, args)?;
-            let kwargs = match keywords {
-                Some(keywords) => json_of(ruby, keywords.as_value(), "kwargs")?,
-                None => b"{}".to_vec(),
-            };
-            Ok(Self { args, kwargs })
-        })
-    }
-}
-
 /// What a method was called with: the positional arguments, and the keywords if there are any.
 fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
     match arguments.split_last() {
@@ -270,14 +252,4 @@ fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
 fn too_few(ruby: &Ruby, positional: &[Value], expected: usize) -> Error {
     let message = format!("wrong number of arguments (given {}, expected {expected}+)", positional.len());
     Error::new(ruby.exception_arg_error(), message)
-}
-
-fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
-    if let Some(symbol) = Symbol::from_value(name) {
-        return Ok(symbol.name()?.into_owned());
-    }
-    String::try_convert(name).map_err(|_| {
-        let message = format!("name is {}; a String or a Symbol is allowed", name.inspect());
-        Error::new(ruby.exception_arg_error(), message)
-    })
 }

@@ -44,7 +44,7 @@ pub(crate) fn json_of(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, 
 }
 
 /// The JSON text of a call's arguments.
-pub(crate) fn json_of_arguments(ruby: &Ruby, arguments: &[Value]) -> Result<Vec<u8>, Error> {
+pub(crate) fn json_of_arguments(ruby: &Ruby, arguments: impl Iterator<Item = Value>) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode_arguments(ruby, arguments, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)

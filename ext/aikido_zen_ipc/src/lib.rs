@@ -1,6 +1,7 @@
 //! The Ruby face of the core: `#[magnus::init]` and nothing else. `README.md` beside it tells of threads and forks.
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
+mod argument;
 mod ballast;
 mod call;
 mod client;
@@ -10,6 +11,7 @@ mod crew;
 mod document_cache;
 mod error;
 mod gvl;
+mod message;
 mod options;
 mod ruby_bytes;
 mod secret;
@@ -31,7 +33,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     codec_module::define(ruby, ipc)?;
-    options::define(ipc)?;
+    argument::define(ipc)?;
     secret::define(ruby, ipc)?;
     document_cache::define(ruby, ipc)?;
     call::define(ruby, agent)?;

@@ -1,32 +1,14 @@
 //! Ruby's options as the core's: seconds become `Duration` here and nowhere else, also for those that are used in Ruby
-//! (`Aikido::Zen::IPC::Seconds`).
+//! (`argument.rs`).
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use magnus::{
-    Error, Float, Module, Object, RHash, RModule, Ruby, TryConvert, Value, function, prelude::*, value::Fixnum,
-};
+use magnus::{Error, Float, RHash, Ruby, TryConvert, Value, prelude::*, value::Fixnum};
 use zen_ipc::options::{self, TIME_ALLOWED, TIME_OR_ZERO_ALLOWED};
 use zen_ipc::{ClientOptions, ServerOptions};
 
 use crate::error::{is_failure, quoted};
-use crate::gvl::contain;
-
-/// Defines `Seconds`, which gives Ruby code of the gem the Float of a time that it was given.
-pub(crate) fn define(ipc: RModule) -> Result<(), Error> {
-    let seconds = ipc.define_module("Seconds")?;
-    seconds.define_singleton_method("of", function!(seconds_of, 2))?;
-    seconds.define_singleton_method("or_zero", function!(seconds_or_zero, 2))
-}
-
-fn seconds_of(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
-    contain(ruby, || Ok(duration(ruby, &name, value)?.as_secs_f64()))
-}
-
-fn seconds_or_zero(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
-    contain(ruby, || Ok(duration_or_zero(ruby, &name, value)?.as_secs_f64()))
-}
 
 /// The options of a server.
 ///
@@ -95,7 +77,11 @@ pub(crate) fn duration(ruby: &Ruby, name: &str, seconds: Value) -> Result<Durati
 }
 
 /// As [`duration`], or zero.
-fn duration_or_zero(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
+///
+/// # Errors
+///
+/// As for it.
+pub(crate) fn duration_or_zero(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
     let is_allowed = |duration| options::time_or_zero(name, duration).is_ok();
     let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
     duration.ok_or_else(|| refused(ruby, name, seconds, TIME_OR_ZERO_ALLOWED))

@@ -54,7 +54,7 @@ module Aikido
         # @param timeout [Numeric] as of {Agent::Server#stop}
         # @return [Boolean] whether there was something to stop
         def stop(timeout: 5.0)
-          timeout = IPC::Seconds.or_zero("timeout", timeout)
+          timeout = IPC::Argument.seconds_or_zero("timeout", timeout)
           return false unless role == :parent
 
           server = @server
@@ -97,7 +97,8 @@ module Aikido
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then @server.call_here(method_name(name), IPC::Seconds.of("timeout", timeout), args, kwargs)
+          when :parent then @server.call_here(IPC::Argument.method_name(name),
+                                              IPC::Argument.seconds("timeout", timeout), args, kwargs)
           else raise no_server
           end
         rescue IPC::Error => e
@@ -116,7 +117,7 @@ module Aikido
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then @server.notify_here(method_name(name), args, kwargs)
+          when :parent then @server.notify_here(IPC::Argument.method_name(name), args, kwargs)
           else raise no_server
           end
         end
@@ -136,7 +137,7 @@ module Aikido
         # @param timeout [Numeric] seconds for the parent to answer
         # @return [IPC::Diagnosis] also where there is no server; never raises for what is wrong
         def doctor(timeout: 1.0)
-          IPC::Diagnosis.new(self, @parent_pid, IPC::Seconds.of("timeout", timeout))
+          IPC::Diagnosis.new(self, @parent_pid, IPC::Argument.seconds("timeout", timeout))
         end
 
         private
@@ -152,7 +153,8 @@ module Aikido
           given = options.fetch(:client_options, {})
           return { **options.slice(:max_frame_size, :logger), **given } if given.is_a?(Hash)
 
-          raise ArgumentError, "client_options is #{given.inspect}; a Hash with options of #{Agent::Client} is allowed"
+          raise ArgumentError,
+                "client_options is #{IPC::Argument.quoted(given)}; a Hash with options of #{Agent::Client} is allowed"
         end
 
         # What goes wrong leaves nothing behind, so that the same port can be bound again.
@@ -178,12 +180,6 @@ module Aikido
             "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
             "parent before it forks (preload_app! or plugin :aikido_zen_ipc in Puma, preload_app true in Unicorn)"
           )
-        end
-
-        def method_name(name)
-          return name.to_s if name.is_a?(String) || name.is_a?(Symbol)
-
-          raise ArgumentError, "name is #{name.inspect}; a String or a Symbol is allowed"
         end
       end
     end

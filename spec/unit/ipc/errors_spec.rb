@@ -187,6 +187,11 @@ RSpec.describe Aikido::Zen::IPC::Error do
                       by: { ids: [in_child_status] })
     end
 
+    it "shows no more than 100 bytes of each key on the way to the place" do
+      expect_to_raise("args[0][\"#{"k" * 100}…\"][\"ok\"]: the Float NaN has no form in JSON",
+                      { "k" * 1_000_000 => { ok: Float::NAN } })
+    end
+
     it "says where a Float is that has no form in JSON" do
       expect_to_raise("args[0]: the Float NaN has no form in JSON", Float::NAN)
       expect_to_raise("args[0][1]: the Float -Infinity has no form in JSON", [0.0, -Float::INFINITY])

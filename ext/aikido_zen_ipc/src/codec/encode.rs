@@ -9,6 +9,7 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
+use zen_ipc::error::excerpt;
 use zen_ipc::memory;
 
 use self::quote::write_quoted;
@@ -53,14 +54,18 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
 /// # Errors
 ///
 /// As for it.
-pub(crate) fn encode_arguments(ruby: &Ruby, arguments: &[Value], json: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode_arguments(
+    ruby: &Ruby,
+    arguments: impl Iterator<Item = Value>,
+    json: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     let mut encoder = Encoder { ruby, json };
     encoder.push(b'[')?;
-    for (index, argument) in arguments.iter().enumerate() {
+    for (index, argument) in arguments.enumerate() {
         if index > 0 {
             encoder.push(b',')?;
         }
-        encoder.write(*argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
+        encoder.write(argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
     }
     encoder.push(b']')
 }
@@ -137,13 +142,14 @@ impl Encoder<'_> {
             Some(symbol) => symbol_name(symbol),
             None => key.to_r_string().map_err(EncodeError::Raised)?,
         };
-        let key_start = self.json.len();
+        // Without the quotes.
+        let key_start = self.json.len() + 1;
         self.write_string(name)?;
-        let key_end = self.json.len();
+        let key_end = self.json.len() - 1;
         self.push(b':')?;
         self.write(value, levels_left).map_err(|error| {
-            let quoted_key = self.json.get(key_start..key_end).unwrap_or_default();
-            error.inside(&format!("[{}]", String::from_utf8_lossy(quoted_key)))
+            let key = self.json.get(key_start..key_end).unwrap_or_default();
+            error.inside(&format!("[\"{}\"]", excerpt(&String::from_utf8_lossy(key))))
         })
     }
 

@@ -46,6 +46,17 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     end
   end
 
+  it "cannot take a name that no call can have" do
+    ["", "x" * 1025, "no\xFF", nil, 5].each do |name|
+      expect { server.handle(name) { nil } }.to raise_error(ArgumentError, /\Aname is .{,101}; .* allowed\z/)
+    end
+  end
+
+  it "are found by their name whatever its encoding" do
+    server.handle("\u2603".encode("UTF-16LE")) { |respond| respond.call(1) }
+    expect(client.invoke("\u2603", patience)).to eq(1)
+  end
+
   it "are missed by their name" do
     expect { client.invoke("subtract", patience) }.to raise_error(ipc::NoHandlerError, 'no handler for "subtract"')
   end

@@ -76,8 +76,8 @@ module Aikido
             @polling_interval = polling_interval + (rand * polling_jitter)
             @heartbeat_interval = heartbeat_interval
             @collector = collector
-            @call_timeout = Seconds.of("call_timeout", call_timeout)
-            @delivery_timeout = Seconds.of("delivery_timeout", delivery_timeout)
+            @call_timeout = Argument.seconds("call_timeout", call_timeout)
+            @delivery_timeout = Argument.seconds("delivery_timeout", delivery_timeout)
             @zen_log = Log.new(logger)
             # Only the server's own secret comes with the page that tells of changes.
             @is_told_of_changes = secret.is_a?(Secret)

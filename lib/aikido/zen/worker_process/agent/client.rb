@@ -18,7 +18,7 @@ module Aikido
           #
           # @!method invoke(name, timeout, *args, **kwargs)
           #   Calls a method of the parent. Nothing is ever sent twice.
-          #   @param name [String, Symbol]
+          #   @param name [String, Symbol] of 1 to 1,024 bytes
           #   @param timeout [Numeric] seconds, above 0 up to 1,000,000,000. It bounds everything: the wait for a
           #     connection, connecting, the handshake, sending, the wait for the response
           #   @return [Object] the result
@@ -104,9 +104,11 @@ module Aikido
             log = IPC::Log.new(logger)
             @documents = IPC::DocumentCache.new(
               secret:, port:,
-              retry_delay: IPC::Seconds.or_zero("reconnect_delay", reconnect_delay),
+              retry_delay: IPC::Argument.seconds_or_zero("reconnect_delay", reconnect_delay),
               fetch: method(:newest_text),
-              on_failure: ->(key, error) { log.failure("document #{key.inspect} could not be fetched", error) }
+              on_failure: lambda do |key, error|
+                log.failure("document #{IPC::Argument.quoted(key)} could not be fetched", error)
+              end
             )
           end
 

@@ -62,17 +62,19 @@ module Aikido
           # raises is its caller's error, also what `exit` and `throw` raise: it does not end this process. Only what
           # Ruby cannot rescue does, such as `exit!`.
           #
-          # @param name [String, Symbol] not "ping", and not beginning with "rpc."
+          # @param name [String, Symbol] of 1 to 1,024 bytes; not "ping", and not beginning with "rpc."
           # @yield [respond, *args, **kwargs] in a thread of the server; `respond.call(value)` answers at once
           # @yieldparam respond [Call]
           # @return [self]
           # @raise [ArgumentError] without a block, or for a name of the core's own
           # @raise [IPC::ClosedError] in a worker
           def handle(name, &handler)
-            name = name.to_s
-            raise ArgumentError, "no block given: it is what answers #{name.inspect}" unless handler
+            name = IPC::Argument.method_name(name)
+            raise ArgumentError, "no block given: it is what answers #{IPC::Argument.quoted(name)}" unless handler
+
             if name == "ping" || name.start_with?("rpc.")
-              raise ArgumentError, "name is #{name.inspect}; ping and names that begin with rpc. are the core's own"
+              raise ArgumentError, "name is #{IPC::Argument.quoted(name)}; ping and names that begin with rpc. are " \
+                                   "the core's own"
             end
 
             check_process
@@ -121,7 +123,7 @@ module Aikido
           #   at least
           # @return [Boolean] false if it was not started, or this is a worker
           def stop(timeout: 5.0)
-            timeout = IPC::Seconds.or_zero("timeout", timeout)
+            timeout = IPC::Argument.seconds_or_zero("timeout", timeout)
             started_at = IPC.monotonic_time
             return false unless begin_stop
 
@@ -251,11 +253,11 @@ module Aikido
           end
 
           def log_unhandled(name)
-            @log.write(:warn, "no handler for notification #{name.inspect}")
+            @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
           end
 
           def log_unheard(name, error)
-            @log.failure("the handler of #{name.inspect} failed when nobody waited for its answer", error)
+            @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when nobody waited for its answer", error)
           end
         end
       end

@@ -1,0 +1,86 @@
+//! What a call is made of: its name and its arguments. The same for a call to the parent and for one in it.
+
+use magnus::r_hash::ForEach;
+use magnus::{Error, RHash, RString, Ruby, Symbol, TryConvert, Value, prelude::*};
+
+use crate::codec_module::{bytes_of, json_of, json_of_arguments};
+use crate::error::quoted;
+use crate::gvl::contain;
+use crate::ruby_bytes::{is_taken_for_utf8, symbol_name};
+
+/// Bytes: more than any method's name has, and little enough for every log and every error.
+const MAX_NAME_LENGTH: usize = 1024;
+
+/// Bytes that a character takes at most, in any encoding that Ruby knows.
+const LONGEST_CHARACTER: usize = 4;
+
+/// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.
+pub(crate) struct Message {
+    /// The text of an array.
+    pub(crate) args: Vec<u8>,
+    /// The text of an object.
+    pub(crate) kwargs: Vec<u8>,
+}
+
+impl Message {
+    /// The message with these arguments.
+    ///
+    /// # Errors
+    ///
+    /// `SerializationError`.
+    pub(crate) fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
+        contain(ruby, || {
+            let (keywords, last) = match keywords {
+                // Ruby takes `"id" => 7` without braces for keywords, but no handler could name such a keyword.
+                Some(hash) if !has_only_symbols(hash)? => (None, Some(hash.as_value())),
+                keywords => (keywords, None),
+            };
+            let args = json_of_arguments(ruby, args.iter().copied().chain(last))?;
+            let kwargs = match keywords {
+                Some(keywords) => json_of(ruby, keywords.as_value(), "kwargs")?,
+                None => b"{}".to_vec(),
+            };
+            Ok(Self { args, kwargs })
+        })
+    }
+}
+
+/// The name of a method.
+///
+/// # Errors
+///
+/// `ArgumentError` for what is none, with what is allowed.
+pub(crate) fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
+    let refused =
+        |allowed: &str| Error::new(ruby.exception_arg_error(), format!("name is {}; {allowed} allowed", quoted(name)));
+    let text = match Symbol::from_value(name) {
+        Some(symbol) => symbol_name(symbol),
+        None => RString::try_convert(name).map_err(|_| refused("a String or a Symbol is"))?,
+    };
+    text_of_name(ruby, text)?.ok_or_else(|| refused("1 to 1,024 bytes of valid UTF-8 are"))
+}
+
+fn text_of_name(ruby: &Ruby, text: RString) -> Result<Option<String>, Error> {
+    if text.len() > LONGEST_CHARACTER.saturating_mul(MAX_NAME_LENGTH) {
+        return Ok(None);
+    }
+    let text = if is_taken_for_utf8(text) {
+        text
+    } else {
+        match text.funcall("encode", (ruby.utf8_encoding().name(),)) {
+            Err(error) if error.is_kind_of(ruby.exception_encoding_error()) => return Ok(None),
+            encoded => encoded?,
+        }
+    };
+    let text = String::from_utf8(bytes_of(ruby, text)?).ok();
+    Ok(text.filter(|text| (1..=MAX_NAME_LENGTH).contains(&text.len())))
+}
+
+fn has_only_symbols(hash: RHash) -> Result<bool, Error> {
+    let mut has_only_symbols = true;
+    hash.foreach(|key: Value, _: Value| {
+        has_only_symbols = Symbol::from_value(key).is_some();
+        Ok(if has_only_symbols { ForEach::Continue } else { ForEach::Stop })
+    })?;
+    Ok(has_only_symbols)
+}
