@@ -182,6 +182,11 @@ impl Client {
         is_first
     }
 
+    /// Bytes: the longest message that it sends or takes.
+    pub fn max_frame_size(&self) -> usize {
+        self.options.max_frame_size
+    }
+
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address

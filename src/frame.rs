@@ -23,6 +23,22 @@ pub fn length(parts: &[&[u8]]) -> usize {
     parts.iter().fold(0, |length, part| length.saturating_add(part.len()))
 }
 
+/// The body of a frame that crosses no socket: `start`, and then the concatenation of `parts`.
+///
+/// # Errors
+///
+/// As [`header`]; [`Error::System`] if memory is short.
+pub fn body(start: Vec<u8>, parts: &[&[u8]], max_frame_size: usize) -> Result<Vec<u8>> {
+    let length = length(parts);
+    header(start.len().saturating_add(length), max_frame_size)?;
+    let mut body = start;
+    memory::make_room(&mut body, length)?;
+    for part in parts {
+        body.extend_from_slice(part);
+    }
+    Ok(body)
+}
+
 /// Collects bytes as they arrive and gives whole frames.
 #[derive(Debug)]
 pub struct FrameDecoder {
@@ -124,6 +140,12 @@ mod tests {
         assert_eq!(decoder.next_frame(), Ok(Some(vec![7; 10])));
         decoder.room().unwrap().extend(framed(&[7; 11]));
         assert_eq!(decoder.next_frame(), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
+    }
+
+    #[test]
+    fn a_body_that_crosses_no_socket_has_the_same_limit() {
+        assert_eq!(body(b"01".to_vec(), &[b"234", b"", b"56789"], 10), Ok(b"0123456789".to_vec()));
+        assert_eq!(body(b"01".to_vec(), &[b"234", b"567890"], 10), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::{Error, FailureCode, RemoteFailure, Result, excerpt};
+use crate::frame;
 use crate::memory;
 use parse::Asked;
 
@@ -86,6 +87,27 @@ impl Request {
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
     }
 
+    /// A request that crosses no socket. What [`Request::parse`] would read is taken as it is given: `args` is the text of a
+    /// JSON array, `kwargs` that of a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FrameTooLarge`] if its body is longer than `max_frame_size`, [`Error::System`] if memory is short.
+    pub fn local(
+        id: Option<String>,
+        name: String,
+        timeout: Option<Duration>,
+        args: &[u8],
+        kwargs: &[u8],
+        max_frame_size: usize,
+    ) -> Result<Self> {
+        let RequestEnvelope { head, tail } = RequestEnvelope::new(id.as_deref(), &name, timeout);
+        let place = head.len()..head.len().saturating_add(args.len());
+        let body = frame::body(head, &[args, b",", kwargs, &tail], max_frame_size)?;
+        let kwargs = place.end.saturating_add(1)..body.len().saturating_sub(tail.len());
+        Ok(Self { id, name, timeout, body, args: place, kwargs })
+    }
+
     /// The positional arguments: the text of a JSON array.
     pub fn args(&self) -> &[u8] {
         self.body.get(self.args.clone()).unwrap_or_default()
@@ -152,6 +174,35 @@ impl Response {
             None => Ok(parts.result),
         };
         Ok(Parsed::Message(Self { id, outcome, body }))
+    }
+
+    /// A response that crosses no socket, with the text of a result.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::local`].
+    pub fn local_result(id: &str, result: &[u8], max_frame_size: usize) -> Result<Self> {
+        let ResultEnvelope { head, tail } = ResultEnvelope::new(id);
+        let place = head.len()..head.len().saturating_add(result.len());
+        let body = frame::body(head, &[result, tail], max_frame_size)?;
+        Ok(Self { id: id.to_owned(), outcome: Ok(place), body })
+    }
+
+    /// A response that crosses no socket, with a failure.
+    ///
+    /// # Errors
+    ///
+    /// As [`Request::local`].
+    pub fn local_failure(id: &str, failure: &RemoteFailure, max_frame_size: usize) -> Result<Self> {
+        let failure = fitting(id, failure, max_frame_size);
+        let body = failure_response(id, &failure);
+        frame::header(body.len(), max_frame_size)?;
+        Ok(Self { id: id.to_owned(), outcome: Err(failure.into_owned()), body })
+    }
+
+    /// Bytes of its body.
+    pub fn length(&self) -> usize {
+        self.body.len()
     }
 
     /// The result: the text of a JSON value.
@@ -273,9 +324,9 @@ pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
     failure_response_with(id, failure, &failure.backtrace)
 }
 
-/// As [`failure_response`], with as much of the backtrace, from its beginning, as fits into `max_length` bytes. The rest
-/// is there in any case.
-pub fn failure_response_within(id: &str, failure: &RemoteFailure, max_length: usize) -> Vec<u8> {
+/// The failure with as much of its backtrace, from the beginning, as a response of `max_length` bytes has room for. The
+/// rest of it is there in any case.
+pub fn fitting<'a>(id: &str, failure: &'a RemoteFailure, max_length: usize) -> Cow<'a, RemoteFailure> {
     let mut length = failure_response_with(id, failure, &[]).len();
     let mut line_json = Vec::new();
     let fits = |line: &&String| {
@@ -286,7 +337,12 @@ pub fn failure_response_within(id: &str, failure: &RemoteFailure, max_length: us
         length.saturating_sub(1) <= max_length
     };
     let lines = failure.backtrace.iter().take_while(fits).count();
-    failure_response_with(id, failure, failure.backtrace.get(..lines).unwrap_or_default())
+    match failure.backtrace.get(..lines) {
+        Some(backtrace) if lines < failure.backtrace.len() => {
+            Cow::Owned(RemoteFailure { backtrace: backtrace.to_vec(), ..failure.clone() })
+        }
+        _ => Cow::Borrowed(failure),
+    }
 }
 
 fn failure_response_with(id: &str, failure: &RemoteFailure, backtrace: &[String]) -> Vec<u8> {

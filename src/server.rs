@@ -12,8 +12,10 @@ mod doorkeeper;
 mod drain;
 mod hall;
 mod handshakes;
+mod line;
 mod listener;
 mod lobby;
+mod local;
 mod parking;
 mod rejections;
 mod restraint;
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 pub use attendant::Attendant;
 pub use call::Call;
+pub use local::LocalCall;
 pub use steward::{Duty, Steward};
 
 use crate::deadline::Deadline;

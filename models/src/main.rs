@@ -10,6 +10,7 @@ mod real {
     pub(crate) mod counter;
     pub(crate) mod document;
     pub(crate) mod error;
+    pub(crate) mod frame;
     pub(crate) mod journal;
     pub(crate) mod memory;
     pub(crate) mod message;
@@ -17,7 +18,7 @@ mod real {
     pub(crate) mod panic_point;
     pub(crate) mod wait;
 }
-pub(crate) use real::{counter, document, error, journal, memory, message, options, panic_point, wait};
+pub(crate) use real::{counter, document, error, frame, journal, memory, message, options, panic_point, wait};
 
 #[path = "../../src/server"]
 mod server {
@@ -33,6 +34,7 @@ mod server {
     pub(crate) mod hand_over;
     #[path = "../../models/src/server/handshakes.rs"]
     mod handshakes;
+    mod line;
     #[path = "../../models/src/server/listener.rs"]
     mod listener;
     mod lobby;

@@ -108,6 +108,62 @@ RSpec.shared_examples "a caller" do
             }
     end
 
+    {
+      "recurses too deep" => [SystemStackError, -> { (again = -> { again.call }).call }],
+      "finds no memory" => [NoMemoryError, -> { raise NoMemoryError, "none left" }],
+      "throws" => [UncaughtThrowError, -> { throw :done }],
+      "leaves a block" => [LocalJumpError, proc { |_respond| break }],
+      "is not allowed to" => [SecurityError, -> { raise SecurityError, "not allowed" }]
+    }.each do |kind, (error_class, work)|
+      it "raises RemoteError where the handler #{kind}" do
+        start { |server| server.handle("fail") { work.call } }
+        expect(in_role { described_class.invoke("fail", 5.0) { |error| [error.class.name, error.remote_class] } })
+          .to eq(["Aikido::Zen::IPC::RemoteError", error_class.name])
+      end
+    end
+
+    it "raises RemoteError where a handler's backtrace does not fit into max_frame_size" do
+      start(max_frame_size: 10_000) do |server|
+        server.handle("deep") { raise IndexError, "bottom", Array.new(5_000) { |number| "deep.rb:#{number}" } }
+      end
+      expect(in_role { described_class.invoke("deep", 5.0) { |error| [error.message, error.remote_backtrace.first] } })
+        .to eq(["bottom", "deep.rb:0"])
+    end
+
+    it "raises FrameTooLargeError for arguments that are too long, and runs no handler" do
+      runs = Queue.new
+      start(max_frame_size: 1000) { |server| server.handle("any") { runs << true } }
+      [proc { described_class.invoke("any", 5.0, "x" * 1000) }, proc { described_class.notify("any", "x" * 1000) }]
+        .each do |call|
+          expect { in_role(&call) }
+            .to raise_error(Aikido::Zen::IPC::FrameTooLargeError) { |error| expect(error.limit).to eq(1000) }
+        end
+      expect(runs).to be_empty
+    end
+
+    it "raises FrameTooLargeError for what is too long for the workers' client" do
+      start(client_options: { max_frame_size: 1000 }) do |server|
+        server.handle("echo") { |respond, size| respond.call("x" * size) }
+      end
+      [proc { described_class.invoke("echo", 5.0, "x" * 1000) }, proc { described_class.invoke("echo", 5.0, 1000) }]
+        .each { |call| expect { in_role(&call) }.to raise_error(Aikido::Zen::IPC::FrameTooLargeError, /limit of 1000/) }
+    end
+
+    it "raises RemoteError for a result that is too long" do
+      start(max_frame_size: 1000) { |server| server.handle("long") { |respond| respond.call("x" * 1000) } }
+      expect { in_role { described_class.invoke("long", 5.0) } }
+        .to raise_error(Aikido::Zen::IPC::RemoteError, /over the limit of 1000 bytes/) { |error|
+              expect(error.remote_class).to eq("Aikido::Zen::IPC::FrameTooLargeError")
+            }
+    end
+
+    it "reaches what is the core's own" do
+      start { |server| server.publish("config", "[1]") }
+      expect(in_role { described_class.invoke("rpc.document", 5.0, "config", nil) }).to eq([1, [1]])
+      expect(in_role { described_class.invoke("rpc.other", 5.0) { |error| [error.class.name, error.message] } })
+        .to eq(["Aikido::Zen::IPC::NoHandlerError", "no handler for \"rpc.other\""])
+    end
+
     it "raises RemoteError where the handler answers what JSON cannot express" do
       start { |server| server.handle("object") { |respond| respond.call([Object.new]) } }
       expect { in_role { described_class.invoke("object", 5.0) } }
@@ -187,6 +243,21 @@ RSpec.shared_examples "a caller" do
       end
     end
 
+    it "raises NoHandlerError that shows no more than 100 bytes of the name" do
+      start
+      expect { in_role { described_class.invoke("x" * 1000, 5.0) } }
+        .to raise_error(Aikido::Zen::IPC::NoHandlerError, "no handler for \"#{"x" * 100}…\"") { |error|
+              expect(error.method_name).to eq("x" * 1000)
+            }
+    end
+
+    it "hands over a Hash without braces as the last argument unless all its keys are Symbols" do
+      start { |server| server.handle("see") { |respond, *args, **kwargs| respond.call([args, kwargs].inspect) } }
+      { { "id" => 7 } => [[1, { "id" => 7 }], {}], { 5 => 7 } => [[1, { "5" => 7 }], {}],
+        { id: 7 } => [[1], { id: 7 }], { id: 7, "by" => 8 } => [[1, { "id" => 7, "by" => 8 }], {}] }
+        .each { |hash, seen| expect(in_role { described_class.invoke("see", 5.0, 1, **hash) }).to eq(seen.inspect) }
+    end
+
     it "raises ArgumentError for a name that is neither a String nor a Symbol, also with a block" do
       start
       expect { in_role { described_class.invoke(nil, 5.0) { "swallowed" } } }
@@ -219,6 +290,12 @@ RSpec.shared_examples "a caller" do
       start
       expect(in_role { described_class.notify("absent") }).to be(true)
       eventually { expect(log.string).to match(/no handler for .*"absent"/) }
+    end
+
+    it "does nothing for what is the core's own, and logs nothing" do
+      start
+      expect(in_role { [described_class.notify("ping"), described_class.notify("rpc.other")] }).to eq([true, true])
+      expect(log.string).to be_empty
     end
 
     it "tells the handler that nobody waits for an answer" do

@@ -135,9 +135,9 @@ fn a_backtrace_is_cut_to_what_fits_and_not_further() {
         ..RemoteFailure::default()
     };
     let whole = failure_response("9", &failure).len();
-    assert_eq!(failure_response_within("9", &failure, whole), failure_response("9", &failure));
+    assert_eq!(*fitting("9", &failure, whole), failure);
     for max_length in [whole - 1, 1000, 200] {
-        let body = failure_response_within("9", &failure, max_length);
+        let body = failure_response("9", &fitting("9", &failure, max_length));
         assert!((max_length - 20..=max_length).contains(&body.len()), "{max_length}: {}", body.len());
         let Err(Error::Remote(cut)) = message(Response::parse(body).unwrap()).into_result() else {
             panic!("no failure");
@@ -150,9 +150,35 @@ fn a_backtrace_is_cut_to_what_fits_and_not_further() {
 }
 
 #[test]
+fn a_request_that_crosses_no_socket_is_what_its_frame_would_be_parsed_to() {
+    let timeout = Some(Duration::from_millis(1500));
+    let local =
+        Request::local(Some("7".to_owned()), "add \"all\"".to_owned(), timeout, b"[1, 2]", br#"{"base":10}"#, 100)
+            .unwrap();
+    let body = encoded(Some("7"), "add \"all\"", timeout, "[1, 2]", r#"{"base":10}"#);
+    assert_eq!(local, message(Request::parse(body.clone()).unwrap()));
+    let limit = body.len() - 1;
+    let refused =
+        Request::local(Some("7".to_owned()), "add \"all\"".to_owned(), timeout, b"[1, 2]", br#"{"base":10}"#, limit);
+    assert!(matches!(refused, Err(Error::FrameTooLarge { .. })));
+}
+
+#[test]
+fn a_response_that_crosses_no_socket_is_what_its_frame_would_be_parsed_to() {
+    let result = Response::local_result("9", b"[1, 2]", 100).unwrap();
+    assert_eq!(result, message(response(r#"["9",[1, 2],null]"#)));
+    assert!(Response::local_result("9", b"[1, 2]", result.length() - 1).is_err());
+
+    let failure = RemoteFailure { message: "boom".to_owned(), ..RemoteFailure::default() };
+    let local = Response::local_failure("9", &failure, 100).unwrap();
+    assert_eq!(local, message(Response::parse(failure_response("9", &failure)).unwrap()));
+    assert!(Response::local_failure("9", &failure, local.length() - 1).is_err());
+}
+
+#[test]
 fn a_message_is_not_cut() {
     let failure = RemoteFailure { message: "x".repeat(100), ..RemoteFailure::default() };
-    assert_eq!(failure_response_within("9", &failure, 50), failure_response("9", &failure));
+    assert_eq!(*fitting("9", &failure, 50), failure);
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::time::Duration;
 use mio::Token;
 
 use super::hall::Hall;
+use super::line::{Line, Local};
 use super::parking::Parked;
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, RemoteFailure, Result};
-use crate::message::Request;
+use crate::message::{Request, Response};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
@@ -35,8 +36,10 @@ const LONG_ENOUGH_TO_LEAVE: Duration = Duration::from_millis(1);
 /// Where the connection is.
 #[derive(Debug)]
 enum Place {
-    Here(Box<Session>),
+    Here(Line),
     Parked(Token),
+    /// There is none: the answer waits for the caller, which is this process.
+    Answered(Option<Response>),
     /// Being written to, or with another attendant, or closed.
     Gone,
 }
@@ -46,13 +49,24 @@ impl Call {
     pub(super) fn new(request: Request, session: Box<Session>, hall: &Arc<Hall>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { set_aside(session, Some(hall)) } else { Place::Here(session) };
+        let place = if is_notification { set_aside(session, Some(hall)) } else { Place::Here(Line::Session(session)) };
         Self {
             request,
             deadline,
             answered: AtomicBool::new(is_notification),
             place: Mutex::new(place),
             hall: Arc::downgrade(hall),
+        }
+    }
+
+    /// A request of this process's own.
+    pub(super) fn local(request: Request, max_frame_size: usize) -> Self {
+        Self {
+            deadline: request.timeout.map_or_else(Deadline::never, Deadline::after),
+            answered: AtomicBool::new(request.id.is_none()),
+            request,
+            place: Mutex::new(Place::Here(Line::Local(Local::new(max_frame_size)))),
+            hall: Weak::new(),
         }
     }
 
@@ -86,13 +100,14 @@ impl Call {
         &self.deadline
     }
 
-    /// Whether its caller waits no more: its time has passed, or its connection has ended. Never for a notification. Once the server stops only
-    /// time counts: it has ended the receiving half of every connection itself.
+    /// Whether its caller waits no more: its time has passed, or its connection has ended. Never for a notification. Once
+    /// the server stops only time counts: it has ended the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
         if self.is_notification() {
             return false;
         }
-        self.deadline.has_passed() || matches!(&*lock(&self.place), Place::Here(session) if session.was_left())
+        self.deadline.has_passed()
+            || matches!(&*lock(&self.place), Place::Here(Line::Session(session)) if session.was_left())
     }
 
     /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
@@ -111,15 +126,18 @@ impl Call {
     ///
     /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
-        let Some((id, mut session)) = self.claim() else { return Ok(false) };
-        let sent = session.send_result(id, result, wait);
+        let Some((id, mut line)) = self.claim() else { return Ok(false) };
+        let sent = line.send_result(id, result, wait);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => session.send_failure(id, &too_large(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
             _ => sent.clone(),
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = set_aside(session, self.hall.upgrade().as_ref());
+                *lock(&self.place) = match line {
+                    Line::Session(session) => set_aside(session, self.hall.upgrade().as_ref()),
+                    Line::Local(local) => Place::Answered(local.response),
+                };
                 sent.map(|()| true)
             }
             Err(Error::Interrupted) => Err(Error::Interrupted),
@@ -133,22 +151,34 @@ impl Call {
     ///
     /// The connection, if its next request has found no other attendant.
     pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
-        if let Some((id, mut session)) = self.claim() {
+        if let Some((id, mut line)) = self.claim() {
             let sent = match failure {
-                Some(failure) => session.send_failure(id, failure, wait),
-                None => session.send_result(id, b"null", wait),
+                Some(failure) => line.send_failure(id, failure, wait),
+                None => line.send_result(id, b"null", wait),
             };
             let answered = match &sent {
-                Err(error @ Error::FrameTooLarge { .. }) => session.send_failure(id, &too_large(error), wait),
+                Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
                 _ => sent,
             };
-            return match answered {
-                Ok(()) => Ok(Some(session)),
-                Err(Error::Interrupted) => Err(Error::Interrupted),
-                Err(_) => Ok(None),
+            return match (answered, line) {
+                (Ok(()), Line::Session(session)) => Ok(Some(session)),
+                (answered, Line::Local(local)) => {
+                    *lock(&self.place) = Place::Answered(local.response);
+                    answered.map(|()| None)
+                }
+                (Err(Error::Interrupted), _) => Err(Error::Interrupted),
+                (Err(_), _) => Ok(None),
             };
         }
         Ok(self.take_back())
+    }
+
+    /// The answer to a call of this process's own, if there is one.
+    pub(super) fn take_local_answer(&self) -> Option<Response> {
+        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
+            Place::Answered(response) => response,
+            Place::Here(..) | Place::Parked(..) | Place::Gone => None,
+        }
     }
 
     /// Gives the connection back without an answer: nobody waits for one.
@@ -157,7 +187,7 @@ impl Call {
     }
 
     /// The right to answer, which only one caller ever gets, with what it takes.
-    fn claim(&self) -> Option<(&str, Box<Session>)> {
+    fn claim(&self) -> Option<(&str, Line)> {
         let id = self.request.id.as_deref()?;
         // Both under the lock: else the handler's end could take the connection back from under a claim.
         let mut place = lock(&self.place);
@@ -165,16 +195,21 @@ impl Call {
             return None;
         }
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(session) => Some((id, session)),
-            Place::Parked(..) | Place::Gone => None,
+            Place::Here(line) => Some((id, line)),
+            Place::Parked(..) | Place::Answered(..) | Place::Gone => None,
         }
     }
 
     fn take_back(&self) -> Option<Box<Session>> {
-        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
-            Place::Here(session) => Some(session),
+        let mut place = lock(&self.place);
+        match std::mem::replace(&mut *place, Place::Gone) {
+            Place::Here(Line::Session(session)) => Some(session),
             Place::Parked(token) => self.hall.upgrade()?.parking.take(token),
-            Place::Gone => None,
+            answered @ Place::Answered(..) => {
+                *place = answered;
+                None
+            }
+            Place::Here(Line::Local(..)) | Place::Gone => None,
         }
     }
 }
@@ -189,7 +224,7 @@ fn too_large(error: &Error) -> RemoteFailure {
 /// read when this one was handled.
 fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
     if session.sender().is_some() {
-        return Place::Here(session);
+        return Place::Here(Line::Session(session));
     }
     let Some(hall) = hall else { return Place::Gone };
     match hall.parking.park(session) {

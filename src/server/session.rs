@@ -11,13 +11,12 @@ use super::hall::Hall;
 use super::senders::Place;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
-use crate::document::Document;
+use crate::document::{Document, Documents};
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
-use crate::memory;
 use crate::message::{
     CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
-    Sender, failure_response, failure_response_within,
+    Sender, failure_response,
 };
 use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
@@ -74,25 +73,6 @@ impl Session {
         }
     }
 
-    /// Sends the answer to a call: the text of its result.
-    pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
-        let envelope = ResultEnvelope::new(id);
-        self.send(&[&envelope.head, result, envelope.tail], wait)
-    }
-
-    /// Sends the answer to a call: what its handler raised, with as much of the backtrace as a frame has room for.
-    pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
-        // It is copied, and written as JSON.
-        memory::check(failure.message.len().saturating_mul(3))?;
-        match self.send(&[&failure_response(id, failure)], wait) {
-            Err(Error::FrameTooLarge { limit, .. }) => {
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                self.send(&[&failure_response_within(id, failure, limit)], wait)
-            }
-            sent => sent,
-        }
-    }
-
     /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
     /// connection itself then.
     pub(super) fn was_left(&self) -> bool {
@@ -141,7 +121,8 @@ impl Session {
         self.connection.socket()
     }
 
-    fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
+    /// Sends the answer to a call, in `parts`.
+    pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
         panic_point("answer");
         let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
@@ -176,13 +157,13 @@ impl Session {
                 Some(_) => self.desk.counters.requests.add_one(),
                 None => self.desk.counters.notifications.add_one(),
             }
-            if request.name != PING && !request.name.starts_with(RESERVED_PREFIX) {
+            if !is_answered_by_core(&request.name) {
                 return Ok(Some(request));
             }
             if let Some(id) = &request.id {
                 let answer = match request.name.as_str() {
                     CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
-                    _ => self.native_answer(id, &request),
+                    _ => native_answer(&self.desk.documents, id, &request),
                 };
                 self.answer(answer);
             }
@@ -253,23 +234,6 @@ impl Session {
         self.desk.note_notifications(self.number);
         Answer::Text(ResultEnvelope::new(id), "true")
     }
-
-    fn native_answer(&self, id: &str, request: &Request) -> Answer {
-        match request.name.as_str() {
-            PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
-            READ_DOCUMENT => match request.document_wanted() {
-                Some((key, known)) => match self.desk.documents.read(&key, known) {
-                    Some(document) => Answer::document(id, document),
-                    None => Answer::Text(ResultEnvelope::new(id), "null"),
-                },
-                None => {
-                    let reason = "rpc.document takes [key, known_generation]".to_owned();
-                    Answer::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
-                }
-            },
-            name => Answer::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
-        }
-    }
 }
 
 impl Drop for Session {
@@ -291,6 +255,29 @@ impl Drop for Session {
 /// room for it.
 pub(super) const SILENCE: Duration = Duration::from_millis(100);
 
+/// Whether a method is the core's own.
+pub(super) fn is_answered_by_core(name: &str) -> bool {
+    name == PING || name.starts_with(RESERVED_PREFIX)
+}
+
+/// The answer to a call of a method of the core's own.
+pub(super) fn native_answer(documents: &Documents, id: &str, request: &Request) -> Answer {
+    match request.name.as_str() {
+        PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
+        READ_DOCUMENT => match request.document_wanted() {
+            Some((key, known)) => match documents.read(&key, known) {
+                Some(document) => Answer::document(id, document),
+                None => Answer::Text(ResultEnvelope::new(id), "null"),
+            },
+            None => {
+                let reason = "rpc.document takes [key, known_generation]".to_owned();
+                Answer::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
+            }
+        },
+        name => Answer::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
+    }
+}
+
 /// What a caller is told who names no method.
 pub(super) fn no_handler_message(name: &str) -> String {
     format!("no handler for {:?}", excerpt(name))
@@ -298,7 +285,7 @@ pub(super) fn no_handler_message(name: &str) -> String {
 
 /// An answer of the core's own.
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     Text(ResultEnvelope, &'static str),
     /// The document's text is sent from where it is stored.
     Document {
@@ -320,7 +307,8 @@ impl Answer {
         Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
     }
 
-    fn parts(&self) -> Vec<&[u8]> {
+    /// What the body of its frame consists of.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],
             Self::Document { head, document } => vec![head, document.json.as_slice(), b"],null]"],

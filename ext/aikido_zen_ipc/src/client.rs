@@ -13,9 +13,8 @@ use crate::codec::decode;
 use crate::codec_module::string_of;
 use crate::error::{to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{WithoutGvl, contain, is_fiber_scheduled, waiting_for_answer};
-use crate::message::{Message, method_name};
+use crate::message::{Invocation, Notification, keywords_apart};
 use crate::options::{ClientSettings, client_settings, duration};
-use crate::ruby_bytes::are_keywords_given;
 use crate::secret::Secret;
 use crate::server::figures_to_hash;
 
@@ -86,10 +85,7 @@ impl Client {
             if is_fiber_scheduled() {
                 return beside_fiber(ruby, this, "invoke", positional, keywords);
             }
-            let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
-            let name = method_name(ruby, *name)?;
-            let timeout = duration(ruby, "timeout", *timeout)?;
-            let message = Message::new(ruby, args, keywords)?;
+            let Invocation { name, timeout, message } = Invocation::new(ruby, positional, keywords)?;
             let result = this
                 .inner(ruby)?
                 .current()
@@ -104,9 +100,7 @@ impl Client {
             if is_fiber_scheduled() {
                 return beside_fiber(ruby, this, "notify", positional, keywords);
             }
-            let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
-            let name = method_name(ruby, *name)?;
-            let message = Message::new(ruby, args, keywords)?;
+            let Notification { name, message } = Notification::new(ruby, positional, keywords)?;
             let inner = this.inner(ruby)?;
             let timeout = inner.notify_timeout;
             inner
@@ -181,6 +175,11 @@ impl Client {
         })
     }
 
+    /// Bytes: the longest message that it sends or takes.
+    pub(crate) fn max_frame_size(&self, ruby: &Ruby) -> Result<usize, Error> {
+        Ok(self.inner(ruby)?.current().core.max_frame_size())
+    }
+
     fn inner(&self, ruby: &Ruby) -> Result<&Inner, Error> {
         self.0.get().ok_or_else(|| Error::new(ruby.exception_type_error(), "uninitialized client"))
     }
@@ -239,17 +238,4 @@ fn beside_fiber<T: TryConvert>(
 ) -> Result<T, Error> {
     let keywords = keywords.unwrap_or_else(|| ruby.hash_new());
     this.funcall("beside_fiber", (ruby.to_symbol(method), ruby.ary_new_from_values(positional), keywords))
-}
-
-/// What a method was called with: the positional arguments, and the keywords if there are any.
-fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
-    match arguments.split_last() {
-        Some((last, positional)) if are_keywords_given() => (positional, RHash::from_value(*last)),
-        _ => (arguments, None),
-    }
-}
-
-fn too_few(ruby: &Ruby, positional: &[Value], expected: usize) -> Error {
-    let message = format!("wrong number of arguments (given {}, expected {expected}+)", positional.len());
-    Error::new(ruby.exception_arg_error(), message)
 }

@@ -18,8 +18,7 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     codec.define_singleton_method("load", function!(load, 1))?;
     codec.define_singleton_method("load_frozen", function!(load_frozen, 1))?;
     codec.define_singleton_method("copy_args", function!(copy_args, 1))?;
-    codec.define_singleton_method("copy_kwargs", function!(copy_kwargs, 1))?;
-    codec.define_singleton_method("copy_result", function!(copy_result, 1))
+    codec.define_singleton_method("copy_kwargs", function!(copy_kwargs, 1))
 }
 
 /// The bytes of a String, copied.
@@ -99,13 +98,6 @@ fn copy_kwargs(ruby: &Ruby, kwargs: RHash) -> Result<RHash, Error> {
     contain(ruby, || {
         let json = json_of(ruby, kwargs.as_value(), "kwargs")?;
         decode_keyword_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
-    })
-}
-
-fn copy_result(ruby: &Ruby, value: Value) -> Result<Value, Error> {
-    contain(ruby, || {
-        let json = json_of(ruby, value, "result")?;
-        decode(ruby, &json).map_err(|error| undecodable(ruby, error))
     })
 }
 

@@ -2,15 +2,12 @@
 
 use std::cell::RefCell;
 
-use magnus::{Error, IntoValue, Module, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
-use zen_ipc::error::{FailureCode, RemoteFailure};
+use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::journal::{Entry, Level};
-use zen_ipc::memory;
 use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
 
-use crate::call::Call;
-use crate::codec_module::json_of;
-use crate::error::{internal, to_ruby};
+use crate::call::{Call, failure_of};
+use crate::error::internal;
 use crate::gvl::{contain, waiting};
 
 /// A thread that serves connections.
@@ -26,9 +23,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let attendant = agent.define_class("Attendant", ruby.class_object())?;
     attendant.undef_default_alloc_func();
     attendant.define_method("next_call", method!(Attendant::next_call, 0))?;
-    attendant.define_method("conclude", method!(Attendant::conclude, 0))?;
-    attendant.define_method("fail", method!(Attendant::fail, 3))?;
-    attendant.define_method("fail_without_handler", method!(Attendant::fail_without_handler, 1))?;
+    attendant.define_method("conclude", method!(Attendant::conclude, 2))?;
     attendant.define_method("leave", method!(Attendant::leave, 0))?;
     let steward = agent.define_class("Steward", ruby.class_object())?;
     steward.undef_default_alloc_func();
@@ -40,25 +35,10 @@ impl Attendant {
         this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
     }
 
-    fn conclude(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.end(ruby, None)
-    }
-
-    /// `backtrace` may be nil. What is not UTF-8 in either is replaced as in every String that is sent.
-    fn fail(ruby: &Ruby, this: &Self, message: RString, class: RString, backtrace: Value) -> Result<(), Error> {
-        let failure = contain(ruby, || {
-            Ok(RemoteFailure {
-                code: FailureCode::HandlerError,
-                message: text_of(ruby, message)?,
-                class: Some(text_of(ruby, class)?),
-                backtrace: lines_of(ruby, backtrace)?,
-            })
-        })?;
-        this.end(ruby, Some(&failure))
-    }
-
-    fn fail_without_handler(ruby: &Ruby, this: &Self, call: &Call) -> Result<(), Error> {
-        contain(ruby, || this.end(ruby, Some(&CoreAttendant::no_handler(call.core()))))
+    /// The handler of `call` has ended as `run_handler` tells.
+    fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
+        let failure = contain(ruby, || failure_of(ruby, call.core(), outcome))?;
+        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure.as_ref(), wait)))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -66,10 +46,6 @@ impl Attendant {
             this.0.give_up();
             Ok(())
         })
-    }
-
-    fn end(&self, ruby: &Ruby, failure: Option<&RemoteFailure>) -> Result<(), Error> {
-        self.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure, wait)))
     }
 }
 
@@ -129,18 +105,4 @@ fn level_name(ruby: &Ruby, level: Level) -> Symbol {
         Level::Warn => "warn",
         Level::Error => "error",
     })
-}
-
-/// The text of a String in whatever encoding, by way of the codec.
-fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
-    let json = json_of(ruby, string.as_value(), "message")?;
-    memory::check(json.len()).map_err(|error| to_ruby(ruby, error))?;
-    serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
-}
-
-fn lines_of(ruby: &Ruby, backtrace: Value) -> Result<Vec<String>, Error> {
-    let json = json_of(ruby, backtrace, "backtrace")?;
-    let lines: Option<Vec<String>> =
-        serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))?;
-    Ok(lines.unwrap_or_default())
 }

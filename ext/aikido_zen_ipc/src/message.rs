@@ -1,12 +1,16 @@
 //! What a call is made of: its name and its arguments. The same for a call to the parent and for one in it.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use magnus::r_hash::ForEach;
 use magnus::{Error, RHash, RString, Ruby, Symbol, TryConvert, Value, prelude::*};
 
 use crate::codec_module::{bytes_of, json_of, json_of_arguments};
 use crate::error::quoted;
 use crate::gvl::contain;
-use crate::ruby_bytes::{is_taken_for_utf8, symbol_name};
+use crate::options::duration;
+use crate::ruby_bytes::{are_keywords_given, is_taken_for_utf8, symbol_name};
 
 /// Bytes: more than any method's name has, and little enough for every log and every error.
 const MAX_NAME_LENGTH: usize = 1024;
@@ -14,21 +18,68 @@ const MAX_NAME_LENGTH: usize = 1024;
 /// Bytes that a character takes at most, in any encoding that Ruby knows.
 const LONGEST_CHARACTER: usize = 4;
 
+/// What `invoke` is called with.
+pub(crate) struct Invocation {
+    /// The method.
+    pub(crate) name: String,
+    /// For all of it.
+    pub(crate) timeout: Duration,
+    /// The arguments.
+    pub(crate) message: Message,
+}
+
+impl Invocation {
+    /// `(name, timeout, *args, **kwargs)`.
+    ///
+    /// # Errors
+    ///
+    /// `ArgumentError`, `SerializationError`.
+    pub(crate) fn new(ruby: &Ruby, positional: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
+        let [name, timeout, args @ ..] = positional else { return Err(too_few(ruby, positional, 2)) };
+        let name = method_name(ruby, *name)?;
+        let timeout = duration(ruby, "timeout", *timeout)?;
+        Ok(Self { name, timeout, message: Message::new(ruby, args, keywords)? })
+    }
+}
+
+/// What `notify` is called with.
+pub(crate) struct Notification {
+    /// The method.
+    pub(crate) name: String,
+    /// The arguments.
+    pub(crate) message: Message,
+}
+
+impl Notification {
+    /// `(name, *args, **kwargs)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Invocation::new`].
+    pub(crate) fn new(ruby: &Ruby, positional: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
+        let [name, args @ ..] = positional else { return Err(too_few(ruby, positional, 1)) };
+        Ok(Self { name: method_name(ruby, *name)?, message: Message::new(ruby, args, keywords)? })
+    }
+}
+
+/// What a method was called with: the positional arguments, and the keywords if there are any.
+pub(crate) fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
+    match arguments.split_last() {
+        Some((last, positional)) if are_keywords_given() => (positional, RHash::from_value(*last)),
+        _ => (arguments, None),
+    }
+}
+
 /// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.
 pub(crate) struct Message {
     /// The text of an array.
     pub(crate) args: Vec<u8>,
     /// The text of an object.
-    pub(crate) kwargs: Vec<u8>,
+    pub(crate) kwargs: Cow<'static, [u8]>,
 }
 
 impl Message {
-    /// The message with these arguments.
-    ///
-    /// # Errors
-    ///
-    /// `SerializationError`.
-    pub(crate) fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
+    fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
         contain(ruby, || {
             let (keywords, last) = match keywords {
                 // Ruby takes `"id" => 7` without braces for keywords, but no handler could name such a keyword.
@@ -37,8 +88,8 @@ impl Message {
             };
             let args = json_of_arguments(ruby, args.iter().copied().chain(last))?;
             let kwargs = match keywords {
-                Some(keywords) => json_of(ruby, keywords.as_value(), "kwargs")?,
-                None => b"{}".to_vec(),
+                Some(keywords) => Cow::Owned(json_of(ruby, keywords.as_value(), "kwargs")?),
+                None => Cow::Borrowed(b"{}".as_slice()),
             };
             Ok(Self { args, kwargs })
         })
@@ -58,6 +109,11 @@ pub(crate) fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
         None => RString::try_convert(name).map_err(|_| refused("a String or a Symbol is"))?,
     };
     text_of_name(ruby, text)?.ok_or_else(|| refused("1 to 1,024 bytes of valid UTF-8 are"))
+}
+
+fn too_few(ruby: &Ruby, positional: &[Value], expected: usize) -> Error {
+    let message = format!("wrong number of arguments (given {}, expected {expected}+)", positional.len());
+    Error::new(ruby.exception_arg_error(), message)
 }
 
 fn text_of_name(ruby: &Ruby, text: RString) -> Result<Option<String>, Error> {

@@ -1,14 +1,21 @@
 //! `Agent::Server`: the core's server. Its threads and handlers are in `lib/`.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use magnus::{Error, Module, RHash, RModule, RString, Ruby, Value, method, prelude::*};
-use zen_ipc::server::Server as CoreServer;
+use magnus::typed_data::Obj;
+use magnus::value::LazyId;
+use magnus::{Error, Module, RHash, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
+use zen_ipc::server::{LocalCall, Server as CoreServer};
 
+use crate::call::{Call, failure_of};
+use crate::client::Client;
+use crate::codec::decode;
 use crate::codec_module::{bytes_of, json_of, string_of};
 use crate::crew::Steward;
-use crate::error::{internal, to_ruby};
+use crate::error::{internal, to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{contain, waiting};
+use crate::message::{Invocation, Message, Notification, keywords_apart};
 use crate::options::{duration, server_options};
 use crate::secret::Secret;
 
@@ -19,6 +26,7 @@ pub(crate) struct Server(OnceLock<CoreServer>);
 
 /// Defines the class.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
+    LazyId::force(&RUN_HANDLER, ruby);
     let class = agent.define_class("Server", ruby.class_object())?;
     class.define_alloc_func::<Server>();
     class.define_private_method("bind", method!(Server::bind, 2))?;
@@ -29,6 +37,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("publish_json", method!(Server::publish_json, 2))?;
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
+    class.define_method("invoke_here", method!(Server::invoke_here, -1))?;
+    class.define_method("notify_here", method!(Server::notify_here, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
     class.define_method("close", method!(Server::close, 0))?;
     class.define_method("started?", method!(Server::is_started, 0))?;
@@ -94,6 +104,43 @@ impl Server {
         })
     }
 
+    /// `(client, name, timeout, *args, **kwargs)`: what `invoke` of the client is in a worker, in this process and thread.
+    fn invoke_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
+        contain(ruby, || {
+            let (positional, keywords) = keywords_apart(arguments);
+            let (client, positional) = client_apart(ruby, positional)?;
+            let Invocation { name, timeout, message } = Invocation::new(ruby, positional, keywords)?;
+            let mut call = this.begin_here(ruby, client, name, &message, Some(timeout))?;
+            run_here(ruby, this, &call)?;
+            let result = call.take_result().map_err(|error| to_ruby_for_call(ruby, error, call.name()))?;
+            decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error))
+        })
+    }
+
+    /// As [`Server::invoke_here`], without a timeout, for `notify`.
+    fn notify_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
+        contain(ruby, || {
+            let (positional, keywords) = keywords_apart(arguments);
+            let (client, positional) = client_apart(ruby, positional)?;
+            let Notification { name, message } = Notification::new(ruby, positional, keywords)?;
+            run_here(ruby, this, &this.begin_here(ruby, client, name, &message, None)?)?;
+            Ok(true)
+        })
+    }
+
+    fn begin_here(
+        &self,
+        ruby: &Ruby,
+        client: &Client,
+        name: String,
+        message: &Message,
+        timeout: Option<Duration>,
+    ) -> Result<LocalCall, Error> {
+        let max_frame_size = client.max_frame_size(ruby)?;
+        let call = self.core(ruby)?.call_locally(name, &message.args, &message.kwargs, timeout, max_frame_size);
+        call.map_err(|error| to_ruby(ruby, error))
+    }
+
     /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
     fn read_document(
         ruby: &Ruby,
@@ -147,6 +194,23 @@ impl Server {
         let server = self.core(ruby)?;
         contain(ruby, || body(server).map_err(|error| to_ruby(ruby, error)))
     }
+}
+
+/// Interned once: it is needed at each call.
+static RUN_HANDLER: LazyId = LazyId::new("run_handler");
+
+/// Runs the handler of a call, if it needs one, and concludes the call.
+fn run_here(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Error> {
+    let Some(core) = call.call() else { return Ok(()) };
+    let outcome: Value = server.funcall(*RUN_HANDLER, (Call::local(core.clone()),))?;
+    let failure = failure_of(ruby, core, outcome)?;
+    call.conclude(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
+}
+
+/// The first argument of those for [`Server::invoke_here`], and the others.
+fn client_apart<'a>(ruby: &Ruby, positional: &'a [Value]) -> Result<(&'a Client, &'a [Value]), Error> {
+    let [client, others @ ..] = positional else { return Err(internal(ruby, "there is no client")) };
+    Ok((<&Client>::try_convert(*client)?, others))
 }
 
 /// Figures by name, as a Hash with Symbol keys.

@@ -85,10 +85,13 @@ module Aikido
 
         # Calls a method of the parent.
         #
-        # In a worker it is a remote call, which waits for at most `timeout`. In the parent the handler runs here, in
-        # this thread, and its arguments and result go through the same conversion.
+        # In a worker it is a remote call, which waits for at most `timeout`. In the parent the handler runs here, and
+        # all but the socket is the same: which names, timeouts, arguments and sizes are accepted, how values are
+        # converted, and which errors a handler's exceptions become. Two things differ, as it runs in the calling
+        # thread: the timeout cannot end it, and `exit` and the end of the thread act on that thread, as do signals and
+        # `Timeout` (before Ruby 3.2 that is a `throw`, and so every `throw` acts on it).
         #
-        # @param name [String, Symbol]
+        # @param name [String, Symbol] of 1 to 1,024 bytes
         # @param timeout [Numeric] seconds, above 0 up to 1,000,000,000
         # @yieldparam error [IPC::Error] the block's value then is the result
         # @return [Object] the result
@@ -97,8 +100,7 @@ module Aikido
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then @server.call_here(IPC::Argument.method_name(name),
-                                              IPC::Argument.seconds("timeout", timeout), args, kwargs)
+          when :parent then @server.invoke_here(@client, name, timeout, *args, **kwargs)
           else raise no_server
           end
         rescue IPC::Error => e
@@ -111,13 +113,13 @@ module Aikido
         # after another, in the order in which they were sent. In the parent the handler runs here, in this thread, and
         # what it raises is logged; two threads that notify at once may run it at once.
         #
-        # @param name [String, Symbol]
+        # @param name [String, Symbol] as of {invoke}
         # @return [true]
         # @raise [IPC::Error] where it could not be sent
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then @server.notify_here(IPC::Argument.method_name(name), args, kwargs)
+          when :parent then @server.notify_here(@client, name, *args, **kwargs)
           else raise no_server
           end
         end

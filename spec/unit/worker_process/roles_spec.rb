@@ -8,6 +8,12 @@ RSpec.describe Aikido::Zen::WorkerProcess do
       yield
     end
 
+    # @return [String, nil] the class of what the handler was ended by
+    def register_and_call
+      start { |given| given.handle("return") { return "from the method" } }
+      described_class.invoke("return", 5.0, &:remote_class)
+    end
+
     it_behaves_like "a caller"
 
     it "runs a handler in the calling thread, without a socket" do
@@ -27,6 +33,59 @@ RSpec.describe Aikido::Zen::WorkerProcess do
       start { |given| given.handle("nested") { |respond| respond.call(described_class.invoke("inner", 5.0)) } }
       described_class.server.handle("inner") { |respond| respond.call("within") }
       expect(described_class.invoke("nested", 5.0)).to eq("within")
+    end
+
+    it "lets exit, signals and the end of the thread act on the calling thread" do
+      start do |given|
+        given.handle("exit") { exit(3) }
+        given.handle("interrupt") { raise Interrupt }
+        given.handle("end") { Thread.current.kill }
+      end
+      expect { described_class.invoke("exit", 5.0) { "swallowed" } }
+        .to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
+      expect { described_class.notify("interrupt") }.to raise_error(Interrupt)
+      ended = in_thread { described_class.invoke("end", 5.0) { "swallowed" } }
+      expect(ended.value).to be_nil
+    end
+
+    it "lets Timeout end a handler, and whatever else is sent to the thread that no code raises because it failed" do
+      entered = Queue.new
+      start { |given| given.handle("hang") { (entered << true) && sleep } }
+      expect { Timeout.timeout(0.05) { described_class.invoke("hang", 5.0) { "swallowed" } } }
+        .to raise_error(Timeout::Error)
+
+      stop = Class.new(Exception) # rubocop:disable Lint/InheritException
+      thread = in_thread do
+        described_class.invoke("hang", 5.0) { "swallowed" }
+      rescue stop
+        "stopped"
+      end
+      2.times { entered.pop }
+      thread.raise(stop)
+      expect(thread.value).to eq("stopped")
+    end
+
+    it "lets no handler throw past its caller, unless Timeout would need that" do
+      start { |given| given.handle("throw") { throw :done, "thrown" } }
+      hide_const("Timeout")
+      expect(catch(:done) { described_class.invoke("throw", 5.0, &:remote_class) }).to eq("UncaughtThrowError")
+      stub_const("Timeout::Error", Class.new(RuntimeError) { def exception(*) = self })
+      expect(catch(:done) { described_class.invoke("throw", 5.0, &:remote_class) }).to eq("thrown")
+    end
+
+    it "lets no handler return from the method that its caller is in" do
+      expect(register_and_call).to eq("LocalJumpError")
+    end
+
+    it "logs what a handler raises after its answer" do
+      start do |given|
+        given.handle("late") do |respond|
+          respond.call(1)
+          raise KeyError, "too late"
+        end
+      end
+      expect(described_class.invoke("late", 5.0)).to eq(1)
+      expect(log.string).to match(/ERROR.*"late".*: too late \(KeyError\)/)
     end
 
     it "uses a document that was published later at once" do

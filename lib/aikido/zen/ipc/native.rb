@@ -36,10 +36,6 @@
 #           # @return [Hash{Symbol => Object}] what a handler gets of these keywords
 #           # @raise [SerializationError]
 #           def self.copy_kwargs(kwargs); end
-#
-#           # @return [Object] what a caller gets of this result
-#           # @raise [SerializationError]
-#           def self.copy_result(value); end
 #         end
 #       end
 #     end

@@ -29,6 +29,10 @@ module Aikido
           #   @return [Boolean] whether the caller's time has passed
           # @!method hand_to(handlers)
           #   @api private
+          # @!method failure?(raised)
+          #   @api private
+          # @!method jump
+          #   @api private
 
           # When the caller stops waiting.
           #

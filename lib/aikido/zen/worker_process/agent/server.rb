@@ -25,6 +25,12 @@ module Aikido
           # @!method stats
           #   @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/observability.md
           #     tells of each
+          # @!method invoke_here(client, name, timeout, *args, **kwargs)
+          #   What `client.invoke` is in a worker, in this process and thread, without a socket.
+          #   @api private
+          # @!method notify_here(client, name, *args, **kwargs)
+          #   What `client.notify` is in a worker, in this process and thread, without a socket.
+          #   @api private
           # @!method read_document(key, known_generation)
           #   By which this process reads documents without a socket.
           #   @api private
@@ -137,37 +143,12 @@ module Aikido
             true
           end
 
-          # Runs a call in this process and thread, without a socket.
-          #
-          # @api private
-          def call_here(name, timeout, args, kwargs)
-            check_process
-            return PONG if name == "ping"
-
-            LocalCall.new(name, timeout).run(@handlers[name], args, kwargs) { |error| log_unheard(name, error) }
-          end
-
-          # Runs a notification in this process and thread; what its handler raises is logged.
-          #
-          # @api private
-          def notify_here(name, args, kwargs)
-            call_here(name, nil, args, kwargs)
-            true
-          rescue IPC::NoHandlerError
-            log_unhandled(name)
-            true
-          end
-
           # @return [String]
           def inspect
             "#<#{self.class} #{host}:#{port}#{" started" if started?}>"
           end
 
           private
-
-          # What the core answers to a worker's ping.
-          PONG = "pong"
-          private_constant :PONG
 
           # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only
           # burn time.
@@ -216,7 +197,8 @@ module Aikido
 
           def attend(attendant)
             while (call = attendant.next_call)
-              answer(attendant, call)
+              # If the handler ends its thread, `attendant.leave` answers for it.
+              attendant.conclude(call, run_handler(call))
             end
           rescue Exception => e
             # Also what exits: Ruby would end the whole process where that leaves a thread.
@@ -225,25 +207,40 @@ module Aikido
             attendant.leave
           end
 
-          # Whatever the handler raises, `exit` and `throw` included, its caller gets an answer and the connection goes
-          # on. If it ends its thread, `attendant.leave` answers for it.
-          def answer(attendant, call)
+          # Runs the handler of a call, whether that came from a worker or is made in this thread. Whatever it raises,
+          # `exit` and `throw` included, a worker gets an answer, and its connection goes on.
+          #
+          # @return [nil, false, Array(String, String, Array)] nil if it ended, false if there is none, and of what it
+          #   raised the message, the class and the backtrace
+          def run_handler(call)
             begin
               has_handler = call.hand_to(@handlers)
-            rescue Exception => e
-              return report_failure(attendant, call, e)
+            ensure
+              refuse_jump(call.jump) if has_handler.nil?
             end
-            has_handler ? attendant.conclude : refuse(attendant, call)
-          end
+            return if has_handler
 
-          def refuse(attendant, call)
             log_unhandled(call.method_name) if call.notification?
-            attendant.fail_without_handler(call)
+            false
+          rescue Exception => e
+            raise unless call.failure?(e)
+
+            log_unheard(call.method_name, e) if call.answered?
+            [IPC::Log.message_of(e), e.class.to_s, e.backtrace]
           end
 
-          def report_failure(attendant, call, error)
-            log_unheard(call.method_name, error) if call.answered?
-            attendant.fail(IPC::Log.message_of(error), error.class.to_s, error.backtrace)
+          # What jumps out of a handler leads nowhere where the caller is a worker. Here it is not to lead past what the
+          # caller has yet to do. Before Ruby 3.2 a `throw` may, because by one `Timeout` ends what takes too long.
+          def refuse_jump(jump)
+            case jump
+            when :throw
+              raise UncaughtThrowError.new("a catch of the caller", nil, "uncaught throw to %s") unless timeout_throws?
+            when :return then raise LocalJumpError, "unexpected return"
+            end
+          end
+
+          def timeout_throws?
+            defined?(::Timeout::Error) && ::Timeout::Error.method_defined?(:exception, false)
           end
 
           def log_dropped(count)
