@@ -22,8 +22,9 @@ RSpec.describe "Aikido Zen on Puma with four workers" do
       start(environment)
       [1, 2, 3].each do |version|
         web_server.ask("/write/#{version}") if version > 1
-        # Two settings each time, and those of a worker's start are the first.
-        settings = { "config" => version, "firewall_lists" => version, "updates" => 2 * version }
+        # Two settings each time. The first were applied by the parent, whose count a worker inherits, and again at the
+        # worker's start.
+        settings = { "config" => version, "firewall_lists" => version, "updates" => 2 + (2 * version) }
         answers = web_server.ask_every_worker("/settings")
         expect(answers.keys).to match_array(worker_pids)
         expect(answers.values.flatten.uniq).to eq([settings])

@@ -44,8 +44,15 @@ RSpec.shared_context "with Zen" do
     flushed_names
   end
 
+  # Has this process admit so many requests to {route} in a minute.
+  def limit_route(max_requests: 3)
+    limit = { "enabled" => true, "maxRequests" => max_requests, "windowSizeInMS" => 60_000 }
+    endpoint = { "method" => route.verb, "route" => route.path, "rateLimiting" => limit }
+    zen.runtime_settings.update_from_runtime_config_json("endpoints" => [endpoint])
+  end
+
   def request_of(client_ip, actor: nil, path: "/limited")
-    Aikido::Zen::RateLimiter::Request.new(Aikido::Zen::Route.new("GET", path), nil, client_ip, actor)
+    Aikido::Zen::Request.new(Aikido::Zen::Route.new("GET", path), client_ip, actor, {})
   end
 
   def sample(path)

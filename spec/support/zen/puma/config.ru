@@ -12,12 +12,15 @@ zen.reset
 zen.config.worker_process_heartbeat_interval = 0.02
 # Long, so that a machine that is busy is not taken for a parent that is gone.
 zen.client_options = { call_timeout: 5.0, delivery_timeout: 10.0, document_timeout: 5.0 }
-zen.api_cache.runtime_config = { "version" => 1 }
-zen.api_cache.runtime_firewall_lists = { "version" => 1 }
+fetch = lambda do |version|
+  limit = { "enabled" => true, "maxRequests" => 1000, "windowSizeInMS" => 3_600_000 }
+  endpoints = [{ "method" => "GET", "route" => "/limited", "rateLimiting" => limit }]
+  zen.fetched({ "version" => version, "endpoints" => endpoints }, { "version" => version })
+end
 zen.start
+fetch.call(1)
 zen.server.handle("test.write") do |respond, version|
-  zen.api_cache.runtime_config = { "version" => version }
-  zen.api_cache.runtime_firewall_lists = { "version" => version }
+  fetch.call(version)
   respond.call(version)
 end
 zen.server.handle("test.collected") do |respond|
@@ -26,18 +29,17 @@ end
 
 answers = {
   "settings" => lambda do |_argument|
-    settings = zen.runtime_settings
-    { config: settings.config["version"], firewall_lists: settings.firewall_lists["version"],
-      updates: settings.updates }
+    applied = zen.runtime_settings
+    { config: applied.config["version"], firewall_lists: applied.firewall_lists["version"], updates: applied.updates }
   end,
   "write" => ->(version) { zen.client.invoke("test.write", 5.0, Integer(version)) },
   "collected" => ->(_argument) { zen.client.invoke("test.collected", 5.0) },
   "event" => ->(name) { zen.collector.add_event(zen::Collector::Event.new(name)) && name },
   "limited" => lambda do |client_ip|
-    request = zen::RateLimiter::Request.new(zen::Route.new("GET", "/limited"), nil, client_ip, nil)
-    ["parent", zen.client.calculate_rate_limits(request).requests]
+    request = zen::Request.new(zen::Route.new("GET", "/limited"), client_ip, nil, {})
+    ["parent", zen.client.calculate_rate_limits(request).current_requests]
   rescue zen::IPC::Error
-    ["worker", zen.rate_limiter.calculate_rate_limits(request).requests]
+    ["worker", zen.rate_limiter.calculate_rate_limits(request).current_requests]
   end
 }
 

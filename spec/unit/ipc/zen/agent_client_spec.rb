@@ -47,7 +47,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
 
   describe "#start" do
     it "applies the settings that there are, once, and tells a second time that it was started" do
-      zen.api_cache.runtime_config = { "block" => true }
+      zen.api_cache.update_runtime_config("block" => true)
       worker = client
       expect([worker.start, worker.start]).to eq([true, false])
       expect([zen.runtime_settings.config, zen.runtime_settings.updates]).to eq([{ "block" => true }, 1])
@@ -60,7 +60,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
       expect(zen_log.string).to include("zen.config").and include("ConnectionRefusedError")
 
       zen.server.start
-      zen.api_cache.runtime_config = { "block" => true }
+      zen.api_cache.update_runtime_config("block" => true)
       eventually do
         worker.before_request
         expect(zen.runtime_settings.config).to eq("block" => true)
@@ -100,7 +100,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
   describe "what is scheduled" do
     it "applies settings where there are no requests" do
       client(polling_interval: 0.01, polling_jitter: 0.001).start
-      zen.api_cache.runtime_config = { "block" => true }
+      zen.api_cache.update_runtime_config("block" => true)
       eventually { expect(zen.runtime_settings.config).to eq("block" => true) }
     end
 
@@ -191,16 +191,20 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
   end
 
   describe "#calculate_rate_limits" do
+    before { limit_route }
+
     it "counts in the parent, for all its workers" do
       counts = Array.new(2) do
         in_child do
           zen.start_client
-          zen.client.calculate_rate_limits(request_of("1.2.3.4")).requests
+          zen.client.calculate_rate_limits(request_of("1.2.3.4")).current_requests
         end
       end
       expect(counts).to eq([1, 2])
-      expect(client.calculate_rate_limits(request_of("1.2.3.4")))
-        .to eq(Aikido::Zen::RateLimiter::Result.new(3, "1.2.3.4"))
+      third, refused = Array.new(2) { client.calculate_rate_limits(request_of("1.2.3.4")) }
+      expect(third).to be_a(Aikido::Zen::RateLimiter::Result)
+        .and have_attributes(throttled: false, current_requests: 3, max_requests: 3, discriminator: "1.2.3.4")
+      expect(refused).to have_attributes(throttled: true, current_requests: 3)
     end
 
     it "tells the parent the actor, and gives nil where there is no limit" do

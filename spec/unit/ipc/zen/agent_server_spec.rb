@@ -65,14 +65,14 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentServer do
 
   describe "#updated_settings" do
     it "has both settings with their generations, and each only if it has changed" do
-      zen.api_cache.runtime_config = { "block" => true }
-      zen.api_cache.runtime_firewall_lists = ["lists"]
+      zen.api_cache.update_runtime_config("block" => true)
+      zen.api_cache.update_runtime_firewall_lists("blocked" => [])
       everything = { "config" => { "block" => true }, "config_generation" => 1,
-                     "firewall_lists" => ["lists"], "firewall_lists_generation" => 1 }
+                     "firewall_lists" => { "blocked" => [] }, "firewall_lists_generation" => 1 }
       expect([server.updated_settings, invoke("updated_settings")]).to all(eq(everything))
       expect([server.updated_settings(1, 1), invoke("updated_settings", 1, 1)]).to all(eq({}))
 
-      zen.api_cache.runtime_config = { "block" => false }
+      zen.api_cache.update_runtime_config("block" => false)
       change = { "config" => { "block" => false }, "config_generation" => 2 }
       expect([server.updated_settings(1, 1), invoke("updated_settings", 1, 1)]).to all(eq(change))
       expect(invoke("updated_settings", nil, 1).keys).to eq(%w[config config_generation])
@@ -130,11 +130,13 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentServer do
   end
 
   it "calculates rate limits as Zen does, for an address or an actor" do
-    expect(server.calculate_rate_limits(route.as_json, "1.2.3.4", nil))
-      .to eq("requests" => 1, "discriminator" => "1.2.3.4")
-    expect(invoke("calculate_rate_limits", route.as_json, "1.2.3.4", nil)).to include("requests" => 2)
+    limit_route
+    result = { "throttled" => false, "discriminator" => "1.2.3.4", "current_requests" => 1, "max_requests" => 3 }
+    expect(server.calculate_rate_limits(route.as_json, "1.2.3.4", nil)).to include(result)
+    expect(invoke("calculate_rate_limits", route.as_json, "1.2.3.4", nil))
+      .to include(result.merge("current_requests" => 2))
     expect(invoke("calculate_rate_limits", route.as_json, "1.2.3.4", { "id" => "user-17" }))
-      .to eq("requests" => 1, "discriminator" => "user-17")
+      .to include(result.merge("discriminator" => "user-17"))
     expect(invoke("calculate_rate_limits", { "verb" => "GET", "path" => "/" }, "1.2.3.4", nil)).to be_nil
   end
 

@@ -38,20 +38,20 @@ RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
   end
 
   it "lets a request have the settings that the parent published before it" do
-    zen.api_cache.runtime_config = ["at the fork"]
+    zen.api_cache.update_runtime_config("name" => "at the fork")
     worker = start_child do |example|
       example.tell(requested_config)
       example.hear
       requested_config
     end
-    expect(worker.hear).to eq(["at the fork"])
-    zen.api_cache.runtime_config = ["changed"]
+    expect(worker.hear).to eq("name" => "at the fork")
+    zen.api_cache.update_runtime_config("name" => "changed")
     worker.tell("changed")
-    expect(worker.value).to eq(["changed"])
+    expect(worker.value).to eq("name" => "changed")
   end
 
   it "costs no call while nothing has changed" do
-    zen.api_cache.runtime_config = ["at the fork"]
+    zen.api_cache.update_runtime_config("name" => "at the fork")
     calls = in_child do
       requested_config
       before = zen.client.stats[:calls]
@@ -62,12 +62,12 @@ RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
   end
 
   it "does nothing in the parent" do
-    zen.api_cache.runtime_config = ["for the workers"]
+    zen.api_cache.update_runtime_config("name" => "for the workers")
     expect(requested_config).to be_nil
   end
 
   it "works in a worker's worker, whatever forked it" do
-    zen.api_cache.runtime_config = ["at the fork"]
+    zen.api_cache.update_runtime_config("name" => "at the fork")
     worker = start_child do |example|
       requested_config
       # A server that forks its workers from one of them, and one whose workers have no fork detector of their own.
@@ -75,10 +75,10 @@ RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
       example.hear
       in_child { requested_config }
     end
-    expect(worker.hear).to eq([[["at the fork"], true], true])
-    zen.api_cache.runtime_config = ["changed"]
+    expect(worker.hear).to eq([[{ "name" => "at the fork" }, true], true])
+    zen.api_cache.update_runtime_config("name" => "changed")
     worker.tell("changed")
-    expect(worker.value).to eq(["changed"])
+    expect(worker.value).to eq("name" => "changed")
   end
 
   it "schedules the work of an inherited client again, if nobody starts another one" do

@@ -32,7 +32,7 @@ module Aikido
             options.empty? ? InUse.zen? : options.keys.intersect?(ZEN_OPTIONS)
           end
 
-          # Binds and listens, and publishes what Zen's API cache holds; it goes on doing so at every write.
+          # Binds and listens, and publishes what Zen's API cache holds; it goes on doing so at every update.
           #
           # @param config [Object] Zen's configuration
           # @param detector [Object] Zen's detector of attack waves
@@ -70,7 +70,7 @@ module Aikido
             stopped
           end
 
-          # Publishes what has changed in Zen's API cache. Its writers call this; whoever changes it by another way has
+          # Publishes what has changed in Zen's API cache. Its updates call this; whoever changes it by another way has
           # to.
           #
           # @return [Boolean] false in a worker, where it does nothing
@@ -90,8 +90,9 @@ module Aikido
             cache = Aikido::Zen.api_cache
             { "config" => cache.config_if_changed(known_config_generation),
               "firewall_lists" => cache.firewall_lists_if_changed(known_firewall_lists_generation) }
-              .each_with_object({}) do |(name, changed), updates|
-                updates[name], updates["#{name}_generation"] = changed if changed
+              .each_with_object({}) do |(name, (value, generation)), updates|
+                # A cache that is empty answers nil, and a generation all the same.
+                updates.update(name => value, "#{name}_generation" => generation) unless value.nil?
               end
           end
 

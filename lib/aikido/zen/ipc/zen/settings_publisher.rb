@@ -4,7 +4,7 @@ module Aikido
   module Zen
     module IPC
       module Zen
-        # Publishes what Zen's API cache holds, in the parent, whenever it is written.
+        # Publishes what Zen's API cache holds, in the parent, whenever an update changes it.
         #
         # @api private
         class SettingsPublisher
@@ -23,7 +23,7 @@ module Aikido
             @publishing = Mutex.new
             @published = {}
             # It asks who is in use, so one hook serves all servers that a process makes.
-            cache.singleton_class.prepend(WriteHook)
+            cache.singleton_class.prepend(UpdateHook)
           end
 
           # Publishes what has changed since the last time. What cannot be published is logged: the cache has it all
@@ -37,22 +37,21 @@ module Aikido
             end
           end
 
-          # Prepended to the cache.
-          module WriteHook
-            def runtime_config=(value)
-              super
-              InUse.publish_settings
+          # Prepended to the cache. Zen applies a change in its parent only if what these return is true.
+          module UpdateHook
+            def update_runtime_config(...)
+              super.tap { |has_changed| InUse.publish_settings if has_changed }
             end
 
-            def runtime_firewall_lists=(value)
-              super
-              InUse.publish_settings
+            def update_runtime_firewall_lists(...)
+              super.tap { |has_changed| InUse.publish_settings if has_changed }
             end
           end
 
           private
 
           def publish_document(key, reader)
+            # A cache that is empty answers nil, and a generation all the same.
             value, generation = @cache.public_send(reader, @published[key])
             return if value.nil?
 

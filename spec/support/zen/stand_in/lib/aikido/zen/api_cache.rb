@@ -4,10 +4,12 @@ module Aikido
   module Zen
     # What the parent has fetched from the API.
     class ApiCache
+      # Before anything was fetched.
+      EMPTY = [nil, 0].freeze
+
       def initialize
         @lock = Mutex.new
-        @config = [nil, 0]
-        @firewall_lists = [nil, 0]
+        @config = @firewall_lists = EMPTY
       end
 
       def runtime_config
@@ -18,12 +20,23 @@ module Aikido
         @firewall_lists.first
       end
 
+      # @return [Boolean] whether anything changed, without which the agent applies nothing
+      def update_runtime_config(value)
+        @lock.synchronize { !@config.equal?(@config = replaced(@config, value)) }
+      end
+
+      # @return [Boolean] as {#update_runtime_config}
+      def update_runtime_firewall_lists(value)
+        @lock.synchronize { !@firewall_lists.equal?(@firewall_lists = replaced(@firewall_lists, value)) }
+      end
+
+      # The agent has these writers and does not call them.
       def runtime_config=(value)
-        @lock.synchronize { @config = replaced(@config, value) }
+        update_runtime_config(value)
       end
 
       def runtime_firewall_lists=(value)
-        @lock.synchronize { @firewall_lists = replaced(@firewall_lists, value) }
+        update_runtime_firewall_lists(value)
       end
 
       def config_if_changed(generation)
@@ -41,7 +54,7 @@ module Aikido
       end
 
       def changed(current, generation)
-        current unless current.last.zero? || generation == current.last
+        current unless generation == current.last
       end
     end
   end

@@ -13,11 +13,11 @@ module Aikido
         end
       end
 
-      # Gives the samples of an address once there are {THRESHOLD}.
+      # Gives the samples of an address when there are as many as the configuration says, and once only: its cooldown
+      # is longer than any test.
       class Detector
-        THRESHOLD = 3
-
-        def initialize
+        def initialize(threshold)
+          @threshold = threshold
           @samples = Hash.new { |samples, client_ip| samples[client_ip] = [] }
           @lock = Mutex.new
         end
@@ -25,7 +25,7 @@ module Aikido
         def record(client_ip, sample)
           @lock.synchronize do
             samples = @samples[client_ip] << sample
-            @samples.delete(client_ip) if samples.size >= THRESHOLD
+            samples.dup if samples.size == @threshold
           end
         end
       end

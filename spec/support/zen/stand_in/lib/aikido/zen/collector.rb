@@ -26,6 +26,10 @@ module Aikido
       def flush_events
         @lock.synchronize { @events.slice!(0..) }
       end
+
+      def has_events?
+        @lock.synchronize { @events.any? }
+      end
     end
   end
 end

@@ -22,30 +22,45 @@ module Aikido
       end
     end
 
-    # Counts the requests of each user, or address, to each route below `/limited`.
-    class RateLimiter
-      Request = Struct.new(:route, :schema, :client_ip, :actor)
+    Request = Struct.new(:route, :client_ip, :actor, :env)
 
-      Result = Struct.new(:requests, :discriminator) do
+    # Admits so many requests of each discriminator to each route in a period as the runtime settings say: a log of the
+    # admitted ones, in whole seconds. A setting that has changed starts afresh.
+    class RateLimiter
+      Result = Struct.new(:throttled, :discriminator, :current_requests, :max_requests, :time_remaining,
+                          keyword_init: true) do
         def self.from_json(data)
-          new(data.fetch("requests"), data.fetch("discriminator"))
+          new(**data.transform_keys(&:to_sym))
         end
 
         def as_json
-          { "requests" => requests, "discriminator" => discriminator }
+          to_h.transform_keys(&:to_s)
         end
       end
 
       def initialize
-        @counts = Hash.new(0)
+        @windows = Hash.new { |windows, key| windows[key] = [] }
         @lock = Mutex.new
       end
 
       def calculate_rate_limits(request)
-        return unless request.route.path.start_with?("/limited")
+        route, settings = Zen.runtime_settings.endpoints.match(request.route)
+        limit = settings&.rate_limiting
+        return unless limit&.enabled?
 
-        discriminator = request.actor&.id || request.client_ip
-        @lock.synchronize { Result.new(@counts[[request.route, discriminator]] += 1, discriminator) }
+        discriminator = Zen.config.rate_limiting_discriminator.call(request)
+        @lock.synchronize { count(@windows[[route, limit, discriminator]], limit, discriminator) }
+      end
+
+      private
+
+      def count(admitted, limit, discriminator)
+        now = Process.clock_gettime(Process::CLOCK_MONOTONIC, :second)
+        admitted.reject! { |second| second + limit.period <= now }
+        throttled = admitted.size >= limit.max_requests
+        admitted << now unless throttled
+        Result.new(throttled:, discriminator:, current_requests: admitted.size, max_requests: limit.max_requests,
+                   time_remaining: admitted.first + limit.period - now)
       end
     end
   end

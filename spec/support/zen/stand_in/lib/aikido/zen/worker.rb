@@ -11,7 +11,7 @@ module Aikido
         @threads = []
       end
 
-      def every(seconds, run_now: true)
+      def every(seconds, run_now: false)
         @threads << Thread.new do
           yield if run_now
           loop do
