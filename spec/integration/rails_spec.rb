@@ -10,6 +10,7 @@ require_relative "../../examples/support/server_process"
 RSpec.describe "Rails" do
   rails = File.expand_path("../../examples/rails", __dir__)
   rails_command = "#{rails}/bin/rails"
+  own_middleware = "Aikido::Zen::IPC::Middleware::ForkDetector"
 
   describe "on Puma" do
     after { @puma&.kill }
@@ -112,7 +113,7 @@ RSpec.describe "Rails" do
 
   it "starts nothing if it is told not to, and still makes workers ready" do
     expect(in_application(start: false) { |application| [application.load_server && parent.role, stack.first] })
-      .to eq([nil, "Aikido::Zen::Middleware::ForkDetector"])
+      .to eq([nil, own_middleware])
   end
 
   it "does nothing at all where it is disabled" do
@@ -122,7 +123,7 @@ RSpec.describe "Rails" do
       [parent.role, stack, started_by_hand { log.string }, $stderr.string]
     end
     expect(role).to be_nil
-    expect(middleware).not_to include("Aikido::Zen::Middleware::ForkDetector")
+    expect(middleware).not_to include(own_middleware)
     expect(logged).to eq("")
     expect(warned).to include("a fault of its own")
   end
@@ -133,7 +134,37 @@ RSpec.describe "Rails" do
   end
 
   it "puts the middleware first" do
-    expect(in_application { stack.first }).to eq("Aikido::Zen::Middleware::ForkDetector")
+    expect(in_application { stack.first }).to eq(own_middleware)
+  end
+
+  describe "beside Aikido Zen" do
+    zen_chain = %w[ActionDispatch::RemoteIp Aikido::Zen::Middleware::ForkDetector ZenRailsEngine::ContextSetter]
+
+    it "puts nothing into the stack where Zen's class is, and Zen's chain stays below RemoteIp" do
+      names = in_application(before: -> { load_zen_engine && load(ZenRailsEngine::FORK_DETECTOR) }) { stack }
+      expect(names).not_to include(own_middleware)
+      expect(names.each_cons(3)).to include(zen_chain)
+    end
+
+    it "puts nothing into the stack where Zen's gem is" do
+      specification = Gem::Specification.new("aikido-zen", "1.8.0")
+      expect(in_application(before: -> { Gem.loaded_specs["aikido-zen"] = specification }) { stack })
+        .not_to include(own_middleware)
+    end
+
+    it "is not taken for a class of its public name that another engine defines later and inserts below RemoteIp" do
+      names = in_application(before: -> { load_zen_engine }) { stack }
+      expect(names.first).to eq(own_middleware)
+      expect(names.each_cons(3)).to include(zen_chain)
+    end
+
+    it "leaves Zen the client's address in place of a proxy's" do
+      env = { "REMOTE_ADDR" => "127.0.0.1", "HTTP_X_FORWARDED_FOR" => "1.2.3.4" }
+      body = in_application(before: -> { load_zen_engine && Rails.application.config.hosts.clear }) do |application|
+        application.call(Rack::MockRequest.env_for("/", env)).last.each.to_a
+      end
+      expect(body).to eq(["1.2.3.4"])
+    end
   end
 
   it "gives the server Rails.logger, also where an initializer of the application starts it" do
@@ -185,6 +216,10 @@ RSpec.describe "Rails" do
     Rails.application.middleware.map(&:name)
   end
 
+  def load_zen_engine
+    require_relative "../support/zen/rails_engine"
+  end
+
   # Has a handler fail, of a server that nobody gave a logger.
   def started_by_hand
     parent.start { |server| server.handle("fail") { raise "a fault of its own" } }
@@ -192,19 +227,28 @@ RSpec.describe "Rails" do
     yield
   end
 
+  # Examples of the adapter for Zen may have run in this process.
+  def forget_adapter
+    middleware = Aikido::Zen::Middleware
+    middleware.send(:remove_const, :ForkDetector) if middleware.const_defined?(:ForkDetector, false)
+  end
+
   # Initializes the example in a process of its own.
   #
+  # @param before [#call] what is done before the application is initialized
   # @param root [String, nil] another directory of the application than its own
   # @param settings [Hash] of `config.aikido_zen_ipc`
   # @yieldparam application [Rails::Application]
   # @yieldparam log [StringIO] what was written to `Rails.logger`
   # @return what the block returns, which must be a plain value
-  define_method(:in_application) do |root: nil, **settings, &work|
+  define_method(:in_application) do |before: -> {}, root: nil, **settings, &work|
     in_child do
       $VERBOSE = false # Rails has warnings of its own
+      forget_adapter
       # Here the gem was required before Rails was.
       require "aikido/zen/ipc/railtie"
       require "#{rails}/config/application"
+      before.call
       application = Rails.application
       log = StringIO.new
       application.config.root = root if root

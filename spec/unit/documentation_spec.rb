@@ -30,7 +30,7 @@ RSpec.describe "The documentation" do
     in_child do
       require "yard"
       # The order of .yardopts.
-      YARD.parse(["#{root}/lib/aikido/zen/middleware/*.rb", "#{root}/lib/**/*.rb"], [], Logger::ERROR)
+      YARD.parse(["#{root}/lib/aikido/zen/ipc/middleware/*.rb", "#{root}/lib/**/*.rb"], [], Logger::ERROR)
       paths.reject do |owner, method|
         object = YARD::Registry.resolve(YARD::Registry.at(owner), method || "::#{owner}", true)
         object && !object.docstring.blank?

@@ -21,6 +21,6 @@ require_relative "worker_process"
 require_relative "ipc/on_call"
 require_relative "ipc/prometheus"
 require_relative "ipc/fork_tracker"
-require_relative "middleware/fork_detector"
+require_relative "ipc/middleware/fork_detector"
 
 Aikido::Zen::IPC::NameGuard.keep(Aikido::Zen::WorkerProcess::Agent::Server, Aikido::Zen::WorkerProcess::Agent::Client)

@@ -37,9 +37,11 @@ module Aikido
           end
         end
 
-        # First, so that whatever else is in the stack finds the worker ready.
+        # First, so that whatever else is in the stack finds the worker ready. Aikido Zen brings middleware for this.
         initializer "aikido_zen_ipc.middleware", after: :load_config_initializers do |app|
-          app.middleware.insert_before(0, Middleware::ForkDetector) if app.config.aikido_zen_ipc.enabled
+          next if Middleware.zen? || !app.config.aikido_zen_ipc.enabled
+
+          app.middleware.insert_before(0, Middleware::ForkDetector)
         end
 
         config.after_initialize do |app|

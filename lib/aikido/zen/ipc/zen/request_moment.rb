@@ -18,9 +18,15 @@ module Aikido
             InUse.client&.continue_after_fork
             response
           end
-
-          Middleware::ForkDetector.prepend(self)
         end
+      end
+    end
+
+    module Middleware
+      # Zen's, which it has defined or is going to define. Until then it is as this gem's.
+      class ForkDetector
+        include IPC::Middleware::ForkDetector::Detection
+        prepend IPC::Zen::RequestMoment
       end
     end
   end
