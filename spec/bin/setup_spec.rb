@@ -37,6 +37,17 @@ RSpec.describe "bin/setup" do
     end
   end
 
+  it "says of every gem that is missing how to get it, where it may install nothing" do
+    path_without("apt-get") do |path|
+      Dir.mktmpdir do |gems|
+        output, status = Open3.capture2e({ "PATH" => path, "GEM_PATH" => gems, "GEM_HOME" => gems }, setup)
+        expect(output.scan(%r{^bin/setup: (\S+) is missing: bundle install$}).flatten)
+          .to include("rspec", "puma", "railties", "activerecord", "sqlite3")
+        expect(status.exitstatus).to eq(1)
+      end
+    end
+  end
+
   it "does not look for what only the checks need when asked for what the specs need" do
     path_without("apt-get", "ps", "rustc") do |path|
       output, status = Open3.capture2e({ "PATH" => path }, setup, "--specs")

@@ -44,6 +44,12 @@ module Aikido
           app.middleware.insert_before(0, Middleware::ForkDetector)
         end
 
+        # Around every handler, so that its database connection goes back to the pool and its state is reset; where
+        # classes are reloaded it has the newest.
+        initializer "aikido_zen_ipc.handlers", after: :load_config_initializers do |app|
+          Railtie.wrap_handlers(app) if app.config.aikido_zen_ipc.enabled
+        end
+
         config.after_initialize do |app|
           Railtie.check(app.config.aikido_zen_ipc)
           Railtie.start(app, :always)
@@ -62,6 +68,16 @@ module Aikido
           end
 
           # @api private
+          # @return [void]
+          def wrap_handlers(app)
+            # `enable_reloading` of newer versions is its opposite.
+            reloads = !app.config.cache_classes
+            wrapper = reloads ? app.reloader : app.executor
+            WorkerProcess::Agent::Wrappers.of_process = ->(run) { wrapper.wrap(&run) }
+            free_reloading_in_children if reloads
+          end
+
+          # @api private
           # @param occasion [Symbol] of {STARTS}: this is it
           # @return [void]
           def start(app, occasion)
@@ -72,6 +88,17 @@ module Aikido
             return unless settings.worker_process_file || File.file?(path)
 
             WorkerProcessFile.load(path, loader: "aikido-zen-ipc", setting: "config.aikido_zen_ipc.worker_process_file")
+          end
+
+          private
+
+          # A handler that runs at a fork would be waited for in the child, which has no thread of it, whenever classes
+          # are to be reloaded there.
+          def free_reloading_in_children
+            dependencies = ActiveSupport::Dependencies
+            return unless dependencies.respond_to?(:interlock=)
+
+            ActiveSupport::ForkTracker.after_fork { dependencies.interlock = dependencies::Interlock.new }
           end
         end
       end

@@ -60,6 +60,7 @@ module Aikido
                            max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
             @registering = Mutex.new
+            @wrappers = Wrappers.new
             @crew = Crew.new
             @log = IPC::Log.new(logger)
           end
@@ -86,6 +87,25 @@ module Aikido
             check_process
             # Replaced, never changed: handler threads read it without a lock.
             @registering.synchronize { @handlers = @handlers.merge(name => handler).freeze }
+            self
+          end
+
+          # Runs each handler, of calls and of notifications, inside of the block, also those that are registered later,
+          # and those that this process calls itself. A further block runs inside of the ones before. What it raises is
+          # the caller's error, as what a handler raises is, and so is it where it does not run the handler.
+          #
+          # @example So that each has its database connection for as long as it runs
+          #   server.around_handlers { |run| ActiveRecord::Base.connection_pool.with_connection { run.call } }
+          # @yield in the thread that the handler runs in
+          # @yieldparam run [Proc] runs the handler
+          # @return [self]
+          # @raise [ArgumentError] without a block
+          # @raise [IPC::ClosedError] in a worker
+          def around_handlers(&wrapper)
+            raise ArgumentError, "no block given: it is what runs around each handler" unless wrapper
+
+            check_process
+            @wrappers.add(wrapper)
             self
           end
 
@@ -214,7 +234,7 @@ module Aikido
           #   raised the message, the class and the backtrace
           def run_handler(call)
             begin
-              has_handler = call.hand_to(@handlers)
+              has_handler = call.hand_to(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
             ensure
               refuse_jump(call.jump) if has_handler.nil?
             end
@@ -227,6 +247,11 @@ module Aikido
 
             log_unheard(call.method_name, e) if call.answered?
             [IPC::Log.message_of(e), e.class.to_s, e.backtrace]
+          end
+
+          # @return [Hash{String => Proc}] empty if there is none
+          def wrapped_handler(name)
+            { name => @wrappers.around(@handlers[name]) }.compact
           end
 
           # What jumps out of a handler leads nowhere where the caller is a worker. Here it is not to lead past what the
