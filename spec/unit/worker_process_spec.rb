@@ -53,17 +53,53 @@ RSpec.describe Aikido::Zen::WorkerProcess do
       expect(described_class).to have_attributes(role: nil, server: nil, client: nil)
     end
 
-    it "raises the second time, and the first server goes on" do
-      server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
-      expect { start }.to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before, in this process")
+    it "raises the second time, naming the first place, and the first server goes on" do
+      server = described_class.start(logger:) { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
+      expect { start }
+        .to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before in this process, at " \
+                                      "#{__FILE__}:#{__LINE__ - 3}: call start once, or stop in between")
       expect(described_class.server).to equal(server)
       expect(in_child { described_class.invoke("add", 5.0, 1, 2) }).to eq(3)
     end
 
-    it "raises in a worker" do
+    it "does nothing in a worker, also with options that are wrong, and returns the server that it inherited" do
+      server = start { |given| given.handle("add") { |respond, a, b| respond.call(a + b) } }
+      was_run = false
+      outcome = in_child do
+        started = start(port: -1, client_options: 5) { was_run = true }
+        [started.equal?(server), started.started?, was_run, described_class.invoke("add", 5.0, 1, 2)]
+      end
+      expect(outcome).to eq([true, false, false, 3])
+    end
+
+    it "warns once in each worker that its start did nothing, naming both places" do
+      described_class.start(logger:)
+      place = "#{__FILE__}:#{__LINE__ - 1}"
+      ignored_at = __LINE__ + 2
+      warnings = in_child do
+        2.times { described_class.start }
+        deeper = in_child { described_class.start && log.string.scan(/start did nothing/).length }
+        [log.string.scan(/aikido-zen-ipc: (.*)$/).flatten, deeper]
+      end
+      warning = "start did nothing at #{__FILE__}:#{ignored_at}, in a worker: the server is the one that was started " \
+                "in its parent, at #{place}. Keep one of the two calls"
+      expect(warnings).to eq([[warning], 2])
+    end
+
+    it "writes that warning to the worker's logger where it gives one" do
       start
-      expect { in_child { described_class.start } }
-        .to raise_error(RuntimeError, "Aikido::Zen::WorkerProcess was started before, in an ancestor")
+      own_log = StringIO.new
+      logged = in_child do
+        described_class.start(logger: Logger.new(own_log))
+        [own_log.string, log.string]
+      end
+      expect(logged).to match([include("start did nothing at"), ""])
+    end
+
+    it "starts a server in a process that was forked after the stop of the one before" do
+      start
+      described_class.stop
+      expect(in_child { described_class.start.started? && described_class.role }).to eq(:parent)
     end
 
     it "leaves nothing behind where its block raises" do

@@ -16,6 +16,9 @@ module Aikido
       @client = nil
       @documents = nil
       @parent_pid = nil
+      @start_place = nil
+      @logger = nil
+      @warned_generation = nil
       @defaults = -> { {} }
 
       class << self
@@ -26,26 +29,34 @@ module Aikido
         # @return [#call] answers the options that {start} takes where its caller gives none: those of a framework
         attr_writer :defaults
 
-        # Creates, configures and starts the server of this process, which thereby is the parent.
+        # Creates, configures and starts the server of this process, which thereby is the parent. In a worker, whose
+        # parent has one, the block is not run: a warning is logged, once, that names both calls.
         #
         # @param options as of {Agent::Server#initialize}, and `client_options`, a Hash of those of
         #   {Agent::Client#initialize} for the workers' client. It has the server's `max_frame_size` and `logger` unless
         #   that says otherwise
         # @yieldparam server [Agent::Server] before it is started
-        # @return [Agent::Server]
-        # @raise [RuntimeError] if this process has a server, or was forked from one that has
+        # @return [Agent::Server] in a worker the one that it inherited
+        # @raise [RuntimeError] if this process has a server already
         # @raise [ArgumentError, SystemCallError] as {Agent::Server#initialize} and {Agent::Client#initialize}
         def start(**options)
-          raise "#{self} was started before, in #{role == :parent ? "this process" : "an ancestor"}" if role
-
+          place = place_of(caller_locations(1, 1).first)
           options = { **@defaults.call, **options }
+          case role
+          when :parent then raise "#{self} was started before in this process, at #{@start_place}: call start once, " \
+                                  "or stop in between"
+          when :worker then return keep_inherited_server(place, options.fetch(:logger, @logger))
+          end
+
           client_options = client_options_among(options)
           # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
           server = Agent::Server.new(secret: nil, **options.except(:client_options))
           configure(server, client_options) { yield server if block_given? }
           @parent_pid = Process.pid
           @server = server
-          warn_of_lone_worker(options[:logger])
+          @start_place = place
+          @logger = options[:logger]
+          warn_of_lone_worker
           server
         end
 
@@ -144,11 +155,26 @@ module Aikido
 
         private
 
+        # A thread whose body is `start` itself has no caller.
+        def place_of(caller)
+          caller ? "#{caller.path}:#{caller.lineno}" : "the start of a thread"
+        end
+
+        # Where the parent calls `start` as well as the application in each worker, none of them fails to boot.
+        def keep_inherited_server(place, logger)
+          return @server if @warned_generation == IPC.fork_generation
+
+          @warned_generation = IPC.fork_generation
+          IPC::Log.new(logger).write(:warn, "start did nothing at #{place}, in a worker: the server is the one that " \
+                                            "was started in its parent, at #{@start_place}. Keep one of the two calls")
+          @server
+        end
+
         # It would work, and count for itself what was to be counted once.
-        def warn_of_lone_worker(logger)
+        def warn_of_lone_worker
           worker = IPC::PreForkingServer.worker or return
 
-          IPC::Log.new(logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
+          IPC::Log.new(@logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
         end
 
         def client_options_among(options)

@@ -8,7 +8,7 @@ module Aikido
         # Where it is if nothing else is said, from the application's directory.
         DEFAULT = "config/worker_process.rb"
 
-        # Runs the file, and makes sure that this process is the parent afterwards.
+        # Runs the file, and makes sure that this process has a server afterwards.
         #
         # @param path [String] absolute
         # @param loader [String] who loads it, for the messages
@@ -23,7 +23,7 @@ module Aikido
           end
 
           Kernel.load(path)
-          return if WorkerProcess.role == :parent
+          return if WorkerProcess.role
 
           raise "#{path} did not call Aikido::Zen::WorkerProcess.start, for which #{loader} loads it"
         end

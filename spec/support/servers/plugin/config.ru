@@ -19,5 +19,8 @@ application = lambda do |env|
    [JSON.generate("worker" => Process.pid, "role" => parent.role, "answer" => answer)]]
 end
 
+# What an application does that is to serve without the plugin as well.
+Aikido::Zen::WorkerProcess.start { |server| server.handle("count", &:call) } if ENV["START_AGAIN"]
+
 use GateMiddleware
 run application
