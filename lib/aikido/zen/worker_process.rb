@@ -12,13 +12,8 @@ module Aikido
     # @example Anywhere
     #   Aikido::Zen::WorkerProcess.invoke("add", 1.0, 1, 2) { |error| 3 }
     module WorkerProcess
-      @server = nil
-      @client = nil
-      @documents = nil
-      @parent_pid = nil
-      @start_place = nil
-      @logger = nil
-      @warned_generation = nil
+      @server = @client = @documents = nil
+      @parent_pid = @start_place = @logger = @warned_generation = nil
       @defaults = -> { {} }
 
       class << self
@@ -69,7 +64,7 @@ module Aikido
           return false unless role == :parent
 
           server = @server
-          @server = @client = @documents = @parent_pid = nil
+          forget
           server.stop(timeout:)
         end
 
@@ -154,6 +149,12 @@ module Aikido
         end
 
         private
+
+        # As if nothing had been started in this process or an ancestor.
+        def forget
+          @server = @client = @documents = nil
+          @parent_pid = @start_place = @logger = @warned_generation = nil
+        end
 
         # A thread whose body is `start` itself has no caller.
         def place_of(caller)

@@ -1,0 +1,119 @@
+# frozen_string_literal: true
+
+require_relative "../ipc"
+
+module Aikido
+  module Zen
+    module IPC
+      # For the tests of applications: they choose what handlers answer, and leave nothing to the next test. It can be
+      # included where tests call {with_handlers}. docs/testing.md has an example for RSpec and one for Minitest.
+      module Testing
+        # One run of {with_handlers}: its thread, and the group that it was of before; the group of the threads that see
+        # the handlers; and a {WorkerProcess} that has them.
+        Scope = Struct.new(:thread, :outer_group, :group, :handlers, :worker_process)
+        private_constant :Scope
+
+        # Prepended to {WorkerProcess} at the first use.
+        #
+        # @api private
+        module HandlersFirst
+          def invoke(name, ...)
+            chosen = Testing.worker_process_with(name)
+            chosen.nil? || chosen.equal?(self) ? super : chosen.invoke(name, ...)
+          end
+
+          def notify(name, ...)
+            chosen = Testing.worker_process_with(name)
+            chosen.nil? || chosen.equal?(self) ? super : chosen.notify(name, ...)
+          end
+        end
+        private_constant :HandlersFirst
+
+        @scopes = [].freeze
+        @changing = Mutex.new
+
+        module_function
+
+        # Has {WorkerProcess.invoke} and {WorkerProcess.notify} run these handlers in the calling thread, as in the
+        # parent, for as long as the block runs; other names are what they were. In processes that are forked meanwhile
+        # they are remote calls of this one. Nothing needs to be started.
+        #
+        # The handlers are those of the calling thread and of threads that it starts. Any other thread has them as well
+        # unless two threads run this method at the same time.
+        #
+        # @param handlers [Hash{String, Symbol => Proc}] each as the block of {WorkerProcess::Agent::Server#handle}
+        # @return [Object] what the block returns
+        # @raise [ArgumentError] for a name or a handler that {WorkerProcess::Agent::Server#handle} does not take
+        def with_handlers(handlers)
+          scope = Testing.open_scope(handlers)
+          yield
+        ensure
+          Testing.close_scope(scope) if scope
+        end
+
+        class << self
+          # Leaves this process as if {WorkerProcess.start} had never been called in it or an ancestor: stops the
+          # server, closes the client, and forgets handlers and documents.
+          #
+          # @return [void]
+          def reset!
+            WorkerProcess.server&.then do |server|
+              WorkerProcess.client&.close
+              WorkerProcess.stop(timeout: 1.0)
+              server.close
+            end
+            WorkerProcess.__send__(:forget)
+          end
+
+          # @api private
+          # @return [Scope]
+          def open_scope(handlers)
+            WorkerProcess.singleton_class.prepend(HandlersFirst)
+            handlers = { **(scope_of_group&.handlers || {}), **handlers.transform_keys(&:to_s) }
+            scope = Scope.new(Thread.current, Thread.current.group, ThreadGroup.new, handlers, serving(handlers))
+            # So that the threads that this one starts are of it, too.
+            scope.group.add(Thread.current)
+            # Replaced, never changed: other threads go through it.
+            @changing.synchronize { @scopes = [*@scopes, scope].freeze }
+            scope
+          end
+
+          # @api private
+          def close_scope(scope)
+            @changing.synchronize { @scopes = @scopes.reject { |each| each.equal?(scope) }.freeze }
+            scope.outer_group.add(Thread.current)
+            scope.worker_process.stop(timeout: 1.0)
+          end
+
+          # @api private
+          # @return [Module, nil] that has a handler of this name for the calling thread
+          def worker_process_with(name)
+            scope = scope_of_group || only_scope or return
+            scope.worker_process if scope.handlers.key?(name.to_s)
+          end
+
+          private
+
+          def scope_of_group
+            @scopes.find { |scope| scope.group.equal?(Thread.current.group) }
+          end
+
+          # @return [Scope, nil] the innermost, where all are of one thread
+          def only_scope
+            scopes = @scopes
+            scopes.last if scopes.map(&:thread).uniq.one?
+          end
+
+          # A copy of {WorkerProcess}, so that whatever holds for its calls holds for those of a test.
+          def serving(handlers)
+            WorkerProcess.clone.tap do |worker_process|
+              worker_process.__send__(:forget)
+              worker_process.defaults = -> { {} }
+              worker_process.start { |server| handlers.each { |name, handler| server.handle(name, &handler) } }
+            end
+          end
+        end
+      end
+    end
+  end
+end
