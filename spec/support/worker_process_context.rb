@@ -3,6 +3,11 @@
 require "logger"
 require "stringio"
 
+# What an earlier example has stopped is nothing to a later one.
+RSpec.configure do |config|
+  config.before { Aikido::Zen::WorkerProcess.instance_variable_set(:@stopped, false) }
+end
+
 # The state of `WorkerProcess` belongs to one example, and so does what is logged.
 RSpec.shared_context "with a WorkerProcess of its own" do
   after { described_class.stop }

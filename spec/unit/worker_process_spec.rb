@@ -221,6 +221,43 @@ RSpec.describe Aikido::Zen::WorkerProcess do
     end
   end
 
+  context "where the server was stopped" do
+    let(:uses) { [-> { described_class.invoke("any", 5.0) }, -> { described_class.notify("any") }, -> { read }] }
+
+    def read
+      described_class.document("config")
+    end
+
+    before do
+      start { |server| server.publish("config", "{}") }
+      described_class.stop
+    end
+
+    it "raises ClosedError for calls, notifications and documents" do
+      message = "Aikido::Zen::WorkerProcess was stopped; after another start it can be used again"
+      expect(uses).to all(raise_error(Aikido::Zen::IPC::ClosedError, message))
+    end
+
+    it "raises it in processes that are forked then, too" do
+      expect(in_child { described_class.invoke("any", 5.0, &:message) }).to match(/ was stopped; /)
+    end
+
+    it "answers an invocation from its fallback" do
+      expect(described_class.invoke("any", 5.0, &:class)).to be(Aikido::Zen::IPC::ClosedError)
+    end
+
+    it "is told by the doctor" do
+      expect(described_class.doctor).to have_attributes(
+        role: nil, problem: "the server was stopped", advice: "call Aikido::Zen::WorkerProcess.start again"
+      )
+    end
+
+    it "can be used again after another start" do
+      start { |server| server.publish("config", "[]") }
+      expect(read.value).to eq([])
+    end
+  end
+
   describe ".after_fork!" do
     it "gives the client of this worker, and does no I/O" do
       server = start

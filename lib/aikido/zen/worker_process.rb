@@ -14,6 +14,7 @@ module Aikido
     module WorkerProcess
       @server = @client = @documents = nil
       @parent_pid = @start_place = @logger = @warned_generation = nil
+      @stopped = false
       @defaults = -> { {} }
 
       class << self
@@ -48,6 +49,7 @@ module Aikido
           server = Agent::Server.new(secret: nil, **options.except(:client_options))
           configure(server, client_options) { yield server if block_given? }
           @parent_pid = Process.pid
+          @stopped = false
           @server = server
           @start_place = place
           @logger = options[:logger]
@@ -55,7 +57,8 @@ module Aikido
           server
         end
 
-        # Stops the server, in the parent; in a worker it does nothing.
+        # Stops the server, in the parent, where calls, notifications and documents then raise {IPC::ClosedError}; in a
+        # worker it does nothing.
         #
         # @param timeout [Numeric] as of {Agent::Server#stop}
         # @return [Boolean] whether there was something to stop
@@ -65,7 +68,14 @@ module Aikido
 
           server = @server
           forget
+          @stopped = true
           server.stop(timeout:)
+        end
+
+        # @api private
+        # @return [Boolean] whether the last server was stopped by {stop}, in this process or before it was forked
+        def stopped?
+          @stopped
         end
 
         # @return [Symbol, nil] `:parent`, `:worker`, or nil where no server was started in this process or an ancestor
@@ -107,7 +117,7 @@ module Aikido
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
           when :parent then @server.invoke_here(@client, name, timeout, *args, **kwargs)
-          else raise no_server
+          else raise not_there
           end
         rescue IPC::Error => e
           raise unless block_given?
@@ -126,7 +136,7 @@ module Aikido
           case role
           when :worker then @client.notify(name, *args, **kwargs)
           when :parent then @server.notify_here(@client, name, *args, **kwargs)
-          else raise no_server
+          else raise not_there
           end
         end
 
@@ -134,8 +144,11 @@ module Aikido
         #
         # @param key [String, Symbol]
         # @return [IPC::Document, nil] nil also where there is no server
+        # @raise [IPC::ClosedError] after {stop}
         def document(key)
-          @documents&.read(key)
+          documents = @documents
+          return documents.read(key) if documents
+          raise not_there if @stopped
         end
 
         # Finds out whether this process reaches its parent, what is wrong, and what to do.
@@ -154,6 +167,7 @@ module Aikido
         def forget
           @server = @client = @documents = nil
           @parent_pid = @start_place = @logger = @warned_generation = nil
+          @stopped = false
         end
 
         # A thread whose body is `start` itself has no caller.
@@ -204,7 +218,9 @@ module Aikido
           server.close
         end
 
-        def no_server
+        def not_there
+          return IPC::ClosedError.new("#{self} was stopped; after another start it can be used again") if @stopped
+
           IPC::ConnectionRefusedError.new(
             "no server was started in this process or an ancestor: call Aikido::Zen::WorkerProcess.start in the " \
             "parent before it forks (preload_app! or plugin :aikido_zen_ipc in Puma, preload_app true in Unicorn)"

@@ -75,9 +75,15 @@ module Aikido
           case role
           when :worker then reach(worker_process.client, timeout)
           when :parent then look_for_siblings
-          else found("no server was started in this process or an ancestor",
-                     PreForkingServer.worker&.advice || "call Aikido::Zen::WorkerProcess.start before the workers fork")
+          else find_no_server(worker_process)
           end
+        end
+
+        def find_no_server(worker_process)
+          return found("the server was stopped", "call #{worker_process}.start again") if worker_process.stopped?
+
+          found("no server was started in this process or an ancestor",
+                PreForkingServer.worker&.advice || "call #{worker_process}.start before the workers fork")
         end
 
         def reach(client, timeout)
