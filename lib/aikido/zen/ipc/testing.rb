@@ -63,6 +63,7 @@ module Aikido
               server.close
             end
             WorkerProcess.__send__(:forget)
+            nil
           end
 
           # @api private
