@@ -57,6 +57,7 @@ pub(super) fn spawn(
     let presence = Presence(hall);
     thread::Builder::new()
         .name("zen-ipc door".to_owned())
+        .stack_size(STACK_SIZE)
         .spawn(move || {
             let _presence = presence;
             doorkeeper.run(poll);
@@ -66,6 +67,10 @@ pub(super) fn spawn(
             Error::System { operation: "could not start the doorkeeper's thread".to_owned(), code }
         })
 }
+
+/// Bytes. 2 MiB, Rust's own default, of which only the pages that are used become memory. Stated here because that default
+/// follows the environment (`RUST_MIN_STACK`), where too small a value ends the process.
+const STACK_SIZE: usize = 2 << 20;
 
 /// How long accepting pauses when no descriptor is to be had. Long enough not to burn a core, short enough that a
 /// worker's connect timeout does not notice.

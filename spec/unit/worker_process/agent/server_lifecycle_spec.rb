@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require "open3"
+require "rbconfig"
+
 RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" do
   let(:ipc) { Aikido::Zen::IPC }
   let(:server) { new_server }
@@ -54,6 +57,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
       blocked = blocked_signals("zen-ipc door")
       expect(%w[TERM USR1 PROF].map { |name| blocked[Signal.list.fetch(name) - 1] }).to all(eq(1))
     end
+  end
+
+  it "has a native thread whose stack does not depend on the environment (`RUST_MIN_STACK`)" do
+    lib = File.expand_path("../../../../lib", __dir__)
+    output, status = Open3.capture2e({ "RUST_MIN_STACK" => "16384" }, RbConfig.ruby, "-I#{lib}", "-raikido-zen-ipc",
+                                     "-e", <<~RUBY)
+                                       server = Aikido::Zen::WorkerProcess::Agent::Server.new.tap(&:start)
+                                       print Aikido::Zen::WorkerProcess::Agent::Client.for(server).ping(#{patience}), server.stop
+                                     RUBY
+
+    expect(output).to eq("truetrue")
+    expect(status).to be_success
   end
 
   it "lets handlers that run finish when it is stopped, and their callers get their answers" do
