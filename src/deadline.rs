@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::error::{Error, Phase, Result};
 
 /// A moment by which something must have happened, on the monotonic clock.
@@ -69,6 +71,12 @@ impl Deadline {
         let remaining = self.remaining();
         if remaining.is_zero() { Err(self.timeout(phase)) } else { Ok(remaining) }
     }
+}
+
+/// Seconds on the operating system's monotonic clock: for a host that compares them with those of other processes.
+pub fn monotonic_seconds() -> f64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
 #[cfg(test)]

@@ -1,14 +1,23 @@
 # frozen_string_literal: true
 
-# The gem's only reader of the clock on the Ruby side.
+# Time by methods that no test replaces: neither `Process.clock_gettime` nor `Kernel#sleep`.
 
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
-      # @return [Float] seconds on the clock that nobody sets
-      def self.monotonic_time
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      # Defined in Rust:
+      #
+      # @!method self.monotonic_time
+      #   @return [Float] seconds on `Process::CLOCK_MONOTONIC`, also where that method of Ruby's is stubbed
+
+      # Waits, without a lock, for so many seconds or until the thread is interrupted.
+      #
+      # @param seconds [Numeric]
+      # @return [void]
+      # @api private
+      def self.pause(seconds)
+        IO.select(nil, nil, nil, seconds)
       end
     end
   end

@@ -60,12 +60,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   end
 
   it "has a native thread whose stack does not depend on the environment (`RUST_MIN_STACK`)" do
+    program = <<~RUBY
+      server = Aikido::Zen::WorkerProcess::Agent::Server.new.tap(&:start)
+      print Aikido::Zen::WorkerProcess::Agent::Client.for(server).ping(#{patience}), server.stop
+    RUBY
     lib = File.expand_path("../../../../lib", __dir__)
-    output, status = Open3.capture2e({ "RUST_MIN_STACK" => "16384" }, RbConfig.ruby, "-I#{lib}", "-raikido-zen-ipc",
-                                     "-e", <<~RUBY)
-                                       server = Aikido::Zen::WorkerProcess::Agent::Server.new.tap(&:start)
-                                       print Aikido::Zen::WorkerProcess::Agent::Client.for(server).ping(#{patience}), server.stop
-                                     RUBY
+    command = [RbConfig.ruby, "-I#{lib}", "-raikido-zen-ipc", "-e", program]
+    output, status = Open3.capture2e({ "RUST_MIN_STACK" => "16384" }, *command)
 
     expect(output).to eq("truetrue")
     expect(status).to be_success
@@ -115,6 +116,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
       expect { server.stop(timeout:) }.to raise_error(ArgumentError, message)
       expect(server).to be_started
     end
+  end
+
+  it "kills them also where a test has stopped Ruby's clock" do
+    call = call_waiting_handler(1).first
+    allow(Process).to receive(:clock_gettime).and_return(now)
+    stop = in_thread { server.stop(timeout: 0.05) }
+
+    expect(stop.join(patience)).to be(stop)
+    expect { call.value }.to raise_error(ipc::DisconnectedError)
   end
 
   it "runs what handlers that are killed have to clean up" do

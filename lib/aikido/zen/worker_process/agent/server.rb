@@ -199,11 +199,11 @@ module Aikido
             true
           rescue IPC::InternalError => e
             @log.failure("the steward goes on", e)
-            sleep STEWARD_PAUSE
+            IPC.pause(STEWARD_PAUSE)
             true
           rescue NoMemoryError
             # Not even for a line in the log.
-            sleep STEWARD_PAUSE
+            IPC.pause(STEWARD_PAUSE)
             true
           end
 
@@ -212,7 +212,7 @@ module Aikido
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)
-            sleep STEWARD_PAUSE
+            IPC.pause(STEWARD_PAUSE)
           end
 
           def attend(attendant)
