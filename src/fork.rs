@@ -3,13 +3,19 @@
 //! Every descriptor of this crate is opened and closed through [`ProcessLocal`]. At a fork the child closes its copies
 //! before it runs anything else, and the fork generation tells every owner that it is now a copy.
 //!
+//! Other code of the process may have closed a descriptor of ours (a loop that closes all numbers from 3 on), and its
+//! number may be somebody else's since. So the registry keeps what each number stood for, and nothing is closed that is
+//! something else.
+//!
 //! The gate is closed while a descriptor is opened or closed and while the process forks, so that a fork never falls
 //! between a descriptor's birth and its entry in the registry. It is a flag and not a mutex: a child can open it
 //! although the thread that closed it does not exist there.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
+
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::os;
@@ -41,6 +47,7 @@ pub struct ProcessLocal<T: AsRawFd> {
     /// `None` only while it is dropped.
     resource: Option<T>,
     descriptor: RawFd,
+    identity: u64,
     generation: u32,
 }
 
@@ -49,10 +56,12 @@ impl<T: AsRawFd> ProcessLocal<T> {
     ///
     /// # Errors
     ///
-    /// What `open` answers, or "too many open files" for a number beyond what the registry holds.
+    /// What `open` answers, "too many open files" for a number beyond what the registry holds, or that memory is short.
     pub fn open(open: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<Self> {
         let _gate = Gate::close();
-        Self::enter(open()?)
+        let resource = open()?;
+        let entry = Entry::of(&resource)?;
+        Ok(Self::enter(resource, entry))
     }
 
     /// As [`ProcessLocal::open`], for two that are born together.
@@ -63,19 +72,14 @@ impl<T: AsRawFd> ProcessLocal<T> {
     pub fn open_pair(open: impl FnOnce() -> rustix::io::Result<(T, T)>) -> rustix::io::Result<(Self, Self)> {
         let _gate = Gate::close();
         let (first, second) = open()?;
-        if place(first.as_raw_fd()).is_none() || place(second.as_raw_fd()).is_none() {
-            return Err(rustix::io::Errno::MFILE);
-        }
-        Ok((Self::enter(first)?, Self::enter(second)?))
+        // Both before either is entered, for to leave the registry takes the gate.
+        let entries = (Entry::of(&first)?, Entry::of(&second)?);
+        Ok((Self::enter(first, entries.0), Self::enter(second, entries.1)))
     }
 
-    /// Enters a descriptor in the registry, behind the closed gate.
-    fn enter(resource: T) -> rustix::io::Result<Self> {
-        let descriptor = resource.as_raw_fd();
-        if !register(descriptor) {
-            return Err(rustix::io::Errno::MFILE);
-        }
-        Ok(Self { resource: Some(resource), descriptor, generation: generation() })
+    fn enter(resource: T, Entry { place, identity }: Entry) -> Self {
+        place.store(identity, Ordering::Relaxed);
+        Self { descriptor: resource.as_raw_fd(), resource: Some(resource), identity, generation: generation() }
     }
 
     /// The resource, in the process that opened it.
@@ -88,6 +92,20 @@ impl<T: AsRawFd> ProcessLocal<T> {
             Some(resource) if self.generation == generation() => Ok(resource),
             _ => Err(inherited()),
         }
+    }
+
+    /// As [`ProcessLocal::here`], unless other code has closed the descriptor. That takes a system call, and is worth it
+    /// before writing to what may be somebody else's file.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Error::System`] with `EBADF`.
+    pub(crate) fn verified(&self) -> Result<&T> {
+        let resource = self.here()?;
+        if os::identity(self.descriptor) == Some(self.identity) {
+            return Ok(resource);
+        }
+        Err(closed_by_others())
     }
 
     /// As [`ProcessLocal::here`], for changes.
@@ -107,8 +125,11 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
     fn drop(&mut self) {
         let resource = self.resource.take();
         let _gate = Gate::close();
-        if self.generation == generation() {
-            unregister(self.descriptor);
+        let is_of_this_process = self.generation == generation();
+        if is_of_this_process {
+            unregister(self.descriptor, self.identity);
+        }
+        if is_of_this_process && os::identity(self.descriptor) == Some(self.identity) {
             drop(resource);
         } else {
             std::mem::forget(resource);
@@ -121,36 +142,61 @@ pub fn inherited() -> Error {
     Error::Closed { reason: "it belongs to the process that this one was forked from".to_owned() }
 }
 
+/// The error for using what other code has closed.
+pub(crate) fn closed_by_others() -> Error {
+    Error::system("other code of this process has closed a descriptor of this gem", Errno::BADF)
+}
+
 static INSTALLED: Once = Once::new();
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static GATE_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
+/// Descriptors in a part of the registry: 8 KiB of memory, which few processes need twice.
+const PART: usize = 1024;
+
 /// Descriptors: 1,048,576, the most that Linux allows a process by default (`fs.nr_open`).
-const REGISTRY_WORDS: usize = (1 << 20) / 64;
+const PARTS: usize = (1 << 20) / PART;
 
-/// One bit for each descriptor number that is ours.
-static REGISTRY: [AtomicU64; REGISTRY_WORDS] = [const { AtomicU64::new(0) }; REGISTRY_WORDS];
+/// What each descriptor number stands for ([`os::identity`]), or 0 if it is not ours. A part is made when one of its
+/// numbers is first needed, and never goes away.
+static REGISTRY: [OnceLock<Box<[AtomicU64]>>; PARTS] = [const { OnceLock::new() }; PARTS];
 
-/// How many words of the registry were ever used, so that a fork looks at no more.
-static USED_WORDS: AtomicUsize = AtomicUsize::new(0);
+/// How many parts of the registry were ever used, so that a fork looks at no more.
+static USED_PARTS: AtomicUsize = AtomicUsize::new(0);
 
-fn register(descriptor: RawFd) -> bool {
-    let Some((index, word, bit)) = place(descriptor) else { return false };
-    word.fetch_or(bit, Ordering::Relaxed);
-    USED_WORDS.fetch_max(index.saturating_add(1), Ordering::Relaxed);
-    true
+/// What the registry will say of a descriptor, and where.
+struct Entry {
+    place: &'static AtomicU64,
+    identity: u64,
 }
 
-fn unregister(descriptor: RawFd) {
-    if let Some((_, word, bit)) = place(descriptor) {
-        word.fetch_and(!bit, Ordering::Relaxed);
+impl Entry {
+    fn of(resource: &impl AsRawFd) -> rustix::io::Result<Self> {
+        let descriptor = resource.as_raw_fd();
+        Ok(Self { place: make_place(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
     }
 }
 
-fn place(descriptor: RawFd) -> Option<(usize, &'static AtomicU64, u64)> {
-    let number = usize::try_from(descriptor).ok()?;
-    let index = number / 64;
-    Some((index, REGISTRY.get(index)?, 1 << (number % 64)))
+/// The place of a descriptor in the registry, behind the closed gate.
+fn make_place(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
+    let number = usize::try_from(descriptor).map_err(|_| Errno::BADF)?;
+    let (index, offset) = (number / PART, number % PART);
+    let part = REGISTRY.get(index).ok_or(Errno::MFILE)?;
+    if part.get().is_none() {
+        let mut places = Vec::new();
+        places.try_reserve_exact(PART).map_err(|_| Errno::NOMEM)?;
+        places.resize_with(PART, AtomicU64::default);
+        let _ = part.set(places.into_boxed_slice());
+        USED_PARTS.fetch_max(index.saturating_add(1), Ordering::Relaxed);
+    }
+    part.get().and_then(|places| places.get(offset)).ok_or(Errno::MFILE)
+}
+
+/// Forgets a descriptor, unless its number is another of ours by now.
+fn unregister(descriptor: RawFd, identity: u64) {
+    if let Ok(place) = make_place(descriptor) {
+        let _ = place.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 struct Gate;
@@ -188,14 +234,15 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
-    for (index, word) in REGISTRY.iter().enumerate().take(USED_WORDS.load(Ordering::Relaxed)) {
-        let mut ours = word.swap(0, Ordering::Relaxed);
-        while ours != 0 {
-            let number = index * 64 + ours.trailing_zeros() as usize;
-            if let Ok(descriptor) = RawFd::try_from(number) {
+    for (index, part) in REGISTRY.iter().enumerate().take(USED_PARTS.load(Ordering::Relaxed)) {
+        for (offset, place) in part.get().into_iter().flatten().enumerate() {
+            let identity = place.swap(0, Ordering::Relaxed);
+            if identity != 0
+                && let Ok(descriptor) = RawFd::try_from(index * PART + offset)
+                && os::identity(descriptor) == Some(identity)
+            {
                 os::close_inherited(descriptor);
             }
-            ours &= ours - 1;
         }
     }
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -208,7 +255,7 @@ mod tests {
     use crate::descriptors::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
-        place(descriptor).is_some_and(|(_, word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+        make_place(descriptor).is_ok_and(|place| place.load(Ordering::Relaxed) != 0)
     }
 
     #[test]
@@ -221,11 +268,16 @@ mod tests {
     #[test]
     fn a_number_leaves_the_registry_alone() {
         // Numbers that no test of this process has open.
-        assert!(register(1_000_000) && register(1_000_001));
-        unregister(1_000_000);
+        for (number, identity) in [(1_000_000, 1), (1_000_001, 2)] {
+            make_place(number).unwrap().store(identity, Ordering::Relaxed);
+        }
+        unregister(1_000_000, 1);
         assert!(!is_registered(1_000_000));
         assert!(is_registered(1_000_001));
-        unregister(1_000_001);
+        unregister(1_000_001, 1);
+        assert!(is_registered(1_000_001), "that was the number's last owner");
+        unregister(1_000_001, 2);
+        assert!(!is_registered(1_000_001));
     }
 
     #[test]
@@ -238,9 +290,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_something_else_by_now_is_refused_and_not_closed() {
+        let (reader, writer) = pipe().unwrap();
+        let number = reader.as_raw_fd();
+        let mut reader = ProcessLocal::open(|| Ok(reader)).unwrap();
+        assert!(reader.verified().is_ok());
+        reader.identity ^= 2;
+        let message = reader.verified().unwrap_err().to_string();
+        assert!(message.starts_with("other code of this process has closed a descriptor of this gem: "), "{message}");
+        drop(reader);
+        assert_eq!(rustix::io::write(writer, &[1]), Ok(1));
+        os::close_inherited(number);
+    }
+
+    #[test]
     fn a_number_beyond_the_registry_has_no_place() {
-        assert!(place(-1).is_none());
-        assert!(place(1 << 20).is_none());
-        assert!(place((1 << 20) - 1).is_some());
+        assert_eq!(make_place(-1).err(), Some(Errno::BADF));
+        assert_eq!(make_place(1 << 20).err(), Some(Errno::MFILE));
+        assert!(make_place((1 << 20) - 1).is_ok());
     }
 }

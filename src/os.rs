@@ -1,16 +1,18 @@
 //! The only `unsafe` code of the core: memory, signal masks, and what must happen at a fork.
 #![allow(
     unsafe_code,
-    reason = "mmap, madvise, GlobalAlloc, pthread_atfork, pthread_sigmask and close have no safe interface"
+    reason = "mmap, madvise, GlobalAlloc, pthread_atfork, pthread_sigmask, fstat and close of a number have no safe interface"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem::MaybeUninit;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::AtomicU64;
 
+use rustix::fs::fstat;
 use rustix::io::Errno;
 #[cfg(target_os = "linux")]
 use rustix::mm::{Advice, madvise};
@@ -38,6 +40,19 @@ pub(crate) fn close_inherited(descriptor: RawFd) {
     // SAFETY: nothing uses the number afterwards: its owner compares the fork generation before every use and
     // before it would close it, and the child runs nothing else yet. `close` is async-signal-safe.
     unsafe { libc::close(descriptor) };
+}
+
+/// A number that stands for what a descriptor is open on, by its device and inode; `None` if it is not open. Polls all
+/// have the same one. Also for use in the child, during a fork.
+pub(crate) fn identity(descriptor: RawFd) -> Option<u64> {
+    // Negative ones are no descriptors to the type.
+    let descriptor = (descriptor >= 0).then_some(descriptor)?;
+    // SAFETY: the number is only asked about, which does no harm to whoever has it; `fstat` is async-signal-safe.
+    let stat = fstat(unsafe { BorrowedFd::borrow_raw(descriptor) }).ok()?;
+    let mut hasher = DefaultHasher::new();
+    (stat.st_dev, stat.st_ino).hash(&mut hasher);
+    // Never 0.
+    Some(hasher.finish() | 1)
 }
 
 /// Leaves all signals to the other threads: the calling one is not the host's, whose handlers may expect one of theirs.

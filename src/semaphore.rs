@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use crate::deadline::Deadline;
 use crate::descriptors;
 use crate::error::{Error, Result};
-use crate::fork::ProcessLocal;
+use crate::fork::{self, ProcessLocal};
 
 /// Posts that nobody has taken yet are the bytes in the pipe.
 #[derive(Debug)]
@@ -39,25 +39,40 @@ impl Semaphore {
 
     /// Wakes a waiter, now or when it begins to wait. Never blocks: a full pipe wakes everybody anyway.
     pub(crate) fn post(&self) {
-        if let Ok(writer) = self.writer.here() {
+        if let Ok(writer) = self.writer.verified() {
             let _ = rustix::io::write(writer, &[1]);
         }
     }
 
     /// Blocks until there is a post, and leaves it there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`], with `EBADF` where other code has closed the pipe.
     pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Waited> {
-        wait_for(&mut [PollFd::new(self.reader.here()?, PollFlags::IN)], deadline)
+        let reader = PollFd::new(self.reader.here()?, PollFlags::IN);
+        self.unless_closed(wait_for(&mut [reader], deadline))
     }
 
-    /// Blocks until there is a post, which it leaves there, or something to read from `socket`.
+    /// As [`Semaphore::wait`], but also until there is something to read from `socket`.
+    ///
+    /// # Errors
+    ///
+    /// As for it.
     pub(crate) fn wait_or_readable(&self, socket: &OwnedFd, deadline: &Deadline) -> Result<Waited> {
-        let posted = PollFd::new(self.reader.here()?, PollFlags::IN);
-        wait_for(&mut [PollFd::new(socket, PollFlags::IN), posted], deadline)
+        let mut polled = [PollFd::new(socket, PollFlags::IN), PollFd::new(self.reader.here()?, PollFlags::IN)];
+        let waited = wait_for(&mut polled, deadline);
+        let [_, posted] = polled;
+        if posted.revents().is_empty() { waited } else { self.unless_closed(waited) }
+    }
+
+    fn unless_closed(&self, waited: Result<Waited>) -> Result<Waited> {
+        if waited == Ok(Waited::Woken) && !self.is_whole() { Err(fork::closed_by_others()) } else { waited }
     }
 
     /// Takes a post if there is one.
     pub(crate) fn take(&self) {
-        if let Ok(reader) = self.reader.here() {
+        if let Ok(reader) = self.reader.verified() {
             let _ = rustix::io::read(reader, &mut [0u8; 1]);
         }
     }
@@ -65,9 +80,14 @@ impl Semaphore {
     /// Takes every post: for a poll that tells only of the first one after none, and for posts that all say the same.
     pub(crate) fn take_all(&self) {
         let mut posts = [0u8; 64];
-        while let Ok(reader) = self.reader.here()
+        while let Ok(reader) = self.reader.verified()
             && rustix::io::read(reader, &mut posts) == Ok(posts.len())
         {}
+    }
+
+    /// Whether no other code has closed one of its ends.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.reader.verified().is_ok() && self.writer.verified().is_ok()
     }
 
     /// The end of the pipe that becomes readable, for a poll of the caller's own.

@@ -56,7 +56,8 @@ pub struct Server {
     page: GenerationPage,
     documents: Arc<Documents>,
     counters: Arc<Counters>,
-    listener: Arc<Listener>,
+    /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
+    listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
     generation: u32,
 }
@@ -83,7 +84,7 @@ impl Server {
         Ok(Self {
             documents: Arc::new(Documents::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
             counters: Arc::new(Counters::default()),
-            listener: Arc::new(listener),
+            listener: Mutex::new(Arc::new(listener)),
             running: Mutex::new(None),
             generation: fork::generation(),
             options,
@@ -105,13 +106,17 @@ impl Server {
     pub fn start(&self) -> Result<Option<Steward>> {
         self.check_process()?;
         let mut running = lock(&self.running);
-        if running.is_some() {
+        if running.as_ref().is_some_and(|running| !running.hall.has_failed()) {
             return Ok(None);
         }
-        self.listener.rebind(self.address)?;
+        let mut listener = lock(&self.listener);
+        if running.take().is_some() {
+            std::mem::take(&mut *listener).close();
+        }
+        listener.rebind(self.address)?;
         let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
         let doorkeeper =
-            doorkeeper::spawn(hall.clone(), (self.listener.clone(), self.address), self.secret.clone(), &self.options)?;
+            doorkeeper::spawn(hall.clone(), (listener.clone(), self.address), self.secret.clone(), &self.options)?;
         *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
         Ok(Some(Steward::new(hall)))
     }
@@ -125,9 +130,11 @@ impl Server {
         }
         let mut running = lock(&self.running);
         let Some(running) = running.as_mut() else { return false };
-        self.listener.close();
+        lock(&self.listener).close();
         running.hall.close();
-        if let Some(doorkeeper) = running.doorkeeper.take() {
+        if let Some(doorkeeper) = running.doorkeeper.take()
+            && running.hall.doorkeeper_bell.is_whole()
+        {
             // It handles each event without blocking, and contains its own panics.
             let _ = doorkeeper.join();
         }
@@ -176,12 +183,12 @@ impl Server {
 
     /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
     pub fn close(&self) -> bool {
-        self.check_process().is_ok() && self.listener.close()
+        self.check_process().is_ok() && lock(&self.listener).close()
     }
 
-    /// Whether it was started, in this process, and not stopped since.
+    /// Whether it was started, in this process, and did not end since.
     pub fn is_started(&self) -> bool {
-        self.check_process().is_ok() && lock(&self.running).is_some()
+        self.check_process().is_ok() && lock(&self.running).as_ref().is_some_and(|running| !running.hall.has_failed())
     }
 
     /// Stores a document and tells every worker. The text is checked here, so the host's lock should be left.

@@ -114,7 +114,7 @@ fn closing_leaves_connected_workers_working_and_lets_nobody_else_in() {
 
 #[test]
 fn dropping_a_server_frees_its_port_and_ends_its_threads() {
-    let TestServer { server, threads } = TestServer::start(echo);
+    let TestServer { server, threads, .. } = TestServer::start(echo);
     let address = server.address();
     let client = zen_ipc::Client::new(address, server.secret().clone(), ClientOptions::default()).unwrap();
     client.ping(PATIENCE, &Uninterrupted).unwrap();

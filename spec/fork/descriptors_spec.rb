@@ -72,6 +72,46 @@ RSpec.describe "A fork and the parent's descriptors" do
     end
   end
 
+  describe "where other code has closed them and opened files of its own" do
+    # Closes what the server of this process has open, as a loop over all numbers does, and takes the numbers.
+    #
+    # @return [Array<File>]
+    def take_numbers_of_a_server
+      before = Descriptors.of.keys
+      @own = start_server { |server| server.handle("echo") { |respond, value| respond.call(value) } }
+      numbers = Descriptors.of.except(*before).select { |_, what| what.match?(/\A(socket|pipe|anon_inode):/) }.keys
+      numbers.each { |number| close_number(number) }
+      files = Array.new(numbers.length) { File.open(File::NULL) }
+      expect(files.map(&:fileno) & numbers).not_to be_empty
+      files
+    end
+
+    def close_number(number)
+      IO.for_fd(number).close
+    rescue Errno::EBADF
+      # The server has noticed, and closed what was left.
+    end
+
+    it "leaves the files open in a child" do
+      in_child do
+        files = take_numbers_of_a_server
+        in_child { expect { files.each(&:stat) }.not_to raise_error }
+      end
+    end
+
+    it "ends the server with one line in its log, and starts it again when it is told to, with new descriptors" do
+      in_child do
+        files = take_numbers_of_a_server
+        eventually { expect(@own).not_to be_started }
+        eventually { expect(agent_log.string.lines).to contain_exactly(/ERROR .* aikido-zen-ipc: the server ends: /) }
+        expect(@own.start).to be(true)
+        expect(client_of(@own).invoke("echo", patience, 1)).to eq(1)
+        expect(@own.stop).to be(true)
+        expect { files.each(&:stat) }.not_to raise_error
+      end
+    end
+  end
+
   it "closes them at exec, also where Ruby closes nothing" do
     listing = IO.popen(["ls", "-l", "/proc/self/fd"], close_others: false, &:read)
     flags = Descriptors.of.filter_map { |number, what| flags_of(number) if @opened.include?(what) }

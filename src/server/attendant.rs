@@ -55,15 +55,19 @@ impl Attendant {
         // Nothing to do unless the last call was never concluded.
         self.conclude(Some(&abandoned()), wait)?;
         while self.hall.desk.is_of_this_process() {
-            match wait.block(|| self.work()).transpose()? {
+            match wait.block(|| self.work()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
-                Some(Outcome::Call(call)) if call.has_waited_in_vain() => {
+                Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
                     self.hall.desk.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }
-                Some(Outcome::Call(call)) => return Ok(Some(call)),
-                Some(Outcome::Leave) => return Ok(None),
-                Some(Outcome::Signal) | None => wait.interrupted()?,
+                Ok(Some(Outcome::Call(call))) => return Ok(Some(call)),
+                Ok(Some(Outcome::Leave)) => return Ok(None),
+                Ok(Some(Outcome::Signal) | None) => wait.interrupted()?,
+                Err(error) => {
+                    self.hall.fail_if_closed_by_others(error)?;
+                    return Ok(None);
+                }
             }
         }
         Ok(None)

@@ -111,6 +111,8 @@ impl Doorkeeper {
     fn run(mut self, poll: ProcessLocal<Poll>) {
         os::leave_signals_to_others();
         self.attend(poll);
+        // It was closed before, unless the server ended by itself.
+        self.listener.close();
         self.contain(|doorkeeper| doorkeeper.tell_rejections(true));
     }
 
@@ -122,8 +124,10 @@ impl Doorkeeper {
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
-                self.hall.desk.report(Level::Error, format!("the doorkeeper cannot poll and ends: {error}"));
-                return;
+                return self.hall.fail(&format!("its connections cannot be polled: {error}"));
+            }
+            if let Err(error) = self.hall.parking.registry() {
+                return self.hall.fail(&error);
             }
             // The door comes last: who has proved itself meanwhile need not make room.
             for is_door in [false, true] {
@@ -200,6 +204,10 @@ impl Doorkeeper {
                 Some(Ok(socket)) => self.greet(socket),
                 // That one connection went away again.
                 Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
+                // Other code has closed it, and its number may be another file's.
+                Some(Err(errno @ (Errno::BADF | Errno::NOTSOCK | Errno::INVAL | Errno::OPNOTSUPP))) => {
+                    return self.hall.fail(&format!("its listening socket cannot be used: {errno}"));
+                }
                 // Out of descriptors or memory, or something that asking again at once would not change either.
                 Some(Err(errno)) => return self.pause_for_want(&errno.into()),
             }

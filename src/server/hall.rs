@@ -1,5 +1,6 @@
 //! Everything between the door and the threads that serve, from a server's start to its stop.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::counters::Counters;
@@ -10,10 +11,13 @@ use super::senders::Senders;
 use super::session::Session;
 use crate::connection::{Connection, Socket};
 use crate::document::Documents;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::journal::Level;
 use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Mutex, lock};
+use rustix::io::Errno;
 
 /// What the threads of a started server share.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub(super) struct Hall {
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
     doorkeeper_left: AtomicBool,
+    failed: Mutex<bool>,
 }
 
 impl Hall {
@@ -48,6 +53,7 @@ impl Hall {
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
             doorkeeper_left: AtomicBool::new(false),
+            failed: Mutex::default(),
         }))
     }
 
@@ -71,6 +77,41 @@ impl Hall {
         // Dropped after the locks inside are released: each of them takes one of the desk's.
         drop((self.lobby.close(), self.parking.close()));
         self.doorkeeper_bell.post();
+    }
+
+    /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.
+    pub(super) fn fail(&self, cause: &dyn Display) {
+        {
+            // Held until it is reported: the steward may come here too, and logs what there is before it ends.
+            let mut failed = lock(&self.failed);
+            if *failed || self.desk.is_closed() {
+                return;
+            }
+            *failed = true;
+            self.desk.report(Level::Error, format!("the server ends: {cause}"));
+        }
+        self.close();
+        self.desk.shut_down_all();
+    }
+
+    /// Whether it ended by itself.
+    pub(super) fn has_failed(&self) -> bool {
+        *lock(&self.failed)
+    }
+
+    /// Ends the server after a wait that failed because other code has closed what was waited for.
+    ///
+    /// # Errors
+    ///
+    /// `error` itself, if it says anything else.
+    pub(super) fn fail_if_closed_by_others(&self, error: Error) -> Result<()> {
+        match &error {
+            Error::System { code, .. } if *code == Errno::BADF.raw_os_error() => {
+                self.fail(&error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
     }
 
     /// Notes that the doorkeeper has gone and will report nothing more.

@@ -20,7 +20,7 @@ use crate::sync::{Mutex, lock};
 const BACKLOG: i32 = 256;
 
 /// A listening socket, or the memory of one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Listener {
     socket: Mutex<Option<ProcessLocal<OwnedFd>>>,
 }
@@ -58,7 +58,7 @@ impl Listener {
     /// The next connection, if there is one, without blocking. `None` once closed.
     pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
         let listening = lock(&self.socket);
-        let listening = listening.as_ref()?.here().ok()?;
+        let Ok(listening) = listening.as_ref()?.verified() else { return Some(Err(Errno::BADF)) };
         let accepted = ProcessLocal::open(|| descriptors::accept(listening));
         Some(accepted.and_then(|socket| {
             set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;

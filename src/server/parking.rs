@@ -142,9 +142,9 @@ impl Parking {
         lock(&self.state).rounds.is_some()
     }
 
-    /// What says what that poll watches.
+    /// What says what that poll watches, unless other code has closed it.
     pub(super) fn registry(&self) -> Result<&Registry> {
-        self.registry.here()
+        self.registry.verified()
     }
 
     /// Watches a socket for something to read, at most once per arrival.

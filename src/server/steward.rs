@@ -42,13 +42,14 @@ impl Steward {
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
+        let mut is_deaf = false;
         while self.hall.desk.is_of_this_process() {
             panic_point("steward");
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }
             // Asked first: what was reported before is taken below.
-            let is_over = self.hall.is_deserted();
+            let is_over = is_deaf || self.hall.is_deserted();
             let reports = self.hall.desk.take_reports();
             if !reports.is_empty() {
                 return Ok(Some(Duty::Log(reports)));
@@ -56,9 +57,13 @@ impl Steward {
             if is_over {
                 return Ok(None);
             }
-            match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose()? {
-                Some(Waited::Woken) => self.hall.desk.steward_bell.take(),
-                _ => wait.interrupted()?,
+            match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
+                Ok(Some(Waited::Woken)) => self.hall.desk.steward_bell.take(),
+                Ok(_) => wait.interrupted()?,
+                Err(error) => {
+                    self.hall.fail_if_closed_by_others(error)?;
+                    is_deaf = true;
+                }
             }
         }
         Ok(None)

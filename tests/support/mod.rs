@@ -14,8 +14,8 @@ pub mod peer;
 pub mod recorder;
 
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
@@ -33,7 +33,12 @@ pub struct TestServer {
     pub server: Server,
     /// How many threads of attendants live.
     pub threads: Arc<AtomicUsize>,
+    /// What it has logged.
+    pub log: Log,
 }
+
+/// Lines, oldest first.
+pub type Log = Arc<Mutex<Vec<String>>>;
 
 impl TestServer {
     pub fn start(handler: impl Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync + 'static) -> Self {
@@ -45,8 +50,9 @@ impl TestServer {
         handler: impl Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync + 'static,
     ) -> Self {
         let server = Server::bind(options, Secret::generate().unwrap()).unwrap();
-        let threads = serve(&server, Arc::new(handler));
-        Self { server, threads }
+        let log = Log::default();
+        let threads = serve_with_log(&server, Arc::new(handler), &log);
+        Self { server, threads, log }
     }
 
     pub fn client(&self) -> Client {
@@ -73,18 +79,26 @@ fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
 
 /// Starts a server and gives it a steward and attendants, whose number it returns.
 pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
+    serve_with_log(server, handler, &Log::default())
+}
+
+/// As [`serve`], with a place for what it logs.
+pub fn serve_with_log(server: &Server, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     let threads = Arc::new(AtomicUsize::new(0));
-    let count = threads.clone();
+    let (count, log) = (threads.clone(), log.clone());
     let steward = server.start().unwrap().expect("it was not started yet");
     std::thread::spawn(move || {
         while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-            if let Duty::Start(attendant) = duty {
-                let handler = handler.clone();
-                let presence = Presence::new(&count);
-                std::thread::spawn(move || {
-                    let _presence = presence;
-                    attend(attendant, &handler);
-                });
+            match duty {
+                Duty::Start(attendant) => {
+                    let handler = handler.clone();
+                    let presence = Presence::new(&count);
+                    std::thread::spawn(move || {
+                        let _presence = presence;
+                        attend(attendant, &handler);
+                    });
+                }
+                Duty::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
             }
         }
     });

@@ -34,6 +34,10 @@ impl<T: AsRawFd> ProcessLocal<T> {
         Ok(&self.resource)
     }
 
+    pub(crate) fn verified(&self) -> Result<&T> {
+        self.here()
+    }
+
     pub fn here_mut(&mut self) -> Result<&mut T> {
         Ok(&mut self.resource)
     }
