@@ -72,6 +72,12 @@ impl Client {
         Self::with(self.address, self.secret.clone(), self.options.clone(), self.closed.load(Ordering::Acquire))
     }
 
+    /// The same client of a server that has moved from `old` to `new`; `None` if this is a client of another one.
+    pub fn followed(&self, secret: &Secret, old: SocketAddr, new: SocketAddr) -> Option<Self> {
+        let is_its_client = self.address == old && self.secret.matches(secret);
+        is_its_client.then(|| Self { address: new, ..self.afresh() })
+    }
+
     /// Whether it was made in this process and not inherited.
     pub fn is_of_this_process(&self) -> bool {
         self.generation == fork::generation()

@@ -33,6 +33,18 @@ impl Documents {
         Self { longest, newest: Mutex::new(HashMap::new()) }
     }
 
+    /// The documents of `original`, which a fork has copied: as they were at the fork, or as they were `before` if a
+    /// thread that does not exist here was just changing them.
+    pub fn inherited(original: &Self, before: &HashMap<String, Document>) -> Self {
+        let newest = original.newest.try_lock().map_or_else(|_| before.clone(), |newest| newest.clone());
+        Self { longest: original.longest, newest: Mutex::new(newest) }
+    }
+
+    /// Every document, by its key.
+    pub fn all(&self) -> HashMap<String, Document> {
+        lock(&self.newest).clone()
+    }
+
     /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
     ///
     /// # Returns
@@ -159,6 +171,26 @@ mod tests {
         assert!(documents.read("config", Some(1)).is_none());
         assert!(documents.read("config", Some(7)).is_some());
         assert!(documents.read("lists", None).is_none());
+    }
+
+    #[test]
+    fn an_heir_has_the_documents_of_the_fork_or_those_before_it_if_they_were_just_being_changed() {
+        let original = documents();
+        original.publish("config", b"1".to_vec()).unwrap();
+        let before = original.all();
+        original.publish("config", b"2".to_vec()).unwrap();
+        let generation = |heir: &Documents| heir.read("config", None).unwrap().generation;
+        assert_eq!(generation(&Documents::inherited(&original, &before)), 2);
+        let heir = {
+            let _changed_by_a_thread_that_is_gone = lock(&original.newest);
+            Documents::inherited(&original, &before)
+        };
+        assert_eq!(generation(&heir), 1);
+        assert_eq!(heir.publish("config", b"3".to_vec()), Ok((2, true)));
+        assert_eq!(
+            heir.publish("large", vec![b' '; 1001]).unwrap_err(),
+            Error::FrameTooLarge { size: 1001, limit: 1000 }
+        );
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod rounds;
 mod senders;
 mod session;
 mod steward;
+mod successor;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -32,6 +33,7 @@ pub use attendant::Attendant;
 pub use call::Call;
 pub use local::LocalCall;
 pub use steward::{Duty, Steward};
+pub use successor::Snapshot;
 
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -114,11 +116,14 @@ impl Server {
             std::mem::take(&mut *listener).close();
         }
         listener.rebind(self.address)?;
+        self.launch(&mut running, listener.clone()).map(Some)
+    }
+
+    fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Steward> {
         let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
-        let doorkeeper =
-            doorkeeper::spawn(hall.clone(), (listener.clone(), self.address), self.secret.clone(), &self.options)?;
+        let doorkeeper = doorkeeper::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
         *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
-        Ok(Some(Steward::new(hall)))
+        Ok(Steward::new(hall))
     }
 
     /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after

@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use std::time::Duration;
 use support::child::{Child, open_descriptors};
 use support::{PATIENCE, TestServer, echo, eventually, serve};
 use zen_ipc::Uninterrupted;
@@ -105,7 +106,7 @@ fn assert_ended_and_restart(server: &TestServer) {
     serve(&server.server, Arc::new(echo));
     server.client().ping(PATIENCE, &Uninterrupted).unwrap();
     assert!(server.server.begin_stop(), "it was not started");
-    server.server.finish_stop();
+    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
 }
 
 fn numbers(descriptors: &[(i32, String)], kind: &str) -> Vec<i32> {

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use support::child::{Child, open_descriptors, survives_exec};
-use support::{PATIENCE, TestServer, echo, eventually, stat_of};
-use zen_ipc::{ClientOptions, Error, Uninterrupted};
+use support::{PATIENCE, TestServer, client_of, echo, eventually, serve, stat_of};
+use zen_ipc::{ClientOptions, Error, ServerOptions, Uninterrupted};
 
 #[test]
 fn a_child_has_none_of_the_parents_descriptors() {
@@ -93,6 +93,87 @@ fn an_inherited_server_knows_its_address_and_secret_and_does_nothing() {
     .join();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
     assert_eq!((stat_of(&client, "connects"), server.server.is_started()), (1, true));
+}
+
+#[test]
+fn a_successor_has_the_options_documents_secret_and_counters_of_the_original_at_a_new_port() {
+    let _turn = turn();
+    let options = ServerOptions { max_connections: 2, ..ServerOptions::default() };
+    let original = TestServer::start_with(options, echo);
+    original.server.publish("key", b"1".to_vec()).unwrap();
+    original.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    let snapshot = original.server.snapshot().unwrap();
+    Child::fork(|| {
+        let successor = original.server.successor(&snapshot, true).unwrap();
+        assert_ne!(successor.address(), original.server.address());
+        assert!(!successor.is_started() && snapshot.is_started(), "it was started already");
+        let _threads = serve(&successor, std::sync::Arc::new(echo));
+        let client = client_of(&successor);
+        assert_eq!(client.fetch("key", None, PATIENCE, &Uninterrupted).unwrap(), Some((1, b"1".to_vec())));
+        assert_eq!(successor.publish("key", b"2".to_vec()), Ok(2));
+        let count = |name| successor.stats().iter().find(|(known, _)| *known == name).unwrap().1;
+        assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "figures");
+        Child::fork(|| {
+            let own = client.afresh();
+            let document = own.fetch("key", Some(1), PATIENCE, &Uninterrupted).unwrap();
+            assert_eq!(document, Some((2, b"2".to_vec())));
+            assert!(client_of(&successor).ping(PATIENCE, &Uninterrupted).is_err(), "there was room for a third one");
+            assert!(successor.snapshot().is_err(), "the copy takes itself for the original");
+        })
+        .join();
+    })
+    .join();
+    original.client().ping(PATIENCE, &Uninterrupted).unwrap();
+}
+
+#[test]
+fn a_successor_listens_at_a_fixed_port_as_soon_as_the_original_does_not() {
+    let _turn = turn();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let original = TestServer::start_with(ServerOptions { port, ..ServerOptions::default() }, echo);
+    let worker = original.client();
+    let snapshot = original.server.snapshot().unwrap();
+    let (mut here, mut there) = UnixStream::pair().unwrap();
+    let daemon = Child::fork(|| {
+        let refused = original.server.successor(&snapshot, true).unwrap_err();
+        assert!(matches!(refused, Error::System { code: libc::EADDRINUSE, .. }), "{refused}");
+        there.write_all(b"!").unwrap();
+        there.read_exact(&mut [0]).unwrap();
+        let successor = original.server.successor(&snapshot, true).unwrap();
+        let _threads = serve(&successor, std::sync::Arc::new(echo));
+        there.write_all(b"!").unwrap();
+        there.read_exact(&mut [0]).unwrap();
+    });
+    here.read_exact(&mut [0]).unwrap();
+    original.server.begin_stop();
+    original.server.finish_stop();
+    here.write_all(b"!").unwrap();
+    here.read_exact(&mut [0]).unwrap();
+    worker.ping(PATIENCE, &Uninterrupted).unwrap();
+    here.write_all(b"!").unwrap();
+    daemon.join();
+}
+
+#[test]
+fn a_successor_listens_no_more_than_the_original_did_and_no_more_than_it_may() {
+    let _turn = turn();
+    let original = TestServer::start(echo);
+    let listening = original.server.snapshot().unwrap();
+    original.server.close();
+    let closed = original.server.snapshot().unwrap();
+    Child::fork(|| {
+        for (snapshot, may_listen) in [(&listening, false), (&closed, true)] {
+            let successor = original.server.successor(snapshot, may_listen).unwrap();
+            assert_eq!(successor.address(), original.server.address());
+            assert!(successor.start_as_it_listens().unwrap().is_some(), "it was started already");
+            assert!(successor.start_as_it_listens().unwrap().is_none(), "it was not started");
+            assert!(successor.is_started() && !successor.close(), "it listens");
+            let refused = client_of(&successor).ping(PATIENCE, &Uninterrupted);
+            assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");
+            assert!(successor.begin_stop(), "it was not started");
+        }
+    })
+    .join();
 }
 
 #[test]

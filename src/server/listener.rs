@@ -44,6 +44,11 @@ impl Listener {
         Ok(())
     }
 
+    /// Whether it was not closed.
+    pub(super) fn is_open(&self) -> bool {
+        lock(&self.socket).is_some()
+    }
+
     /// Stops listening. False if it did before.
     pub(super) fn close(&self) -> bool {
         lock(&self.socket).take().is_some()

@@ -68,6 +68,11 @@ impl TestServer {
     }
 }
 
+/// A client of a server.
+pub fn client_of(server: &Server) -> Client {
+    Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap()
+}
+
 /// A figure of a client.
 pub fn stat_of(client: &Client, name: &str) -> u64 {
     figure(&client.stats(), name)

@@ -16,7 +16,7 @@ use crate::gvl::{WithoutGvl, contain, is_fiber_scheduled, waiting_for_answer};
 use crate::message::{Invocation, Notification, keywords_apart};
 use crate::options::{ClientSettings, client_settings, duration};
 use crate::secret::Secret;
-use crate::server::figures_to_hash;
+use crate::server::{Server, figures_to_hash};
 
 /// A client, once `initialize` has set it up.
 #[derive(Default)]
@@ -42,6 +42,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_alloc_func::<Client>();
     class.define_private_method("set_up", method!(Client::set_up, 2))?;
     class.define_private_method("fetch_text", method!(Client::fetch_text, 2))?;
+    class.define_private_method("follow_server", method!(Client::follow_server, 2))?;
     class.define_private_method("gvl_habit=", method!(Client::set_gvl_habit, 1))?;
     class.define_method("start", method!(Client::start, 0))?;
     class.define_method("invoke", method!(Client::invoke, -1))?;
@@ -159,6 +160,22 @@ impl Client {
 
     fn stats(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
         contain(ruby, || figures_to_hash(ruby, this.inner(ruby)?.current().core.stats()))
+    }
+
+    /// Is a client of the same server at another address, if it was one of that server. Also for what was only allocated.
+    fn follow_server(ruby: &Ruby, this: &Self, server: &Server, old_port: u16) -> Result<bool, Error> {
+        contain(ruby, || {
+            let Some(inner) = this.0.get() else { return Ok(false) };
+            let server = server.core(ruby)?;
+            let new = server.address();
+            let current = inner.current.borrow().clone();
+            let Some(core) = current.core.followed(server.secret(), (new.ip(), old_port).into(), new) else {
+                return Ok(false);
+            };
+            // Leaked, as after every fork.
+            std::mem::forget(inner.current.replace(Arc::new(Current::new(core))));
+            Ok(true)
+        })
     }
 
     /// What decides whether a caller keeps the GVL: `:adaptive`, `:keep`, `:give_up`. The latter two are for benchmarks.

@@ -1,12 +1,13 @@
 //! `Agent::Server`: the core's server. Its threads and handlers are in `lib/`.
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use magnus::typed_data::Obj;
 use magnus::value::LazyId;
 use magnus::{Error, Module, RHash, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
-use zen_ipc::server::{LocalCall, Server as CoreServer};
+use zen_ipc::server::{LocalCall, Server as CoreServer, Snapshot};
 
 use crate::call::{Call, failure_of};
 use crate::client::Client;
@@ -22,7 +23,13 @@ use crate::secret::Secret;
 /// A server, once `initialize` has bound it.
 #[derive(Default)]
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Server", free_immediately, size)]
-pub(crate) struct Server(OnceLock<CoreServer>);
+pub(crate) struct Server {
+    /// Replaced where a forked process takes this one's place, with the GVL. Never borrowed while the GVL is given up: a
+    /// borrow by a thread that does not exist after the fork would have no end.
+    core: RefCell<Option<Arc<CoreServer>>>,
+    /// What there was to go on with before such a fork.
+    snapshot: RefCell<Option<Snapshot>>,
+}
 
 /// Defines the class.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
@@ -31,6 +38,9 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_alloc_func::<Server>();
     class.define_private_method("bind", method!(Server::bind, 2))?;
     class.define_private_method("open_doors", method!(Server::open_doors, 0))?;
+    class.define_method("prepare_succession", method!(Server::prepare_succession, 0))?;
+    class.define_private_method("take_place", method!(Server::take_place, 1))?;
+    class.define_private_method("open_doors_again", method!(Server::open_doors_again, 0))?;
     class.define_private_method("begin_stop", method!(Server::begin_stop, 0))?;
     class.define_private_method("end_calls", method!(Server::end_calls, 0))?;
     class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;
@@ -55,7 +65,46 @@ impl Server {
             let secret = Secret::from_option(ruby, secret)?;
             let server =
                 CoreServer::bind(server_options(ruby, options)?, secret).map_err(|error| to_ruby(ruby, error))?;
-            this.0.set(server).map_err(|_| internal(ruby, "this server was bound before"))
+            if this.core.borrow().is_some() {
+                return Err(internal(ruby, "this server was bound before"));
+            }
+            this.core.replace(Some(Arc::new(server)));
+            Ok(())
+        })
+    }
+
+    /// Notes what there is to go on with in a process that will take this one's place. False for a server of another
+    /// process, and for what was only allocated.
+    fn prepare_succession(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
+        contain(ruby, || {
+            let snapshot = this.core.borrow().as_ref().and_then(|server| server.snapshot().ok());
+            let is_noted = snapshot.is_some();
+            this.snapshot.replace(snapshot);
+            Ok(is_noted)
+        })
+    }
+
+    /// Takes the place of the server of which the state was noted, in a process that was forked since. It need not listen.
+    fn take_place(ruby: &Ruby, this: &Self, may_listen: bool) -> Result<(), Error> {
+        let server = this.core(ruby)?;
+        contain(ruby, || {
+            let snapshot = this.snapshot.borrow();
+            let snapshot = snapshot.as_ref().ok_or_else(|| internal(ruby, "no state was noted"))?;
+            let successor = server.successor(snapshot, may_listen).map_err(|error| to_ruby(ruby, error))?;
+            // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
+            std::mem::forget(this.core.replace(Some(Arc::new(successor))));
+            Ok(())
+        })
+    }
+
+    /// The steward, as of `open_doors`; nil if the server was not started when its state was noted.
+    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
+        let was_started = this.snapshot.take().is_some_and(|snapshot| snapshot.is_started());
+        this.with(ruby, |server| {
+            if !was_started {
+                return Ok(None);
+            }
+            Ok(server.start_as_it_listens()?.map(Steward::new))
         })
     }
 
@@ -186,13 +235,15 @@ impl Server {
         contain(ruby, || figures_to_hash(ruby, this.with(ruby, |server| Ok(server.stats()))?))
     }
 
-    fn core(&self, ruby: &Ruby) -> Result<&CoreServer, Error> {
-        self.0.get().ok_or_else(|| Error::new(ruby.exception_type_error(), "uninitialized server"))
+    /// The core's server.
+    pub(crate) fn core(&self, ruby: &Ruby) -> Result<Arc<CoreServer>, Error> {
+        let server = self.core.borrow().clone();
+        server.ok_or_else(|| Error::new(ruby.exception_type_error(), "uninitialized server"))
     }
 
     fn with<T>(&self, ruby: &Ruby, body: impl FnOnce(&CoreServer) -> Result<T, zen_ipc::Error>) -> Result<T, Error> {
         let server = self.core(ruby)?;
-        contain(ruby, || body(server).map_err(|error| to_ruby(ruby, error)))
+        contain(ruby, || body(&server).map_err(|error| to_ruby(ruby, error)))
     }
 }
 

@@ -21,6 +21,7 @@ require_relative "worker_process/agent/client"
 require_relative "worker_process"
 require_relative "ipc/on_call"
 require_relative "ipc/prometheus"
+require_relative "ipc/succession"
 require_relative "ipc/fork_tracker"
 require_relative "ipc/middleware/fork_detector"
 

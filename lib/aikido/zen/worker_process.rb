@@ -99,6 +99,14 @@ module Aikido
           client&.tap(&:connected?)
         end
 
+        # Goes on in the process that `Process.daemon` made, in the place of the one that has ended.
+        #
+        # @api private
+        def succeed
+          @parent_pid = Process.pid if role == :parent
+          after_fork!
+        end
+
         # Calls a method of the parent.
         #
         # In a worker it is a remote call, which waits for at most `timeout`. In the parent the handler runs here, and

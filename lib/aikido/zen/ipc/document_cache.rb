@@ -12,11 +12,13 @@ module Aikido
       #
       # - `read(key)`: the newest {Document}, or the last one that is known if the parent cannot be asked, or nil. While
       #   nothing has changed it is one atomic load: no system call, no allocation, no lock.
+      # - `watch(secret, port)`: from now on the page of the server at this port counts, and nothing is current until
+      #   that server was asked.
       # - `current?(key)`: whether `read` would ask nobody. It takes a String, asks nobody and waits for nothing.
       #
       # @api private
       class DocumentCache
-        public :current?
+        public :current?, :watch
 
         # @param secret [Secret, String] the server's; with a String there is no shared page, and nothing is current
         # @param port [Integer] the server's

@@ -19,7 +19,8 @@ module Aikido
           true
         end
 
-        # Prepended to `Process`. `_fork` is what `fork`, `IO.popen("-")` and the like call; `daemon` forks by itself.
+        # Prepended to `Process`. `_fork` is what `fork`, `IO.popen("-")` and the like call; `daemon` forks by itself,
+        # and its child goes on in the place of this process.
         #
         # @api private
         module Hook
@@ -30,9 +31,7 @@ module Aikido
           end
 
           def daemon(...)
-            outcome = super
-            WorkerProcess.after_fork!
-            outcome
+            Succession.across { super }
           end
         end
 

@@ -15,9 +15,9 @@ module Aikido
           end
 
           def daemon(...)
-            outcome = super
+            super
+          ensure
             InUse.keep_inherited_events
-            outcome
           end
 
           # A fork must succeed, whatever the collector does.

@@ -132,6 +132,16 @@ module Aikido
             generation && IPC::Document.new(key.to_s, generation, json)
           end
 
+          # Asks at the address where the server listens now, if it was a client of that server at `port`.
+          #
+          # @param server [Server] that has taken the place of another process's
+          # @param port [Integer] of that one
+          # @return [void]
+          # @api private
+          def follow(server, port)
+            @documents.watch(server.secret, server.port) if follow_server(server, port)
+          end
+
           # @return [String]
           def inspect
             "#<#{self.class} #{host}:#{port}>"

@@ -163,6 +163,21 @@ module Aikido
             true
           end
 
+          # Goes on in a process that was forked from its own and takes that one's place: with its handlers, options,
+          # documents and secret, at its `port:`, or else at a new one. What cannot be done is logged. It is started,
+          # and listens, if the one before was and did.
+          #
+          # @return [void]
+          # @api private
+          def succeed
+            @crew = Crew.new
+            listen_as_successor
+            steward = open_doors_again and start_steward(steward)
+          rescue StandardError => e
+            stop(timeout: 0)
+            @log.failure("the server could not be started again after Process.daemon", e)
+          end
+
           # @return [String]
           def inspect
             "#<#{self.class} #{host}:#{port}#{" started" if started?}>"
@@ -184,6 +199,26 @@ module Aikido
           # Seconds: also where there is no timeout, what is left of the notifications may be counted.
           SHORTEST_COUNT = 0.25
           private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP, :SHORTEST_COUNT
+
+          # Seconds for a process that ends to let go of the port: it has to give back its memory before.
+          PORT_TIMEOUT = 5.0
+          PORT_PAUSE = 0.01
+          private_constant :PORT_TIMEOUT, :PORT_PAUSE
+
+          def listen_as_successor
+            deadline = IPC.monotonic_time + PORT_TIMEOUT
+            begin
+              take_place(true)
+            rescue Errno::EADDRINUSE
+              raise unless IPC.monotonic_time < deadline
+
+              IPC.pause(PORT_PAUSE)
+              retry
+            end
+          rescue SystemCallError => e
+            take_place(false)
+            @log.failure("no worker can reach the server after Process.daemon", e)
+          end
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)

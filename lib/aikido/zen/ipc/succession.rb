@@ -1,0 +1,39 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # `Process.daemon` forks, ends the process that called it, and goes on in the child. So the child takes over what
+      # the other process had: its servers go on in it, and clients of theirs follow them to their new ports.
+      #
+      # @api private
+      module Succession
+        class << self
+          # @yield forks
+          # @return what the block returns
+          def across
+            generation = IPC.fork_generation
+            # Also those that were made and not started. It goes through all objects of this process, once in its life.
+            servers = ObjectSpace.each_object(WorkerProcess::Agent::Server).select(&:prepare_succession)
+            yield
+          ensure
+            # Whatever the block raised: that may have been in the child.
+            succeed(servers) unless IPC.fork_generation == generation
+          end
+
+          private
+
+          def succeed(servers)
+            clients = ObjectSpace.each_object(WorkerProcess::Agent::Client).to_a if servers.any?
+            servers.each do |server|
+              port = server.port
+              server.succeed
+              clients.each { |client| client.follow(server, port) }
+            end
+            WorkerProcess.succeed
+          end
+        end
+      end
+    end
+  end
+end
