@@ -56,6 +56,21 @@ RSpec.describe Aikido::Zen::IPC::Zen::InUse do
     expect(names_taken(1)).to eq(["of the daemon"])
   end
 
+  it "goes on with its server and its events in a process that takes its place as a daemon" do
+    outcome = in_child do
+      zen.start
+      add_events("of the parent")
+      Process.daemon(true, true)
+      sent = in_child do
+        zen.start_client
+        add_events("of the worker")
+        zen.client.send_collector_events
+      end
+      [sent, zen.server.publish_settings, names_taken(1)]
+    end
+    expect(outcome).to eq([true, true, ["of the parent", "of the worker"]])
+  end
+
   it "sends what is left when a worker exits, in whatever way it ends Ruby" do
     { "exit" => -> { exit(3) }, "TERM" => -> { Process.kill(:TERM, Process.pid) && sleep },
       "the end" => -> {} }.each.with_index(1) do |(name, ending), count|
