@@ -6,11 +6,30 @@ require_relative "../../examples/support/server_process"
 RSpec.describe "Unicorn that is replaced by USR2" do
   after { @unicorn&.kill }
 
+  let(:environment) { {} }
+
   before do
     folder = File.expand_path("../support/servers/unicorn", __dir__)
-    @unicorn = Firewall::ServerProcess.new(Firewall::ServerProcess::UNICORN, config: "#{folder}/unicorn.rb",
-                                                                             rackup: "#{folder}/config.ru")
+    @unicorn = Firewall::ServerProcess.new(
+      Firewall::ServerProcess::UNICORN, config: "#{folder}/unicorn.rb", rackup: "#{folder}/config.ru",
+                                        environment:
+    )
     @unicorn.wait_until_ready
+  end
+
+  describe "with a fixed port" do
+    let(:port) { FixedPort.choose }
+    let(:environment) { { "FIXED_PORT" => port.to_s } }
+
+    it "says what to do, and goes on with the old master" do
+      Process.kill(:USR2, @unicorn.pid)
+      told = @unicorn.log.wait_until(30.0) { @unicorn.log.lines.any?(/reaped .* exec\(\)-ed/) }
+      expect(told).to be(true), @unicorn.log.lines.join
+      message = "could not listen on 127.0.0.1:#{port}, where something else does; in a hot restart the old master"
+      expect(@unicorn.log.lines.grep(/EADDRINUSE/)).to include(/#{Regexp.escape(message)}.* leave `port:` out/)
+      answers = answers_of(@unicorn.workers.values)
+      expect(answers.map { |answer| answer.fetch("answered_by") }).to all(eq(@unicorn.pid))
+    end
   end
 
   it "has two masters side by side, each of which answers its own workers" do

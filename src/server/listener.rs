@@ -28,7 +28,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Binds and listens; the operating system chooses where the port is 0.
     pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
-        let socket = open(wanted)?;
+        let socket = open(wanted).map_err(explain)?;
         let address = getsockname(socket.here()?)
             .and_then(SocketAddr::try_from)
             .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
@@ -84,6 +84,18 @@ fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     Ok(socket)
 }
 
+/// Says what to do where a port that was asked for is taken.
+fn explain(error: Error) -> Error {
+    match error {
+        Error::System { operation, code } if code == Errno::ADDRINUSE.raw_os_error() => {
+            let advice = "where something else does; in a hot restart the old master does until it ends: leave `port:` \
+                          out, so that each master gets a port of its own, which its workers know";
+            Error::System { operation: format!("{operation}, {advice}"), code }
+        }
+        error => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +115,10 @@ mod tests {
     fn an_address_in_use_is_named_in_the_error() {
         let (_listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let message = Listener::bind(address).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("could not listen on {address}: ")), "{message}");
+        assert!(
+            message.starts_with(&format!("could not listen on {address}, where something else does; ")),
+            "{message}"
+        );
+        assert!(message.contains("leave `port:` out"), "{message}");
     }
 }

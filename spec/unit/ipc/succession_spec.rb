@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "socket"
-
 RSpec.describe Aikido::Zen::IPC::Succession do
   let(:ipc) { Aikido::Zen::IPC }
   let(:worker_process) { Aikido::Zen::WorkerProcess }
@@ -101,7 +99,7 @@ RSpec.describe Aikido::Zen::IPC::Succession do
     end
 
     it "is found again at a fixed port by what was forked before" do
-      port = free_port
+      port = FixedPort.choose
       found = in_future_daemon do
         start_counting(port:)
         before = start_child do |parent|
@@ -230,9 +228,5 @@ RSpec.describe Aikido::Zen::IPC::Succession do
   def in_place_of_this_process
     fork && exit!
     yield
-  end
-
-  def free_port
-    TCPServer.open("127.0.0.1", 0) { |server| server.local_address.ip_port }
   end
 end

@@ -9,7 +9,9 @@ require_relative "../gate_middleware"
 seen = 0
 lock = Mutex.new
 
-Aikido::Zen::WorkerProcess.start(**Agents::PATIENT_SERVER, client_options: Agents::PATIENT_CLIENT) do |server|
+port = Integer(ENV.fetch("FIXED_PORT", "0"))
+options = { port:, client_options: Agents::PATIENT_CLIENT, **Agents::PATIENT_SERVER }
+Aikido::Zen::WorkerProcess.start(**options) do |server|
   server.handle("who") { |respond| respond.call(Process.pid) }
   server.handle("see") { |respond| respond.call(lock.synchronize { seen += 1 }) }
 end
