@@ -146,7 +146,7 @@ fn a_successor_listens_at_a_fixed_port_as_soon_as_the_original_does_not() {
     });
     here.read_exact(&mut [0]).unwrap();
     original.server.begin_stop();
-    original.server.finish_stop();
+    original.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
     here.write_all(b"!").unwrap();
     here.read_exact(&mut [0]).unwrap();
     worker.ping(PATIENCE, &Uninterrupted).unwrap();
