@@ -25,6 +25,8 @@ struct State {
     /// `None` where the parent's page is not shared: nothing is current there.
     page: Option<GenerationPage>,
     known: BTreeMap<Box<[u8]>, Known>,
+    /// Bytes that the entries without a document take, as [`cost_of`] counts them.
+    absent_bytes: usize,
 }
 
 /// The last version of a document, or nil if there was none.
@@ -32,7 +34,13 @@ struct Known {
     document: Opaque<Value>,
     /// `None` if it was not fetched at a reading of the page.
     watch: Option<Watch>,
+    /// The parent could not be asked; it is asked again from this time on, in seconds of the monotonic clock.
+    retry_at: Option<f64>,
 }
+
+/// Bytes that entries without a document may take. Their names are whatever callers make up, and there may be millions.
+/// 256 KiB: some two thousand names; of more than these, each is asked for again now and then.
+const MAX_ABSENT_BYTES: usize = 256 << 10;
 
 /// Defines the class.
 pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
@@ -42,6 +50,8 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     class.define_private_method("watch", method!(DocumentCache::watch, 2))?;
     class.define_private_method("reading", method!(DocumentCache::reading, 1))?;
     class.define_private_method("keep", method!(DocumentCache::keep, 3))?;
+    class.define_private_method("put_off", method!(DocumentCache::put_off, 2))?;
+    class.define_private_method("retry_at", method!(DocumentCache::retry_at, 1))?;
     class.define_private_method("known", method!(DocumentCache::known, 1))?;
     class.define_private_method("current?", method!(DocumentCache::is_current, 1))
 }
@@ -75,9 +85,25 @@ impl DocumentCache {
         contain(ruby, || {
             let mut state = this.0.borrow_mut();
             let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
-            state.known.insert(name.into_bytes().into(), Known { document: document.into(), watch });
+            state.insert(ruby, name, Known { document: document.into(), watch, retry_at: None });
             Ok(())
         })
+    }
+
+    /// Goes on with what is known of a document, and remembers from when on the parent is to be asked again.
+    fn put_off(ruby: &Ruby, this: &Self, name: String, retry_at: f64) -> Result<(), Error> {
+        contain(ruby, || {
+            let mut state = this.0.borrow_mut();
+            let document =
+                state.known.get(name.as_bytes()).map_or_else(|| ruby.qnil().as_value().into(), |known| known.document);
+            state.insert(ruby, name, Known { document, watch: None, retry_at: Some(retry_at) });
+            Ok(())
+        })
+    }
+
+    /// What `put_off` was given, unless the parent was asked since.
+    fn retry_at(ruby: &Ruby, this: &Self, key: RString) -> Result<Option<f64>, Error> {
+        contain(ruby, || Ok(find_by_bytes(&this.0.borrow().known, key).and_then(|known| known.retry_at)))
     }
 
     /// The last version that is known, current or not; nil if there is none.
@@ -100,6 +126,33 @@ impl DocumentCache {
         let known = find_by_bytes(&state.known, name)?;
         known.watch?.is_unchanged().then(|| Ruby::get_with(key).get_inner(known.document))
     }
+}
+
+impl State {
+    fn insert(&mut self, ruby: &Ruby, name: String, known: Known) {
+        let cost = cost_of(&name);
+        let is_absent = |known: &Known| ruby.get_inner(known.document).is_nil();
+        if self.known.remove(name.as_bytes()).is_some_and(|before| is_absent(&before)) {
+            self.absent_bytes = self.absent_bytes.saturating_sub(cost);
+        }
+        if is_absent(&known) {
+            if cost > MAX_ABSENT_BYTES {
+                return;
+            }
+            if self.absent_bytes.saturating_add(cost) > MAX_ABSENT_BYTES {
+                // All at once: an order of use would have to be kept up by every read.
+                self.known.retain(|_, known| !is_absent(known));
+                self.absent_bytes = 0;
+            }
+            self.absent_bytes = self.absent_bytes.saturating_add(cost);
+        }
+        self.known.insert(name.into_bytes().into(), known);
+    }
+}
+
+/// Bytes of an entry: the name, and the place in the map with what an allocation costs.
+fn cost_of(name: &str) -> usize {
+    name.len().saturating_add(std::mem::size_of::<(Box<[u8]>, Known)>()).saturating_add(32)
 }
 
 impl DataTypeFunctions for DocumentCache {

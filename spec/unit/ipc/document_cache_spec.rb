@@ -90,6 +90,26 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(documents.read("config").value).to eq([1])
   end
 
+  it "remembers of some thousands of names that there is no document, and keeps those that it has" do
+    publish("config", "[1]")
+    documents = cache
+    documents.read("config")
+    names = Array.new(10_000) { |number| "user-#{number}" }
+    names.each { |name| documents.read(name) }
+
+    expect(names.count { |name| documents.current?(name) }).to be_between(1, 5_000)
+    expect(documents).to be_current(names.last).and be_current("config")
+    expect(documents.read(names.first)).to be_nil
+    expect(asked.count([names.first, nil])).to eq(2)
+  end
+
+  it "does not remember a name without a document that alone is as long as thousands" do
+    documents = cache
+    name = "x" * 1_000_000
+    expect(Array.new(2) { documents.read(name) }).to eq([nil, nil])
+    expect(asked.size).to eq(2)
+  end
+
   it "asks every time where there is no page" do
     publish("config", "[1]")
     documents = cache(secret: Agents::SECRET)
@@ -173,6 +193,15 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
       reachable[0] = true
       publish("config", "[2]")
       expect(documents.read("config").value).to eq([2])
+    end
+
+    it "remembers of some thousands of names that they could not be asked for" do
+      documents = cache(fetch: method(:unreachable))
+      10_000.times { |number| documents.read("user-#{number}") }
+      documents.read("user-9999")
+      expect(asked.size).to eq(10_000)
+      documents.read("user-0")
+      expect(asked.size).to eq(10_001)
     end
 
     it "raises what is no error of the gem" do

@@ -8,6 +8,9 @@ module Aikido
       # While the page's counter stands where it stood when a document was fetched, nothing has changed and nobody is
       # asked. One thread fetches a changed document; the others wait for it, since each is promised the newest.
       #
+      # It also remembers which documents do not exist, but no more than some thousands of names: callers may make up
+      # any number of them.
+      #
       # Defined in Rust:
       #
       # - `read(key)`: the newest {Document}, or the last one that is known if the parent cannot be asked, or nil. While
@@ -30,7 +33,6 @@ module Aikido
           @retry_delay = retry_delay
           @fetch = fetch
           @on_failure = on_failure
-          @retry_at = {}
           @turnstile = Turnstile.new
         end
 
@@ -46,7 +48,7 @@ module Aikido
         end
 
         def failed_just_now?(key)
-          retry_at = @retry_at[key]
+          retry_at = retry_at(key)
           !retry_at.nil? && IPC.monotonic_time < retry_at
         end
 
@@ -55,12 +57,10 @@ module Aikido
           reading = reading(key)
           document = known(key)
           generation, json = @fetch.call(key, document&.generation)
-          @retry_at.delete(key)
           keep(key, generation ? Document.new(key, generation, json) : document, reading)
         rescue Error => e
+          put_off(key, (IPC.monotonic_time + @retry_delay).to_f)
           @on_failure.call(key, e)
-          @retry_at[key] = IPC.monotonic_time + @retry_delay
-          keep(key, document, nil)
         end
       end
     end
