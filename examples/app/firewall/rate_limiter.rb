@@ -8,6 +8,13 @@ module Firewall
       @settings = settings
       @mutex = Mutex.new
       @passed_at = Hash.new { |windows, counted| windows[counted] = [] }
+      @longest_window = 0
+      @sweep_at = FEWEST_SWEPT
+    end
+
+    # @return [Integer] addresses and users, each by route, of which anything is kept
+    def size
+      @mutex.synchronize { @passed_at.size }
     end
 
     # Decides on a request, and counts it if it passes.
@@ -20,10 +27,27 @@ module Firewall
       limit = @settings.read.content.rate_limit(route)
       return if limit.nil?
 
-      @mutex.synchronize { check_window(@passed_at[[route, actor || address]], limit, Firewall.monotonic_now) }
+      @mutex.synchronize do
+        now = Firewall.monotonic_now
+        forget_expired(limit, now)
+        check_window(@passed_at[[route, actor || address]], limit, now)
+      end
     end
 
+    # Anyone can come from any number of addresses. Fewer than so many are not worth looking for those that are gone.
+    FEWEST_SWEPT = 1_000
+    private_constant :FEWEST_SWEPT
+
     private
+
+    # Each time that twice as many are kept as were left the last time.
+    def forget_expired(limit, now)
+      @longest_window = [@longest_window, limit.window].max
+      return if @passed_at.size < @sweep_at
+
+      @passed_at.delete_if { |_, passed_at| passed_at.empty? || passed_at.last <= now - @longest_window }
+      @sweep_at = [2 * @passed_at.size, FEWEST_SWEPT].max
+    end
 
     def check_window(passed_at, limit, now)
       expired = passed_at.take_while { |time| time <= now - limit.window }.size

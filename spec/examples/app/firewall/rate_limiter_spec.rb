@@ -37,8 +37,15 @@ RSpec.describe Firewall::RateLimiter do
     expect(limiter.check("GET /login", "10.0.0.1", nil)).to be_nil
   end
 
-  def check_at(time)
+  it "forgets addresses that have not been seen within a window, and no others" do
+    10_000.times { |number| check_at(100.0 + number, "address #{number}") }
+    expect(limiter.size).to be <= 1_000
+    answers = Array.new(3) { check_at(10_099.0, "address 9999") }
+    expect(answers.map { |answer| answer.fetch("throttled") }).to eq([false, true, true])
+  end
+
+  def check_at(time, address = "10.0.0.1")
     allow(Firewall).to receive(:monotonic_now).and_return(time)
-    limiter.check("POST /login", "10.0.0.1", nil)
+    limiter.check("POST /login", address, nil)
   end
 end
