@@ -83,6 +83,11 @@ impl Watch {
     pub fn is_unchanged(&self) -> bool {
         self.counter.load(Ordering::Acquire) == self.seen
     }
+
+    /// Whether its reading was taken before a change that the other's, of the same document, has seen.
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.seen < other.seen
+    }
 }
 
 #[cfg(test)]
@@ -111,6 +116,8 @@ mod tests {
         assert!(watch.is_unchanged());
         page.announce("config");
         assert!(!watch.is_unchanged());
+        let later = page.watch("config", page.reading("config")).unwrap();
+        assert!(watch.is_before(&later) && !later.is_before(&watch) && !watch.is_before(&watch));
     }
 
     #[test]

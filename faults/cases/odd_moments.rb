@@ -12,8 +12,8 @@ module Faults
     # Seconds that a process may live: many times what it takes on a busy machine.
     LONGEST_LIFE = 60.0
 
-    # What may come of a call besides its answer. Ruby allows no Mutex in a trap, and says so.
-    CLEAR_ERRORS = %w[ThreadError TimeoutError ClosedError ConnectionRefusedError DisconnectedError].freeze
+    # What may come of a call besides its answer.
+    CLEAR_ERRORS = %w[TimeoutError ClosedError ConnectionRefusedError DisconnectedError].freeze
 
     # How a process ends that does not end well by itself.
     ENDS = Hash.new("exit 0").merge(at_exit_after_exception: "exit 1", at_exit_after_term: "SIGTERM (signal 15)").freeze

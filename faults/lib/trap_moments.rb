@@ -43,7 +43,6 @@ module Faults
       call(client)
     end
 
-    # A changed document is fetched behind a Mutex, an unchanged one is read without.
     def document_in_trap
       (1..@times).each do |number|
         WorkerProcess.invoke("publish", TIMEOUT, number)
@@ -101,8 +100,6 @@ module Faults
 
     def say_document(number)
       say(WorkerProcess.document("config").value == [number] ? "right" : "another document")
-    rescue ThreadError
-      say("ThreadError")
     end
   end
 end

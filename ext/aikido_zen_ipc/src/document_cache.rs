@@ -80,12 +80,16 @@ impl DocumentCache {
         contain(ruby, || Ok(this.0.borrow().page.map(|page| page.reading(&key))))
     }
 
-    /// Keeps what is known of a document. Without a reading it is never current.
+    /// Keeps what is known of a document. Without a reading it is never current. What was read earlier than what is kept
+    /// changes nothing: in a `trap` a document may be fetched in the middle of another fetch.
     fn keep(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
         contain(ruby, || {
             let mut state = this.0.borrow_mut();
             let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
-            state.insert(ruby, name, Known { document: document.into(), watch, retry_at: None });
+            let kept = state.known.get(name.as_bytes()).and_then(|known| known.watch);
+            if !kept.zip(watch).is_some_and(|(kept, watch)| watch.is_before(&kept)) {
+                state.insert(ruby, name, Known { document: document.into(), watch, retry_at: None });
+            }
             Ok(())
         })
     }

@@ -146,6 +146,35 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(readers.last.value).to equal(first)
   end
 
+  # What is called there is bound before: RSpec finds it under a lock of its own.
+  it "is read in a signal handler, also one that interrupts a fetch, and never gives an older version afterwards" do
+    publish("config", "[1]")
+    seen = Queue.new
+    documents = cache(fetch: lambda do |key, known_generation|
+      server.read_document(key, known_generation).tap do
+        next unless asked.empty?
+
+        asked << key
+        publish("config", "[2]")
+        Process.kill(:USR1, Process.pid)
+        seen << seen.pop
+      end
+    end)
+    with_trap(-> { seen << documents.read("config") }) do
+      expect(documents.read("config")).to have_attributes(generation: 2)
+    end
+    in_handler = seen.pop
+    expect(in_handler).to have_attributes(generation: 2)
+    expect(documents.read("config")).to equal(in_handler)
+  end
+
+  def with_trap(handler)
+    previous = trap(:USR1) { handler.call }
+    yield
+  ensure
+    trap(:USR1, previous)
+  end
+
   it "knows each document by itself" do
     publish("config", "[1]")
     publish("lists", "[2]")
@@ -202,6 +231,14 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
       expect(asked.size).to eq(10_000)
       documents.read("user-0")
       expect(asked.size).to eq(10_001)
+    end
+
+    it "asks nobody within retry_delay, also where what is told of the failure reads the document again" do
+      documents = nil
+      documents = cache(fetch: method(:unreachable))
+      allow(failures).to receive(:<<) { documents.read("config") }
+      expect(documents.read("config")).to be_nil
+      expect(asked).to eq([["config", nil]])
     end
 
     it "raises what is no error of the gem" do

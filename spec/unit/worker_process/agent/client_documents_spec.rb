@@ -112,6 +112,17 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "documents" do
     expect(client.stats).to include(calls: 4)
   end
 
+  it "gives the newest in a signal handler" do
+    found = in_child do
+      seen = Queue.new
+      read = client.method(:document)
+      trap("USR1") { seen << read.call("config") }
+      Process.kill(:USR1, Process.pid)
+      seen.pop.value
+    end
+    expect(found).to eq("a" => [1])
+  end
+
   it "fetches, with or without a known generation" do
     expect(client.fetch("config")).to have_attributes(key: "config", generation: 1, json: '{"a":[1]}')
     expect(client.fetch("config", 1)).to be_nil
