@@ -110,10 +110,10 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     expect(ended.pop(true)).to eq(:cleaned_up)
   end
 
-  # Lets a thread of that name wait where it has left everything in Crew and is about to end.
+  # Lets a thread of that name wait where it has left everything of the gem's and is about to end.
   def hold_at_end_of(name, gate)
-    crew_file = described_class.instance_method(:start).source_location.first
-    trace = TracePoint.new(:b_return) { |point| gate.pop if point.path == crew_file && Thread.current.name == name }
+    file = Aikido::Zen::IPC::ContainedThread.method(:start).source_location.first
+    trace = TracePoint.new(:b_return) { |point| gate.pop if point.path == file && Thread.current.name == name }
     trace.tap(&:enable)
   end
 

@@ -106,6 +106,22 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
     expect(client.invoke("one", patience, 1)).to eq(1)
   end
 
+  it "goes on where its logger raises what is no StandardError, and another thread raises in its own" do
+    found = in_child do
+      Thread.abort_on_exception = Thread.report_on_exception = true
+      failing = instance_double(Logger)
+      allow(failing).to receive(:warn) { exit(3) }
+      allow(failing).to receive(:error).and_raise(NotImplementedError)
+      server = start_server(spare_threads: 1, logger: failing)
+      server.handle("echo") { |respond, value| respond.call(value) }
+      client_at(server.port).then { |stranger| error_of { stranger.ping(patience) } }
+      Thread.list.select { |thread| thread.name.to_s.start_with?("zen-ipc") }.each { |thread| thread.raise(IOError) }
+      Array.new(3) { |number| in_thread { client_of(server).invoke("echo", patience, number) } }.map(&:value)
+    end
+
+    expect(found).to eq([0, 1, 2])
+  end
+
   def expect_spare_threads(count)
     client.close
     eventually { expect(server.stats).to include(connections: 0, spare_threads: count) }

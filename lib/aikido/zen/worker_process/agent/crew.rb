@@ -14,15 +14,14 @@ module Aikido
             @threads = {}.compare_by_identity
           end
 
-          # Starts a thread that ends with the block.
+          # Starts a thread that ends with the block, which has to log what goes wrong in it.
           #
           # @param name [String] what `Thread#name` and `top -H` show
           # @raise [ThreadError] if the operating system gives no thread
           def start(name, &work)
             # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
             Thread.handle_interrupt(Object => :never) do
-              # It would defer interrupts, too.
-              thread = Thread.new { Thread.handle_interrupt(Object => :immediate, &work) }
+              thread = IPC::ContainedThread.start(&work)
               @threads[thread] = true
               introduce(thread, name)
             end
@@ -62,8 +61,6 @@ module Aikido
 
           def introduce(thread, name)
             thread.name = name
-            # What goes wrong in it is logged by the work itself.
-            thread.report_on_exception = false
             # Puma warns of threads that were started before it forks, but for those that say this.
             thread.thread_variable_set(:fork_safe, true)
           end

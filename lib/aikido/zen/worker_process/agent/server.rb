@@ -223,7 +223,25 @@ module Aikido
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
             @crew.start("zen-ipc steward") do
-              loop { break unless serve_as(steward) }
+              failure = nil
+              begin
+                recover_from(failure) if failure
+                failure = nil
+                nil while serve_as(steward)
+              rescue Exception => e
+                failure = e
+                retry
+              end
+            end
+          end
+
+          def recover_from(failure)
+            IPC.pause(STEWARD_PAUSE)
+            begin
+              # Where memory is short, there is none for a line in the log.
+              @log.failure("the steward goes on", failure) unless failure.is_a?(NoMemoryError)
+            rescue Exception
+              # The logger has failed.
             end
           end
 
@@ -231,14 +249,6 @@ module Aikido
           def serve_as(steward)
             duty = steward.next_duty or return false
             duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
-            true
-          rescue IPC::InternalError => e
-            @log.failure("the steward goes on", e)
-            IPC.pause(STEWARD_PAUSE)
-            true
-          rescue NoMemoryError
-            # Not even for a line in the log.
-            IPC.pause(STEWARD_PAUSE)
             true
           end
 

@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module IPC
+      # Threads that end without an error, whatever is raised in them: an application may have set
+      # `Thread.abort_on_exception`, and the error of a thread then ends the process.
+      #
+      # @api private
+      module ContainedThread
+        # @yield in the new thread, with no interrupt deferred there that its starter defers
+        # @return [Thread] its value is that of the block, or the exception that ended it, or nil if it was killed
+        # @raise [ThreadError] if the operating system gives no thread
+        def self.start(&work)
+          # A thread begins with what its starter defers, and so cannot be interrupted before the `rescue` is there.
+          Thread.handle_interrupt(Object => :never) do
+            Thread.new do
+              Thread.handle_interrupt(Object => :immediate, &work)
+            rescue Exception => e
+              e
+            end
+          end
+        end
+      end
+    end
+  end
+end
