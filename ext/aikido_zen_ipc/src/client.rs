@@ -1,20 +1,21 @@
 //! `Agent::Client`: the core's client, a fresh one in every process.
 
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use magnus::typed_data::Obj;
-use magnus::{Error, IntoValue, Module, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method, prelude::*};
+use magnus::{Error, Module, RHash, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
 use zen_ipc::contention::{Contention, Habit};
 
 use crate::codec::decode;
 use crate::codec_module::string_of;
-use crate::error::{to_ruby, to_ruby_for_call, undecodable};
+use crate::error::{internal, to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{WithoutGvl, contain, is_fiber_scheduled, waiting_for_answer};
 use crate::message::{Invocation, Notification, keywords_apart};
 use crate::options::{ClientSettings, client_settings, duration};
+use crate::ruby_bytes::allocate;
 use crate::secret::Secret;
 use crate::server::{Server, figures_to_hash};
 
@@ -72,10 +73,7 @@ impl Client {
 
     fn start(ruby: &Ruby, this: Obj<Self>) -> Result<bool, Error> {
         contain(ruby, || {
-            if is_fiber_scheduled() {
-                return beside_fiber(ruby, this, "start", &[], None);
-            }
-            this.inner(ruby)?.current().wait(ruby, |core, wait| core.start(wait))?;
+            this.inner(ruby)?.current().wait(ruby, this, |core, wait| core.start(wait))?;
             Ok(true)
         })
     }
@@ -83,14 +81,13 @@ impl Client {
     fn invoke(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
         contain(ruby, || {
             let (positional, keywords) = keywords_apart(arguments);
-            if is_fiber_scheduled() {
-                return beside_fiber(ruby, this, "invoke", positional, keywords);
-            }
             let Invocation { name, timeout, message } = Invocation::new(ruby, positional, keywords)?;
-            let result = this
-                .inner(ruby)?
-                .current()
-                .call(ruby, &name, |core, wait| core.invoke(&name, &message.args, &message.kwargs, timeout, wait))?;
+            let current = this.inner(ruby)?.current();
+            let called = name.clone();
+            let result = current.outcome(ruby, this, move |core, wait| {
+                core.invoke(&called, &message.args, &message.kwargs, timeout, wait)
+            })?;
+            let result = result.map_err(|error| to_ruby_for_call(ruby, error, &name))?;
             decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error))
         })
     }
@@ -98,26 +95,20 @@ impl Client {
     fn notify(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
         contain(ruby, || {
             let (positional, keywords) = keywords_apart(arguments);
-            if is_fiber_scheduled() {
-                return beside_fiber(ruby, this, "notify", positional, keywords);
-            }
             let Notification { name, message } = Notification::new(ruby, positional, keywords)?;
             let inner = this.inner(ruby)?;
             let timeout = inner.notify_timeout;
-            inner
-                .current()
-                .wait(ruby, |core, wait| core.notify(&name, &message.args, &message.kwargs, timeout, wait))?;
+            inner.current().wait(ruby, this, move |core, wait| {
+                core.notify(&name, &message.args, &message.kwargs, timeout, wait)
+            })?;
             Ok(true)
         })
     }
 
     fn ping(ruby: &Ruby, this: Obj<Self>, timeout: Value) -> Result<bool, Error> {
         contain(ruby, || {
-            if is_fiber_scheduled() {
-                return beside_fiber(ruby, this, "ping", &[timeout], None);
-            }
             let timeout = duration(ruby, "timeout", timeout)?;
-            this.inner(ruby)?.current().wait(ruby, |core, wait| core.ping(timeout, wait))?;
+            this.inner(ruby)?.current().wait(ruby, this, move |core, wait| core.ping(timeout, wait))?;
             Ok(true)
         })
     }
@@ -130,13 +121,10 @@ impl Client {
         known: Option<u64>,
     ) -> Result<Option<(u64, RString)>, Error> {
         contain(ruby, || {
-            if is_fiber_scheduled() {
-                let arguments = [key.into_value_with(ruby), known.into_value_with(ruby)];
-                return beside_fiber(ruby, this, "fetch_text", &arguments, None);
-            }
             let inner = this.inner(ruby)?;
+            let timeout = inner.document_timeout;
             let document =
-                inner.current().wait(ruby, |core, wait| core.fetch(&key, known, inner.document_timeout, wait))?;
+                inner.current().wait(ruby, this, move |core, wait| core.fetch(&key, known, timeout, wait))?;
             let Some((generation, json)) = document else { return Ok(None) };
             Ok(Some((generation, string_of(ruby, &json)?)))
         })
@@ -221,38 +209,46 @@ impl Current {
         Self { core, contention: Contention::new(Instant::now()) }
     }
 
-    /// Runs what waits for the parent.
-    fn wait<T>(
-        &self,
+    /// What waits for the parent gives, or its error as an exception.
+    fn wait<T: Send + 'static>(
+        self: Arc<Self>,
         ruby: &Ruby,
-        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
+        client: Obj<Client>,
+        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        waiting_for_answer(ruby, &self.contention, |wait| body(&self.core, wait))
+        self.outcome(ruby, client, body)?.map_err(|error| to_ruby(ruby, error))
     }
 
-    /// As [`Current::wait`], for a call of `name`, which errors of the other side then bear.
-    fn call<T>(
-        &self,
+    /// Runs what waits for the parent. A fiber of a scheduler must leave its thread to others meanwhile, so there it runs
+    /// in a thread of its own, for which the fiber waits. Nothing but what interrupts it is raised in that thread.
+    ///
+    /// # Errors
+    ///
+    /// What interrupted it.
+    fn outcome<T: Send + 'static>(
+        self: Arc<Self>,
         ruby: &Ruby,
-        name: &str,
-        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
-    ) -> Result<T, Error> {
-        let outcome = self.wait(ruby, |core, wait| match body(core, wait) {
-            Err(error @ (zen_ipc::Error::Remote(_) | zen_ipc::Error::NoHandler(_))) => Ok(Err(error)),
-            outcome => outcome.map(Ok),
+        client: Obj<Client>,
+        body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error> + Send + 'static,
+    ) -> Result<Result<T, zen_ipc::Error>, Error> {
+        let run = move |ruby: &Ruby| {
+            waiting_for_answer(ruby, &self.contention, |wait| match body(&self.core, wait) {
+                Err(zen_ipc::Error::Interrupted) => Err(zen_ipc::Error::Interrupted),
+                outcome => Ok(outcome),
+            })
+        };
+        if !is_fiber_scheduled() {
+            return run(ruby);
+        }
+        let (sender, outcome) = mpsc::channel();
+        let mut job = Some((run, sender));
+        let job = allocate(move || {
+            ruby.proc_from_fn(move |ruby, _, _| {
+                let Some((run, sender)) = job.take() else { return Ok(false) };
+                Ok::<bool, Error>(sender.send(run(ruby)?).is_ok())
+            })
         })?;
-        outcome.map_err(|error| to_ruby_for_call(ruby, error, name))
+        client.funcall::<_, _, Value>("beside_fiber", (job,))?;
+        outcome.try_recv().map_err(|_| internal(ruby, "a wait ended without an outcome"))
     }
-}
-
-/// Runs one of the methods in a thread of its own, for which the calling fiber waits while others of its thread go on.
-fn beside_fiber<T: TryConvert>(
-    ruby: &Ruby,
-    this: Obj<Client>,
-    method: &str,
-    positional: &[Value],
-    keywords: Option<RHash>,
-) -> Result<T, Error> {
-    let keywords = keywords.unwrap_or_else(|| ruby.hash_new());
-    this.funcall("beside_fiber", (ruby.to_symbol(method), ruby.ary_new_from_values(positional), keywords))
 }

@@ -74,6 +74,59 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
                              ipc::TimeoutError])
   end
 
+  it "converts arguments in the fiber and the thread that make the call" do
+    context = Class.new do
+      def as_json(*) = [Thread.current[:locale], Thread.current.thread_variable_get(:request)]
+    end
+    answer = FiberScheduler.run do
+      Thread.current.thread_variable_set(:request, 17)
+      task do
+        Thread.current[:locale] = "de"
+        client.invoke("echo", patience, context.new)
+      end.value
+    end
+
+    expect(answer).to eq([[["de", 17]], {}])
+  end
+
+  it "raises errors whose backtrace leads to the caller" do
+    server.handle("fail") { raise ArgumentError, "that will not do" }
+    calls = [-> { client.invoke("fail", patience) }, -> { client.invoke("wait", 0.01) },
+             -> { client.invoke("echo", patience, Object.new) }]
+    places = FiberScheduler.run do
+      calls.map { |call| task { backtrace_of(call) }.value }
+    end
+
+    expect(places).to all(include(a_string_matching(/\A#{Regexp.escape(__FILE__)}:\d+:in .*backtrace_of/)))
+  end
+
+  it "lets no error out of the threads that wait, whatever the application has set" do
+    server.handle("fail") { raise ArgumentError, "that will not do" }
+    outcome = in_child do
+      Thread.abort_on_exception = Thread.report_on_exception = true
+      FiberScheduler.run { Array.new(3) { task { error_of { client.invoke("fail", patience) } } }.map(&:value) }
+    end
+
+    expect(outcome).to eq([ipc::RemoteError] * 3)
+  end
+
+  it "ends a call as a broken one when the thread that waits for it is killed, or with what is raised there" do
+    client.ping(patience)
+    before = Thread.list
+    outcomes = FiberScheduler.run do
+      [:kill, [:raise, interruption]].map do |deed|
+        waiting = task { client.invoke("wait", patience) }
+        events.pop
+        waiters = Thread.list - before - [Thread.current]
+        waiters.find { |thread| !thread.name.to_s.start_with?("zen-ipc") }.public_send(*deed)
+        error_in(waiting)
+      end
+    end
+
+    expect(outcomes).to eq([ipc::DisconnectedError, interruption])
+    expect(client.invoke("echo", patience, 1)).to eq([[1], {}])
+  end
+
   it "ends a call when its fiber is interrupted, and never uses the connection again" do
     one = client_of(server, max_connections: 1)
     outcome, following = FiberScheduler.run do
@@ -90,6 +143,14 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
 
   def task(&)
     FiberScheduler::Task.new(&)
+  end
+
+  # @return [Array<String>, nil] of what the call raises
+  def backtrace_of(call)
+    call.call
+    nil
+  rescue StandardError => e
+    e.backtrace
   end
 
   # @return [Class, nil] of what the task raises

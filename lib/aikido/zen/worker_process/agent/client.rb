@@ -151,23 +151,20 @@ module Aikido
 
           # Called by the methods that wait, in a fiber that belongs to a scheduler: while it waits for this thread, the
           # others go on.
-          def beside_fiber(method_name, arguments, keywords)
-            # Whoever observes the fiber's call has it once.
-            thread = quiet_thread { IPC::CallHooks.unobserved { __send__(method_name, *arguments, **keywords) } }
-            thread.value
+          #
+          # @param wait [Proc] raises nothing but what interrupts its thread
+          def beside_fiber(wait)
+            thread = IPC::ContainedThread.start(&wait)
+            outcome = thread.value
+            raise outcome if outcome.is_a?(Exception)
+            raise IPC::DisconnectedError, "the thread that waited for the parent was killed" if outcome.nil?
+          rescue ThreadError => e
+            raise if thread
+
+            raise IPC::ConnectionRefusedError, "no thread to wait in for the parent: #{e.message}"
           ensure
             # Whatever ends the fiber's wait ends the call.
             thread&.kill
-          end
-
-          # Without a report of what it raises: who waits for it raises that.
-          def quiet_thread
-            Thread.new do
-              Thread.current.report_on_exception = false
-              yield
-            end
-          rescue ThreadError => e
-            raise IPC::ConnectionRefusedError, "no thread to wait in for the parent: #{e.message}"
           end
 
           def newest_text(key, known_generation)
