@@ -382,7 +382,7 @@ impl Client {
             return;
         }
         self.counters.failed_connects.add_one();
-        self.backoff.begin(error.to_string(), retry);
+        self.backoff.begin(error, retry);
     }
 
     /// What ended because this process closed it is called so.

@@ -21,6 +21,8 @@ pub enum Error {
     ConnectionRefused {
         /// Where to, and why not.
         reason: String,
+        /// The kind of failure, for advice about it. That of the first one where it is told again.
+        cause: Cause,
     },
     /// The connection ended in the middle of something.
     Disconnected {
@@ -92,7 +94,7 @@ impl fmt::Display for Error {
             Self::Timeout { phase, waited } => {
                 write!(formatter, "{phase} took longer than {:.3} s", waited.as_secs_f64())
             }
-            Self::ConnectionRefused { reason }
+            Self::ConnectionRefused { reason, .. }
             | Self::Closed { reason }
             | Self::Handshake { reason }
             | Self::Protocol { reason }
@@ -175,6 +177,32 @@ impl FailureCode {
     /// The code with this word, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+}
+
+/// Why no connection could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The operating system refused it, with this `errno`.
+    System(i32),
+    /// As [`Error::Disconnected`], before anything was sent: the other side is ending, or has no room.
+    Disconnected,
+    /// As [`Error::Handshake`].
+    Handshake,
+    /// As [`Error::Timeout`].
+    Timeout,
+}
+
+impl Cause {
+    /// The cause of a failure to connect.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::ConnectionRefused { cause, .. } => *cause,
+            Error::System { code, .. } => Self::System(*code),
+            Error::Timeout { .. } => Self::Timeout,
+            Error::Handshake { .. } | Error::Protocol { .. } => Self::Handshake,
+            _ => Self::Disconnected,
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub mod wait;
 
 pub use client::Client;
 pub use deadline::Deadline;
-pub use error::{Error, Phase, RemoteFailure, Result};
+pub use error::{Cause, Error, Phase, RemoteFailure, Result};
 pub use options::{ClientOptions, ServerOptions};
 pub use secret::Secret;
 pub use server::Server;

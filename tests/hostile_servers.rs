@@ -45,7 +45,7 @@ fn a_server_that_closes_before_its_greeting_is_whole_has_refused_the_connection(
     for length in [0, 1, 37] {
         let outcome = greeted_by(|peer| peer.write(&ServerHandshake::new().unwrap().hello()[..length]));
         assert!(
-            matches!(&outcome, Err(Error::ConnectionRefused { reason }) if reason.contains("before the handshake")),
+            matches!(&outcome, Err(Error::ConnectionRefused { reason, .. }) if reason.contains("before the handshake")),
             "{outcome:?}"
         );
     }

@@ -34,7 +34,7 @@ fn within_reconnect_delay_the_first_cause_is_repeated_and_nothing_tried() {
     let server = nowhere.listen();
     for _ in 0..3 {
         match client.ping(PATIENCE, &Uninterrupted) {
-            Err(Error::ConnectionRefused { reason }) => {
+            Err(Error::ConnectionRefused { reason, .. }) => {
                 assert_eq!(reason, format!("{first} (no new attempt within reconnect_delay, 3600 s)"));
             }
             outcome => panic!("{outcome:?}"),
@@ -112,7 +112,7 @@ fn a_server_that_always_makes_room_for_others_is_left_alone_after_ten_attempts()
             server.displace(true);
         }
         match call.join().unwrap() {
-            Err(Error::ConnectionRefused { reason }) => assert!(reason.contains("max_handshakes"), "{reason}"),
+            Err(Error::ConnectionRefused { reason, .. }) => assert!(reason.contains("max_handshakes"), "{reason}"),
             outcome => panic!("{outcome:?}"),
         }
     });

@@ -9,7 +9,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::sync::{Mutex, lock};
 
 /// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
@@ -25,7 +25,8 @@ pub(super) struct Backoff {
 
 #[derive(Debug)]
 struct Failure {
-    cause: String,
+    reason: String,
+    cause: Cause,
     retry: Deadline,
 }
 
@@ -48,10 +49,11 @@ impl Backoff {
     /// [`Error::ConnectionRefused`] with the first cause while the delay lasts.
     pub(super) fn attempt(&self) -> Result<Deadline> {
         match &*lock(&self.failure) {
-            Some(Failure { cause, retry }) if !retry.has_passed() => {
+            Some(Failure { reason, cause, retry }) if !retry.has_passed() => {
                 let delay = self.delay.as_secs_f64();
                 Err(Error::ConnectionRefused {
-                    reason: format!("{cause} (no new attempt within reconnect_delay, {delay} s)"),
+                    reason: format!("{reason} (no new attempt within reconnect_delay, {delay} s)"),
+                    cause: *cause,
                 })
             }
             _ => Ok(Deadline::after(self.next_delay())),
@@ -59,8 +61,8 @@ impl Backoff {
     }
 
     /// A connection could not be made; nobody tries again before `retry`.
-    pub(super) fn begin(&self, cause: String, retry: Deadline) {
-        *lock(&self.failure) = Some(Failure { cause, retry });
+    pub(super) fn begin(&self, error: &Error, retry: Deadline) {
+        *lock(&self.failure) = Some(Failure { reason: error.to_string(), cause: Cause::of(error), retry });
     }
 
     /// A connection was made.
@@ -86,9 +88,9 @@ mod tests {
     fn the_first_cause_is_told_until_the_delay_is_over_or_a_connection_was_made() {
         let backoff = Backoff::new(Duration::from_secs(60));
         let retry = backoff.attempt().unwrap();
-        backoff.begin("nobody there".to_owned(), retry);
-        let reason = "nobody there (no new attempt within reconnect_delay, 60 s)".to_owned();
-        assert_eq!(backoff.attempt().unwrap_err(), Error::ConnectionRefused { reason });
+        backoff.begin(&Error::Handshake { reason: "a stranger".to_owned() }, retry);
+        let reason = "a stranger (no new attempt within reconnect_delay, 60 s)".to_owned();
+        assert_eq!(backoff.attempt().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
         backoff.end();
         assert!(backoff.attempt().is_ok());
     }
@@ -98,7 +100,7 @@ mod tests {
         let backoff = Backoff::new(Duration::from_millis(1));
         let retry = backoff.attempt().unwrap();
         while !retry.has_passed() {}
-        backoff.begin("nobody there".to_owned(), retry);
+        backoff.begin(&Error::Interrupted, retry);
         assert!(backoff.attempt().is_ok());
     }
 
@@ -118,7 +120,7 @@ mod tests {
     fn without_a_delay_everybody_tries() {
         let backoff = Backoff::new(Duration::ZERO);
         let retry = backoff.attempt().unwrap();
-        backoff.begin("nobody there".to_owned(), retry);
+        backoff.begin(&Error::Interrupted, retry);
         assert!(backoff.attempt().is_ok());
     }
 }

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, connect as connect_socket, getpeerna
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::descriptors;
-use crate::error::{Error, Phase, Result};
+use crate::error::{Cause, Error, Phase, Result};
 use crate::fork::ProcessLocal;
 use crate::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 use crate::options::ClientOptions;
@@ -46,7 +46,7 @@ pub(super) fn connect(
     }
     let reason =
         format!("could not connect to {address}: the server made room for others {ATTEMPTS} times (max_handshakes)");
-    Err(Error::ConnectionRefused { reason })
+    Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
 }
 
 /// How often a client connects in a row where the server closes the connection to make room for others before it has
@@ -203,6 +203,7 @@ impl<W: Wait> Dial<'_, W> {
         let Self { address, .. } = self;
         Error::ConnectionRefused {
             reason: format!("{address} closed the connection before the handshake: it is ending, or was full"),
+            cause: Cause::Disconnected,
         }
     }
 }
@@ -246,8 +247,8 @@ fn wait_until(
 }
 
 fn refused(address: SocketAddr, errno: Errno) -> Error {
-    let cause = std::io::Error::from(errno);
-    Error::ConnectionRefused { reason: format!("could not connect to {address}: {cause}") }
+    let reason = format!("could not connect to {address}: {}", std::io::Error::from(errno));
+    Error::ConnectionRefused { reason, cause: Cause::System(errno.raw_os_error()) }
 }
 
 #[cfg(test)]

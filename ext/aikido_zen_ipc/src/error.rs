@@ -3,9 +3,11 @@
 use std::sync::OnceLock;
 
 use magnus::value::Opaque;
-use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RModule, RString, Ruby, Value, kwargs, prelude::*};
+use magnus::{
+    Error, Exception, ExceptionClass, KwArgs, Module, RClass, RModule, RString, Ruby, Value, kwargs, prelude::*,
+};
 use zen_ipc::error::{MAX_EXCERPT, excerpt};
-use zen_ipc::{Error as CoreError, RemoteFailure};
+use zen_ipc::{Cause, Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
 
@@ -27,7 +29,10 @@ pub(crate) fn to_ruby(ruby: &Ruby, error: CoreError) -> Error {
             let facts = kwargs!(ruby, "phase" => phase.to_string(), "waited" => waited.as_secs_f64());
             build(ruby, "TimeoutError", &message, Some(facts))
         }
-        CoreError::ConnectionRefused { .. } => build(ruby, "ConnectionRefusedError", &message, None),
+        CoreError::ConnectionRefused { cause, .. } => match class_of(ruby, cause) {
+            Ok(reason) => build(ruby, "ConnectionRefusedError", &message, Some(kwargs!(ruby, "reason" => reason))),
+            Err(error) => error,
+        },
         CoreError::Disconnected { .. } => build(ruby, "DisconnectedError", &message, None),
         CoreError::Closed { .. } => build(ruby, "ClosedError", &message, None),
         CoreError::Handshake { .. } => build(ruby, "HandshakeError", &message, None),
@@ -97,6 +102,19 @@ pub(crate) fn quoted(value: Value) -> String {
 /// The exception for a bug of this gem.
 pub(crate) fn internal(ruby: &Ruby, what: &str) -> Error {
     build(ruby, "InternalError", &format!("a bug in aikido-zen-ipc, please report it: {what}"), None)
+}
+
+/// The class of the error that a failure to connect has for its cause.
+fn class_of(ruby: &Ruby, cause: Cause) -> Result<RClass, Error> {
+    match cause {
+        Cause::System(code) => {
+            let error: Exception = ruby.exception_system_call_error().new_instance(("", code))?;
+            Ok(error.class())
+        }
+        Cause::Disconnected => ipc(ruby)?.const_get("DisconnectedError"),
+        Cause::Handshake => ipc(ruby)?.const_get("HandshakeError"),
+        Cause::Timeout => ipc(ruby)?.const_get("TimeoutError"),
+    }
 }
 
 fn remote(ruby: &Ruby, class: &str, failure: RemoteFailure, method_name: Option<&str>) -> Error {

@@ -98,6 +98,8 @@ RSpec.describe Aikido::Zen::IPC do
       client = client_at(port, reconnect_delay: 60)
       expect { client.invoke("any", Agents::PATIENCE) }.to raise_a_refusal(port)
       3.times { expect { client.invoke("any", Agents::PATIENCE) }.to raise_a_refusal(port, pause) }
+      expect { client.invoke("any", Agents::PATIENCE) }
+        .to raise_error(described_class) { |error| expect(error.reason).to be(Errno::ECONNREFUSED) }
       expect(client.stats).to include(failed_connects: 1)
     end
 
@@ -110,7 +112,9 @@ RSpec.describe Aikido::Zen::IPC do
       client = client_at(server.port, reconnect_delay: 60)
       expect { client.invoke("any", Agents::PATIENCE) }.to raise_error(ipc::HandshakeError)
       expect { client.invoke("any", Agents::PATIENCE) }
-        .to raise_error(described_class, /the server does not speak this protocol#{pause}\z/)
+        .to raise_error(described_class, /the server does not speak this protocol#{pause}\z/) { |error|
+          expect(error.reason).to be(ipc::HandshakeError)
+        }
       expect(connections.size).to eq(1)
     end
 
@@ -118,7 +122,9 @@ RSpec.describe Aikido::Zen::IPC do
       server = raw_server(&:itself)
       message = "127.0.0.1:#{server.port} closed the connection before the handshake"
       expect { client_at(server.port).invoke("any", Agents::PATIENCE) }
-        .to raise_error(described_class, /#{Regexp.escape(message)}/)
+        .to raise_error(described_class, /#{Regexp.escape(message)}/) { |error|
+          expect(error.reason).to be(ipc::DisconnectedError)
+        }
     end
 
     it "is raised no more once reconnect_delay has passed and the parent listens" do

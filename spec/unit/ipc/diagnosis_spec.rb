@@ -61,6 +61,35 @@ RSpec.describe Aikido::Zen::IPC::Diagnosis do
     )
   end
 
+  it "goes by the first reason, and not by that of its repetition within reconnect_delay" do
+    stranger = raw_server { |peer| peer.send_bytes("HTTP/1.1 400 Bad Request".ljust(RawPeer::HELLO_LENGTH)) }
+    server = start
+    advice = in_child do
+      client = client_at(stranger.port, reconnect_delay: 60)
+      allow(worker_process).to receive(:client).and_return(client)
+      Array.new(2) { worker_process.doctor.advice }
+    end
+    expect(server).to be_started
+    expect(advice).to all(start_with("something else listens where the parent did"))
+  end
+
+  it "names a loopback interface that is down", :own_network do
+    found = run_in_own_network("", <<~RUBY)
+      Worker.start
+      Process.wait(fork { puts Worker.doctor.advice, Worker.doctor.advice })
+    RUBY
+    expect(found.lines.uniq).to contain_exactly(/\Athe loopback interface is down/)
+  end
+
+  it "says that no port is left to connect from", :own_network do
+    found = run_in_own_network("ip link set lo up", <<~RUBY)
+      server = Worker.start
+      File.write("/proc/sys/net/ipv4/ip_local_port_range", "\#{server.port} \#{server.port}")
+      Process.wait(fork { puts Worker.doctor.advice })
+    RUBY
+    expect(found).to start_with("no port is left to connect from")
+  end
+
   it "says where there is no server what to do" do
     expect(worker_process.doctor.to_h).to include(
       role: nil, parent_pid: nil, address: nil, problem: "no server was started in this process or an ancestor",

@@ -6,16 +6,6 @@ module Aikido
       # What {WorkerProcess.doctor} finds: the part that this process plays, whether it reaches its parent, what is
       # wrong, and what to do. `puts` shows it.
       class Diagnosis
-        # What there is to do about each way in which a parent can be out of reach.
-        ADVICE = {
-          ConnectionRefusedError => "the parent has ended or stopped its server: see its log, and restart it",
-          DisconnectedError => "the parent is ending, or has no room for another connection: see its log and its stats",
-          TimeoutError => "the parent is stopped, or the machine has no time for it",
-          HandshakeError => "something else listens where the parent did, which has ended: restart the web server",
-          ClosedError => "this process has closed its client, and cannot use it any more"
-        }.freeze
-        private_constant :ADVICE
-
         # @return [Symbol, nil] see {WorkerProcess.role}
         attr_reader :role
 
@@ -48,7 +38,7 @@ module Aikido
           @pid = Process.pid
           @parent_pid = parent_pid
           @fork_generation = IPC.fork_generation
-          @address = worker_process.server&.then { |server| "#{server.host}:#{server.port}" }
+          @address = worker_process.server&.then { |server| address_of(server) }
           examine(worker_process, timeout)
         end
 
@@ -71,6 +61,11 @@ module Aikido
 
         private
 
+        def address_of(server)
+          host = server.host
+          "#{host.include?(":") ? "[#{host}]" : host}:#{server.port}"
+        end
+
         def examine(worker_process, timeout)
           case role
           when :worker then reach(worker_process.client, timeout)
@@ -91,7 +86,7 @@ module Aikido
           client.ping(timeout)
           @round_trip = IPC.monotonic_time - started_at
         rescue IPC::Error => e
-          found("the parent does not answer: #{e.message}", ADVICE.fetch(e.class, "see the log of both processes"))
+          found("the parent does not answer: #{e.message}", Advice.on(e))
         end
 
         # A worker that is its own parent works, and nothing that it counts is the others'.

@@ -28,6 +28,15 @@ module Aikido
       # first cause, while a client waits out its `reconnect_delay`.
       class ConnectionRefusedError < Errno::ECONNREFUSED
         include Error
+
+        # @return [Class, nil] of what went wrong at the first attempt: one below `Errno`, or one of the gem's; nil
+        #   where there was no attempt
+        attr_reader :reason
+
+        def initialize(message = nil, reason: nil)
+          super(message)
+          @reason = reason
+        end
       end
 
       # The connection ended during a call. Whether the handler ran is not known.

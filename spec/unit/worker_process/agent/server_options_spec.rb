@@ -22,6 +22,20 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
       .to raise_error(Errno::EADDRINUSE, /could not listen on 127\.0\.0\.2:#{port}/)
   end
 
+  it "listens on ::1 where there is no 127.0.0.1 and no host is given", :own_network do
+    found = run_in_own_network("ip link set lo up; ip addr del 127.0.0.1/8 dev lo", <<~RUBY)
+      Worker.start { |server| server.handle("host") { |respond| respond.call(server.host) } }
+      Process.wait(fork { puts Worker.invoke("host", #{patience}), Worker.doctor.address[/.*:/] })
+      begin
+        Worker::Agent::Server.new(host: "127.0.0.1")
+      rescue Errno::EADDRNOTAVAIL => e
+        puts e.message
+      end
+    RUBY
+    expect(found.lines(chomp: true))
+      .to eq(["::1", "[::1]:", "Cannot assign requested address - could not listen on 127.0.0.1:0"])
+  end
+
   it "has the defaults of its documentation" do
     expect(options_of.new.options).to eq(
       host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0, write_timeout: 5.0,
@@ -30,7 +44,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
     )
   end
 
-  ["0.0.0.0", "192.0.2.1", "::", "localhost", "", nil, 5].each do |host|
+  ["0.0.0.0", "192.0.2.1", "::", "localhost", "", 5].each do |host|
     it "refuses to listen on #{host.inspect}, which is no loopback address" do
       expect { new_server(host:) }.to raise_error(ArgumentError) { |error|
         expect(error.message).to start_with("host is #{host.is_a?(String) ? host : host.inspect};")

@@ -24,11 +24,11 @@ module Aikido
         # Binds and listens. Times are seconds.
         #
         # @param secret [String] at least 32 bytes
-        # @param host [String] a loopback address
+        # @param host [String, nil] as of {WorkerProcess::Agent::Server#initialize}
         # @param port [Integer] 0 lets the operating system choose
         # @param options as of {WorkerProcess::Agent::Server#initialize}
         # @raise [ArgumentError, SystemCallError] as {WorkerProcess::Agent::Server#initialize}
-        def initialize(secret, host = "127.0.0.1", port = 0, handshake_timeout: IPC::HANDSHAKE_TIMEOUT,
+        def initialize(secret, host = nil, port = 0, handshake_timeout: IPC::HANDSHAKE_TIMEOUT,
                        read_timeout: IPC::READ_TIMEOUT, write_timeout: IPC::WRITE_TIMEOUT, **options)
           super(secret:, host:, port:, handshake_timeout:, read_timeout:, write_timeout:, **options)
         end

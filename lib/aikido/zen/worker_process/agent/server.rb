@@ -40,7 +40,7 @@ module Aikido
           #
           # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
           #   String is copied to a page that core dumps leave out; the String itself stays the caller's to erase
-          # @param host [String] a loopback address
+          # @param host [String, nil] a loopback address; nil is 127.0.0.1, or ::1 where that is not there
           # @param port [Integer] 0 lets the operating system choose
           # @param handshake_timeout [Numeric] for a connection to prove itself
           # @param read_timeout [Numeric] from the first byte of a request to its last
@@ -53,11 +53,11 @@ module Aikido
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
           # @raise [ArgumentError] for a value that is not allowed
           # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
-          def initialize(secret: nil, host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
+          def initialize(secret: nil, host: nil, port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
                          max_threads: 2048, max_handshakes: 128, logger: nil)
-            bind(secret, { host:, port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
-                           max_connections:, spare_threads:, max_threads:, max_handshakes: })
+            bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
+                                    max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
             @registering = Mutex.new
             @wrappers = Wrappers.new
@@ -184,6 +184,15 @@ module Aikido
           end
 
           private
+
+          def bind_to(host, secret, options)
+            bind(secret, { host: host || "127.0.0.1", **options })
+          rescue Errno::EADDRNOTAVAIL, Errno::EAFNOSUPPORT
+            raise if host
+
+            # A host with IPv6 only.
+            bind_to("::1", secret, options)
+          end
 
           # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only
           # burn time.
