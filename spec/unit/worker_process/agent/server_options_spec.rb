@@ -36,6 +36,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
       .to eq(["::1", "[::1]:", "Cannot assign requested address - could not listen on 127.0.0.1:0"])
   end
 
+  {
+    { max_connections: 2048 } => 4096,
+    { max_connections: 10 } => 2048,
+    { spare_threads: 5000 } => 6024,
+    { max_connections: 2048, max_threads: 2100 } => 2100
+  }.each do |options, max_threads|
+    it "has at most #{max_threads} threads with #{options}" do
+      expect(options_of.new(**options).options).to include(max_threads:)
+      expect(new_server(**options)).to have_attributes(port: be_positive)
+    end
+  end
+
   it "has the defaults of its documentation" do
     expect(options_of.new.options).to eq(
       host: "127.0.0.1", port: 0, handshake_timeout: 3.0, read_timeout: 5.0, write_timeout: 5.0,

@@ -48,14 +48,16 @@ module Aikido
           # @param max_frame_size [Integer] of a message
           # @param max_connections [Integer] admitted at the same time
           # @param spare_threads [Integer] that always wait for a connection
-          # @param max_threads [Integer] for connections and handlers, spare ones included; at it, requests wait
+          # @param max_threads [Integer, nil] for connections and handlers, spare ones included; at it, requests wait.
+          #   nil is two for each of `max_connections`, at least 2,048
           # @param max_handshakes [Integer] connections that have not proved themselves; the oldest goes first
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
           # @raise [ArgumentError] for a value that is not allowed
           # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
           def initialize(secret: nil, host: nil, port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
-                         max_threads: 2048, max_handshakes: 128, logger: nil)
+                         max_threads: nil, max_handshakes: 128, logger: nil)
+            max_threads = threads_for(max_connections, spare_threads) if max_threads.nil?
             bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
                                     max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
@@ -184,6 +186,17 @@ module Aikido
           end
 
           private
+
+          # One thread for each connection, which keeps it, and as many for handlers that go on after their answer.
+          def threads_for(*limits)
+            return LEAST_MAX_THREADS unless limits.all?(Integer)
+
+            [LEAST_MAX_THREADS, 2 * limits.first, limits.sum].max
+          end
+
+          # So that a lower `max_connections` leaves no handler waiting.
+          LEAST_MAX_THREADS = 2048
+          private_constant :LEAST_MAX_THREADS
 
           def bind_to(host, secret, options)
             bind(secret, { host: host || "127.0.0.1", **options })
