@@ -58,9 +58,11 @@ class PageRun
   def perform(block, text)
     case block.directive
     when "file" then write(block.argument, text)
+    when "script" then run_script(text)
     when "run" then run(text)
     when "output" then compare(text)
     when "start" then start(text)
+    when "not run" then check_syntax(text) if block.language == "ruby"
     when nil then failed("nothing says what this block is (spec/support/docs/page.rb)")
     end
   end
@@ -72,9 +74,23 @@ class PageRun
   end
 
   def run(script)
-    output, status = Open3.capture2e(environment, "bash", "-euo", "pipefail", "-c", script, chdir: @folder)
+    execute("bash", "-euo", "pipefail", "-c", script)
+  end
+
+  def run_script(program)
+    execute("ruby", "-e", program)
+  end
+
+  def execute(*command)
+    output, status = Open3.capture2e(environment, *command, chdir: @folder)
     failed("#{status}:\n#{output}") unless status.success?
     @last_output = Rejections.without_given_up(output)
+  end
+
+  def check_syntax(program)
+    RubyVM::InstructionSequence.compile(program)
+  rescue SyntaxError => e
+    failed(e.message)
   end
 
   def compare(text)
@@ -141,11 +157,11 @@ class PageRun
   end
 
   def left_out
-    RSpec.configuration.reporter.message("docs/#{@page.name}:#{@block.line} is left out: no #{@block.program} here")
+    RSpec.configuration.reporter.message("#{@page.path}:#{@block.line} is left out: no #{@block.program} here")
   end
 
   def failed(what)
     log = "\n\nThe log of what was started:\n#{File.read(@log)}" if @started && File.exist?(@log)
-    raise Failed, "docs/#{@page.name}:#{@block.line}: #{what}#{log}"
+    raise Failed, "#{@page.path}:#{@block.line}: #{what}#{log}"
   end
 end

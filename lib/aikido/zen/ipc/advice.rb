@@ -13,7 +13,7 @@ module Aikido
           [Errno::ECONNREFUSED] =>
             "the parent has ended or stopped its server: see its log, and restart it",
           [DisconnectedError, Errno::ECONNRESET, Errno::ENOTCONN] =>
-            "the parent is ending, or has no room for another connection: see its log and its stats",
+            "the parent has ended or is ending, or has no room for another connection: see its log and its stats",
           [TimeoutError, Errno::ETIMEDOUT] =>
             "the parent is stopped, or the machine has no time for it",
           [HandshakeError, ProtocolError] =>
