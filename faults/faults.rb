@@ -11,7 +11,7 @@ module Faults
 end
 
 # They know the protocol from its documentation, and how to fork.
-%w[child_process descriptors global_lock native_threads raw_peer rejections].each do |name|
+%w[child_process descriptors global_lock native_threads raw_peer].each do |name|
   require_relative "../spec/support/#{name}"
 end
 Dir[File.expand_path("lib/*.rb", __dir__)].each { |file| require file }

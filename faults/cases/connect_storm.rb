@@ -41,8 +41,9 @@ module Faults
     def check_counters
       stats = nil
       met?(within: 5) { (stats = @parent.stats).fetch(:pending_handshakes).zero? }
-      seen = stats.values_at(:accepted, :rejected_handshakes, :admitted)
-      holds("#{seen[0]} accepted, #{seen[1]} rejected, #{seen[2]} admitted", seen[0] == seen[1] + 1 && seen[2] == 1)
+      seen = stats.values_at(:accepted, :rejected_handshakes, :abandoned_handshakes, :admitted)
+      holds("#{seen[0]} accepted, #{seen[1]} rejected, #{seen[2]} abandoned, #{seen[3]} admitted",
+            seen[0] == seen[1..].sum && seen[3] == 1)
     end
   end
 end

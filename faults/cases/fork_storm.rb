@@ -67,9 +67,9 @@ module Faults
       end
     end
 
-    # @return [Integer] connections that were ended or rejected, but for those of clients that gave up
+    # @return [Integer] connections that were ended or rejected
     def troubles_of(server)
-      server.stats.fetch_values(:protocol_errors, :rejected_handshakes).sum - Rejections.given_up(logged)
+      server.stats.fetch_values(:protocol_errors, :rejected_handshakes).sum
     end
 
     # @yieldreturn [Integer] what went wrong in the server, if it is of this process, once it is calm again

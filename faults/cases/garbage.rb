@@ -116,9 +116,10 @@ module Faults
     def check_counters(count)
       stats = nil
       met?(within: 10) { (stats = @parent.stats).fetch(:pending_handshakes).zero? }
-      seen = stats.values_at(:accepted, :rejected_handshakes, :admitted)
-      holds("#{seen[1]} rejected of #{count}", seen[0] == count && seen[1] == count)
-      holds("#{seen[2]} admitted", seen[2].zero?)
+      seen = stats.values_at(:accepted, :rejected_handshakes, :abandoned_handshakes, :admitted)
+      holds("#{seen[1]} rejected of #{count}, and #{seen[2]} that said nothing",
+            seen[0] == count && seen[1] + seen[2] == count)
+      holds("#{seen[3]} admitted", seen[3].zero?)
     end
 
     # That it works still, and that what was cut above would have been admitted whole.

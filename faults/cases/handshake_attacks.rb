@@ -50,11 +50,12 @@ module Faults
       judge_rejections(seen, at_least: tried - seen[:admitted])
     end
 
-    # A client makes another connection if it is not greeted soon, on a busy host: so it can be more than one for a bit.
+    # A client ends a connection itself where the greeting is wrong, or late on a busy host, and then makes another.
     def judge_rejections(seen, at_least:)
       others = seen[:accepted] - seen[:admitted]
-      holds("#{seen[:rejected_handshakes]} of #{others} other connections refused by it",
-            seen[:rejected_handshakes] == others && others >= at_least)
+      rejected, abandoned = seen.values_at(:rejected_handshakes, :abandoned_handshakes)
+      holds("#{rejected} of #{others} other connections refused by it, and #{abandoned} by the client",
+            rejected + abandoned == others && others >= at_least)
     end
 
     # @return [(Integer, Integer)] bits flipped, and how often the client then refused

@@ -53,7 +53,7 @@ class Panics < Faults::Case
     judge("doorkeeper", "greeted #{greeted} of 3", greeted == 2, log: /bug in the doorkeeper cost one connection/)
     peers.each(&:close)
     # Their ends would panic in place of the next one.
-    met?(within: PATIENCE) { ask(@parent, "stats").last[:rejected_handshakes] == greeted }
+    met?(within: PATIENCE) { ask(@parent, "stats").last[:abandoned_handshakes] == greeted }
   end
 
   def stop_parent

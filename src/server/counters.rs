@@ -7,10 +7,12 @@ counters! {
     accepted,
     /// Connections that proved themselves.
     admitted,
-    /// Connections that did not, whatever the reason.
+    /// Connections that did not, whatever the reason, but for the next two.
     rejected_handshakes,
     /// Connections that did, and found `max_connections` others.
     refused_connections,
+    /// Connections that their clients ended before they had said anything, or just after they had proved themselves.
+    abandoned_handshakes,
     /// How often accepting paused because no descriptor was to be had.
     accept_pauses,
     /// Calls read, those that the core answers itself included.

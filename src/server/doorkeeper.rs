@@ -251,6 +251,8 @@ impl Doorkeeper {
         match greeted {
             Ok(None) => {}
             Ok(Some(displaced)) => self.reject(&displaced, "max_handshakes others came before it proved itself"),
+            // It went away before it could be greeted.
+            Err(Error::Handshake { .. }) => self.note_abandoned(),
             Err(error) => self.reject(&socket, &error.to_string()),
         }
     }
@@ -259,14 +261,15 @@ impl Doorkeeper {
         panic_point("handshake");
         match progress {
             Progress::Pending => {}
+            Progress::Abandoned => self.note_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Proved(socket, server_proof) => {
                 self.hall.parking.unwatch(&socket);
                 if !self.hall.desk.has_room() {
                     self.hall.desk.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
-                } else if let Err(error) = send_whole(&socket, &server_proof) {
-                    self.reject(&socket, &error.to_string());
+                } else if send_whole(&socket, &server_proof).is_err() {
+                    self.note_abandoned();
                 } else {
                     self.hall.admit(socket);
                 }
@@ -281,6 +284,13 @@ impl Doorkeeper {
         self.report_rejection(socket, reason);
         // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
         thread::yield_now();
+    }
+
+    /// Counts a connection that its client has ended, before it said anything or after it proved itself. A worker does
+    /// so where the server is too slow for it, and makes another: there is nothing to warn of.
+    fn note_abandoned(&mut self) {
+        self.hall.desk.counters.abandoned_handshakes.add_one();
+        self.restraint.charge();
     }
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {

@@ -39,6 +39,8 @@ pub(super) enum Progress {
     Pending,
     /// It knows the secret. The server's own proof is still to be sent.
     Proved(Socket, [u8; crate::handshake::MAC_LENGTH]),
+    /// The client ended it before it said anything.
+    Abandoned,
     /// It is not one of ours.
     Failed(Socket, String),
 }
@@ -54,6 +56,10 @@ impl Handshakes {
     /// # Returns
     ///
     /// The oldest one, if it had to make room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the client has gone, [`Error::System`] if memory is short.
     pub(super) fn begin(&mut self, token: Token, socket: Socket) -> Result<Option<Socket>> {
         let handshake = ServerHandshake::new()?;
         // The buffer of a fresh socket takes all of it; one that does not is not worth waiting for.
@@ -71,12 +77,13 @@ impl Handshakes {
         if let Ok(false) = outcome {
             return Some(Progress::Pending);
         }
-        let Pending { socket, handshake, proof, .. } = self.pending.remove(&token)?;
+        let Pending { socket, handshake, proof, received, .. } = self.pending.remove(&token)?;
         Some(match outcome {
             Ok(_) => match handshake.verify(&self.secret, &proof) {
                 Ok(server_proof) => Progress::Proved(socket, server_proof),
                 Err(error) => Progress::Failed(socket, error.to_string()),
             },
+            Err(_) if received == 0 => Progress::Abandoned,
             Err(reason) => Progress::Failed(socket, reason.to_owned()),
         })
     }

@@ -16,6 +16,7 @@ pub(super) struct Handshakes;
 pub(super) enum Progress {
     Pending,
     Proved(Socket, [u8; 32]),
+    Abandoned,
     Failed(Socket, String),
 }
 
@@ -25,7 +26,7 @@ impl Handshakes {
     }
 
     pub(super) fn begin(&mut self, _token: Token, _socket: Socket) -> Result<Option<Socket>> {
-        Err(Error::Handshake { reason: String::new() })
+        Err(Error::Protocol { reason: String::new() })
     }
 
     pub(super) fn advance(&mut self, _token: Token) -> Option<Progress> {

@@ -6,7 +6,6 @@ require "rbconfig"
 require "socket"
 require "tmpdir"
 
-require_relative "../rejections"
 require_relative "page"
 
 # Does what a reader does who pastes the blocks of a page one after the other, in a folder that was empty.
@@ -84,7 +83,7 @@ class PageRun
   def execute(*command)
     output, status = Open3.capture2e(environment, *command, chdir: @folder)
     failed("#{status}:\n#{output}") unless status.success?
-    @last_output = Rejections.without_given_up(output)
+    @last_output = output
   end
 
   def check_syntax(program)

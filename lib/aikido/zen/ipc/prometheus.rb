@@ -30,6 +30,7 @@ module Aikido
           accepted: [:counter, "Connections that were accepted."],
           admitted: [:counter, "Connections that proved themselves."],
           rejected_handshakes: [:counter, "Connections that did not prove themselves."],
+          abandoned_handshakes: [:counter, "Connections that their clients ended before they had said anything."],
           refused_connections: [:counter, "Connections that proved themselves and found max_connections others."],
           accept_pauses: [:counter, "Pauses of accepting because no descriptor was to be had."],
           requests: [:counter, "Calls that were read."],

@@ -16,11 +16,20 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "and connections that 
   it "says of each who it was, why, and what shows its process" do
     peer = raw_client(server.port)
     peer.read_hello
-    peer.finish_sending
+    peer.send_bytes("A").finish_sending
 
     address = "127.0.0.1:#{peer.local_port}"
     line = "a connection from #{address} was rejected: the connection ended during the handshake #{advice}"
     eventually { expect(agent_log.string).to match(/WARN .*: aikido-zen-ipc: #{Regexp.escape(line)}$/) }
+  end
+
+  it "counts one that says nothing and ends, as of a worker that tries again, and does not mention it" do
+    3.times { raw_client(server.port).tap(&:read_hello).close }
+    be_rejected(1)
+    eventually { expect(server.stats).to include(accepted: 4, abandoned_handshakes: 3, rejected_handshakes: 1) }
+    server.stop
+
+    expect(agent_log.string.lines).to contain_exactly(/ was rejected: the client does not speak this protocol /)
   end
 
   it "says of a worker for which there was no room that it knew the secret" do

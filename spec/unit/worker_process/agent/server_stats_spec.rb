@@ -7,8 +7,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "#stats" do
   let(:patience) { Agents::PATIENCE }
   let(:keys) do
     %i[connections threads spare_threads pending_handshakes documents accepted admitted rejected_handshakes
-       refused_connections accept_pauses requests notifications dropped_notifications expired_calls skipped_messages
-       protocol_errors]
+       abandoned_handshakes refused_connections accept_pauses requests notifications expired_calls skipped_messages
+       protocol_errors dropped_notifications]
   end
 
   it "has an Integer for each name, from the start" do
