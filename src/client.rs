@@ -144,7 +144,8 @@ impl Client {
     ///
     /// # Returns
     ///
-    /// Its generation and text, or `None` if `known_generation` is the newest or nothing was published.
+    /// Its generation and text, or `None` if `known_generation` is the newest, or nothing was published and none is known.
+    /// The generation is [`ABSENT`](crate::document::ABSENT) where a generation is known of what is not published.
     ///
     /// # Errors
     ///

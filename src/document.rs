@@ -14,35 +14,52 @@ pub const DEEPEST_NESTING: usize = 100;
 /// A version of a document.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// One for the first text, and one more for every different text.
+    /// One for the first text, and one more for every different text; [`ABSENT`] where none is published.
     pub generation: u64,
     /// The text, byte for byte as it was published.
     pub json: Arc<Vec<u8>>,
 }
 
+/// The generation by which who knows a document is told that it is published no more.
+pub const ABSENT: u64 = 0;
+
 /// The newest version of every document.
 #[derive(Debug)]
 pub struct Documents {
     longest: usize,
-    newest: Mutex<HashMap<String, Document>>,
+    state: Mutex<State>,
+}
+
+/// All documents at one moment.
+#[derive(Debug, Default, Clone)]
+pub struct State {
+    newest: HashMap<String, Document>,
+    /// The highest generation of all documents that were taken back. One number for all of them: their names are forgotten,
+    /// and a name that comes back must not have a generation that it had before.
+    highest_taken_back: u64,
 }
 
 impl Documents {
     /// No documents yet; none may be longer than `longest` bytes.
     pub fn new(longest: usize) -> Self {
-        Self { longest, newest: Mutex::new(HashMap::new()) }
+        Self { longest, state: Mutex::default() }
     }
 
     /// The documents of `original`, which a fork has copied: as they were at the fork, or as they were `before` if a
     /// thread that does not exist here was just changing them.
-    pub fn inherited(original: &Self, before: &HashMap<String, Document>) -> Self {
-        let newest = original.newest.try_lock().map_or_else(|_| before.clone(), |newest| newest.clone());
-        Self { longest: original.longest, newest: Mutex::new(newest) }
+    pub fn inherited(original: &Self, before: &State) -> Self {
+        let state = original.state.try_lock().map_or_else(|_| before.clone(), |state| state.clone());
+        Self { longest: original.longest, state: Mutex::new(state) }
     }
 
-    /// Every document, by its key.
-    pub fn all(&self) -> HashMap<String, Document> {
-        lock(&self.newest).clone()
+    /// Every document as it is now.
+    pub fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+
+    /// The keys of all that are published.
+    pub fn keys(&self) -> Vec<String> {
+        lock(&self.state).newest.keys().cloned().collect()
     }
 
     /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
@@ -60,24 +77,41 @@ impl Documents {
             return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
         }
         check(&json).map_err(|reason| Error::invalid_argument(format!("document {:?} {reason}", excerpt(key))))?;
-        let mut newest = lock(&self.newest);
-        let generation = match newest.get(key) {
+        let mut state = lock(&self.state);
+        let before = match state.newest.get(key) {
             Some(current) if *current.json == json => return Ok((current.generation, false)),
-            Some(current) => current.generation.saturating_add(1),
-            None => 1,
+            Some(current) => current.generation,
+            None => state.highest_taken_back,
         };
-        newest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
+        let generation = before.saturating_add(1);
+        state.newest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
         Ok((generation, true))
     }
 
-    /// The newest version of a document, or `None` if there is none or it is the known one.
+    /// Takes a document back.
+    ///
+    /// # Returns
+    ///
+    /// False if there was none.
+    pub fn unpublish(&self, key: &str) -> bool {
+        let mut state = lock(&self.state);
+        let Some(document) = state.newest.remove(key) else { return false };
+        state.highest_taken_back = state.highest_taken_back.max(document.generation);
+        true
+    }
+
+    /// The newest version of a document, or `None` if it is the known one, or there is none and none is known. To who knows
+    /// a document that is published no more it is `null`, of the generation [`ABSENT`].
     pub fn read(&self, key: &str, known_generation: Option<u64>) -> Option<Document> {
-        lock(&self.newest).get(key).filter(|newest| known_generation != Some(newest.generation)).cloned()
+        match lock(&self.state).newest.get(key) {
+            Some(newest) => (known_generation != Some(newest.generation)).then(|| newest.clone()),
+            None => known_generation.map(|_| Document { generation: ABSENT, json: Arc::new(b"null".to_vec()) }),
+        }
     }
 
     /// How many documents there are.
     pub fn count(&self) -> usize {
-        lock(&self.newest).len()
+        lock(&self.state).newest.len()
     }
 }
 
@@ -177,12 +211,12 @@ mod tests {
     fn an_heir_has_the_documents_of_the_fork_or_those_before_it_if_they_were_just_being_changed() {
         let original = documents();
         original.publish("config", b"1".to_vec()).unwrap();
-        let before = original.all();
+        let before = original.state();
         original.publish("config", b"2".to_vec()).unwrap();
         let generation = |heir: &Documents| heir.read("config", None).unwrap().generation;
         assert_eq!(generation(&Documents::inherited(&original, &before)), 2);
         let heir = {
-            let _changed_by_a_thread_that_is_gone = lock(&original.newest);
+            let _changed_by_a_thread_that_is_gone = lock(&original.state);
             Documents::inherited(&original, &before)
         };
         assert_eq!(generation(&heir), 1);
@@ -191,6 +225,28 @@ mod tests {
             heir.publish("large", vec![b' '; 1001]).unwrap_err(),
             Error::FrameTooLarge { size: 1001, limit: 1000 }
         );
+    }
+
+    #[test]
+    fn a_document_that_was_taken_back_is_told_so_to_who_knows_it() {
+        let documents = documents();
+        documents.publish("config", b"1".to_vec()).unwrap();
+        assert!(documents.unpublish("config") && !documents.unpublish("config"));
+        assert!(documents.read("config", None).is_none());
+        let absent = documents.read("config", Some(1)).unwrap();
+        assert_eq!((absent.generation, absent.json.as_slice()), (ABSENT, b"null".as_slice()));
+        assert_eq!(documents.count(), 0);
+    }
+
+    #[test]
+    fn a_document_that_comes_back_has_a_generation_that_it_never_had() {
+        let documents = documents();
+        for text in [b"1", b"2", b"3"] {
+            documents.publish("config", text.to_vec()).unwrap();
+        }
+        documents.publish("lists", b"1".to_vec()).unwrap();
+        assert!(documents.unpublish("config") && documents.unpublish("lists"));
+        assert_eq!(documents.publish("config", b"3".to_vec()), Ok((4, true)));
     }
 
     #[test]

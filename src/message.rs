@@ -23,7 +23,8 @@ pub const RESERVED_PREFIX: &str = "rpc.";
 /// Answers at once, without a handler.
 pub const PING: &str = "ping";
 
-/// Reads a document: `[key, known_generation]` gives `null` or `[generation, document]`.
+/// Reads a document: `[key, known_generation]` gives `null` or `[generation, document]`; `[0, null]` where a generation is
+/// known of a document that is not published.
 pub const READ_DOCUMENT: &str = "rpc.document";
 
 /// Says that a connection carries notifications from now on: `[sender]` gives `true`, or `false` if too many connections

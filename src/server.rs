@@ -215,6 +215,24 @@ impl Server {
         Ok(generation)
     }
 
+    /// Takes a document back and tells every worker.
+    ///
+    /// # Returns
+    ///
+    /// False if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] in a forked copy.
+    pub fn unpublish(&self, key: &str) -> Result<bool> {
+        self.check_process()?;
+        let was_there = self.documents.unpublish(key);
+        if was_there {
+            self.page.announce(key);
+        }
+        Ok(was_there)
+    }
+
     /// The newest version of a document, without a socket.
     ///
     /// # Errors

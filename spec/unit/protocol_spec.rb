@@ -121,6 +121,10 @@ RSpec.describe "docs/PROTOCOL.md" do
       expect_answer(vectors["document_request_frame"], vectors["document_unchanged_frame"])
     end
 
+    it "answers to who knows a document that is not published that there is none" do
+      expect_answer(RawPeer.frame('["9","rpc.document",["config",1],{}]'), RawPeer.frame('["9",[0,null],null]'))
+    end
+
     it "answers with an error to other arguments for the reading of a document" do
       client.send_message(["7", "rpc.document", ["config"], {}])
       id, result, _message, detail = client.read_message

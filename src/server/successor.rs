@@ -3,14 +3,13 @@
 //! Other threads may be in the middle of anything at the fork, and do not exist in the new process. So what they may be
 //! changing is noted before the fork ([`Snapshot`]); what never changes is read from the forked copy.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Server;
 use super::listener::Listener;
 use super::steward::Steward;
-use crate::document::{Document, Documents};
+use crate::document::{Documents, State};
 use crate::error::Result;
 use crate::fork;
 use crate::generation_page::GenerationPage;
@@ -19,7 +18,7 @@ use crate::sync::{Mutex, lock};
 /// What a server was just before a fork.
 #[derive(Debug)]
 pub struct Snapshot {
-    documents: HashMap<String, Document>,
+    documents: State,
     is_started: bool,
     is_listening: bool,
 }
@@ -40,7 +39,7 @@ impl Server {
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.check_process()?;
         Ok(Snapshot {
-            documents: self.documents.all(),
+            documents: self.documents.state(),
             is_started: self.is_started(),
             is_listening: lock(&self.listener).is_open(),
         })
@@ -63,7 +62,7 @@ impl Server {
         let documents = Documents::inherited(&self.documents, &snapshot.documents);
         // A worker that was forked before finds the server again at a fixed port. What it knows of a document may be
         // what a thread published that the fork has ended.
-        documents.all().keys().for_each(|key| page.announce(key));
+        documents.keys().iter().for_each(|key| page.announce(key));
         Ok(Self {
             options: self.options.clone(),
             secret: self.secret.clone(),

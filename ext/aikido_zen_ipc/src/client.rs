@@ -113,7 +113,7 @@ impl Client {
         })
     }
 
-    /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
+    /// `[generation, json]`, or nil if `known` is the newest, or nothing was published and none is known.
     fn fetch_text(
         ruby: &Ruby,
         this: Obj<Self>,

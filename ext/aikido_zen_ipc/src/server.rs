@@ -46,6 +46,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;
     class.define_private_method("publish_json", method!(Server::publish_json, 2))?;
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
+    class.define_private_method("unpublish_key", method!(Server::unpublish, 1))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
     class.define_method("invoke_here", method!(Server::invoke_here, -1))?;
     class.define_method("notify_here", method!(Server::notify_here, -1))?;
@@ -190,7 +191,11 @@ impl Server {
         call.map_err(|error| to_ruby(ruby, error))
     }
 
-    /// `[generation, json]`, or nil if `known` is the newest or nothing was published.
+    fn unpublish(ruby: &Ruby, this: &Self, key: String) -> Result<bool, Error> {
+        this.with(ruby, |server| server.unpublish(&key))
+    }
+
+    /// `[generation, json]`, or nil if `known` is the newest, or nothing was published and none is known.
     fn read_document(
         ruby: &Ruby,
         this: &Self,

@@ -8,7 +8,8 @@ module Aikido
         # @return [String] the name under which it was published, frozen
         attr_reader :key
 
-        # @return [Integer] 1 for the first text, and one more for each different text
+        # @return [Integer] 1 for the first text, and one more for each different text. Where documents were taken back
+        #   ({WorkerProcess::Agent::Server#unpublish}), a name that is published anew begins above all of theirs
         attr_reader :generation
 
         # @return [String] the text, byte for byte as it was published, frozen

@@ -26,7 +26,8 @@ module Aikido
         # @param secret [Secret, String] the server's; with a String there is no shared page, and nothing is current
         # @param port [Integer] the server's
         # @param retry_delay [Numeric] seconds after a failure during which nobody is asked again
-        # @param fetch [#call] takes a key and the known generation, and gives `[generation, json]` or nil
+        # @param fetch [#call] takes a key and the known generation, and gives `[generation, json]`, or nil for what is
+        #   known already
         # @param on_failure [#call] takes the key and the error
         def initialize(secret:, port:, retry_delay:, fetch:, on_failure:)
           watch(secret, port)
@@ -68,7 +69,11 @@ module Aikido
           reading = reading(key)
           document = known(key)
           generation, json = @fetch.call(key, document&.generation)
-          keep(key, generation ? Document.new(key, generation, json) : document, reading)
+          if generation
+            # 0 says that a document which was known is published no more.
+            document = generation.positive? ? Document.new(key, generation, json) : nil
+          end
+          keep(key, document, reading)
         rescue Error => e
           put_off(key, (IPC.monotonic_time + @retry_delay).to_f)
           @on_failure.call(key, e)

@@ -73,6 +73,15 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "#publish" do
     end
   end
 
+  it "says how a text is published that is no JSON" do
+    expect { server.publish("greeting", "Hello") }
+      .to raise_error(ArgumentError, /is not JSON: .*; .* pass "Hello"\.to_json, or a Symbol\z/)
+    expect { server.publish("greeting", "Hello " * 20) }
+      .to raise_error(ArgumentError, /is not JSON: .*; .* pass its to_json, or a Symbol\z/)
+    server.publish("greeting", :Hello)
+    expect(client.document("greeting").value).to eq("Hello")
+  end
+
   it "refuses a text that nests deeper than 100" do
     nested = ->(depth) { "#{"[" * depth}#{"]" * depth}" }
 
@@ -103,6 +112,53 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "#publish" do
       server.publish("config", text.call(error.limit))
       expect(client_of(server).document("config").json).to eq(text.call(error.limit))
     }
+  end
+
+  describe "and #unpublish" do
+    it "let workers read nil, and the next version once there is one" do
+      server.publish("config", "1")
+      expect(client.document("config").value).to eq(1)
+
+      expect(server.unpublish(:config)).to be(true)
+      expect(Array.new(3) { client.document("config") }).to all(be_nil)
+      expect(client.stats).to include(calls: 2)
+      expect(server.publish("config", "1")).to eq(2)
+      expect(client.document("config")).to have_attributes(generation: 2, value: 1)
+    end
+
+    it "let a worker fetch nil, whatever it knows, which may be more than was published last" do
+      server.publish("config", "1")
+      server.unpublish("config")
+
+      expect([nil, 1, 7].map { |known| client.fetch("config", known) }).to all(be_nil)
+    end
+
+    it "do nothing to a document that is not there" do
+      server.publish("config", "1")
+
+      expect(server.unpublish("lists")).to be(false)
+      expect(client.document("config").value).to eq(1)
+      expect(server.stats).to include(documents: 1)
+    end
+
+    it "leave a worker its last version while the parent cannot be asked" do
+      server.publish("config", "1")
+      document = client.document("config")
+      server.stop
+      server.unpublish("config")
+
+      expect(client.document("config")).to be(document)
+    end
+
+    it "take effect in the parent, and are refused in a worker" do
+      server.publish("config", "1")
+      client.local_server = server
+      expect(client.document("config").value).to eq(1)
+      expect(in_child { error_of { server.unpublish("config") } }).to be(ipc::ClosedError)
+      server.unpublish("config")
+
+      expect(client.document("config")).to be_nil
+    end
   end
 
   it "is counted by key" do

@@ -129,7 +129,7 @@ module Aikido
           # @raise [IPC::Error] as {#invoke}; the timeout is `document_timeout`
           def fetch(key, known_generation = nil)
             generation, json = fetch_text(key.to_s, known_generation)
-            generation && IPC::Document.new(key.to_s, generation, json)
+            generation&.positive? ? IPC::Document.new(key.to_s, generation, json) : nil
           end
 
           # Asks at the address where the server listens now, if it was a client of that server at `port`.

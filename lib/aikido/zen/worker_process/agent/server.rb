@@ -120,7 +120,17 @@ module Aikido
           # @raise [IPC::SerializationError, IPC::FrameTooLargeError]
           # @raise [IPC::ClosedError] in a worker
           def publish(key, json)
-            json.is_a?(String) ? publish_json(key.to_s, json) : publish_value(key.to_s, json)
+            json.is_a?(String) ? publish_text(key.to_s, json) : publish_value(key.to_s, json)
+          end
+
+          # Takes a document back and tells every worker, which then reads nil. Published again it has a generation
+          # above all that were taken back.
+          #
+          # @param key [String, Symbol]
+          # @return [Boolean] false if there was none
+          # @raise [IPC::ClosedError] in a worker
+          def unpublish(key)
+            unpublish_key(key.to_s)
           end
 
           # Begins to admit workers; after {#stop} on the same port again.
@@ -186,6 +196,19 @@ module Aikido
           end
 
           private
+
+          def publish_text(key, json)
+            publish_json(key, json)
+          rescue ArgumentError => e
+            raise unless e.message.include?(" is not JSON: ")
+
+            shown = json.bytesize <= LONGEST_SHOWN && json.valid_encoding? ? "#{json.inspect}.to_json" : "its to_json"
+            raise ArgumentError, "#{e.message}; a String is taken as JSON: for a text pass #{shown}, or a Symbol"
+          end
+
+          # Bytes of a text that is quoted in an error.
+          LONGEST_SHOWN = 100
+          private_constant :LONGEST_SHOWN
 
           # One thread for each connection, which keeps it, and as many for handlers that go on after their answer.
           def threads_for(*limits)
