@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "pathname"
 require "rbconfig"
 
 # By hand, because `RbSys::ExtensionTask` configures, builds and installs anew at every call, and does not look at src/.
@@ -9,6 +10,10 @@ build_directory = "tmp/#{RUBY_PLATFORM}-ruby-#{RUBY_VERSION}"
 makefile = "#{build_directory}/Makefile"
 extconf = "ext/aikido_zen_ipc/extconf.rb"
 rust_sources = FileList["Cargo.{toml,lock}", "src/**/*.rs", "ext/**/*.rs", "ext/**/Cargo.toml"]
+# For a Makefile, in which no path may have spaces: that of the checkout may.
+from_build_directory = lambda do |path|
+  Pathname(path).expand_path.relative_path_from(Pathname(build_directory).expand_path).to_s
+end
 
 CLOBBER.include(library)
 
@@ -17,7 +22,7 @@ task compile: library
 
 file library => [makefile, *rust_sources] do
   started_at = Time.now
-  target_directory = File.expand_path(ENV.fetch("CARGO_TARGET_DIR", "target"))
+  target_directory = from_build_directory.call(ENV.fetch("CARGO_TARGET_DIR", "target"))
   sh({ "RB_SYS_CARGO_TARGET_DIR" => target_directory }, "make", "--silent", "--directory", build_directory)
   # Renamed into place: a process that starts meanwhile finds the old library or the new one, whole.
   mv "#{build_directory}/#{extension}", library, verbose: false
@@ -27,6 +32,6 @@ end
 
 file makefile => extconf do
   mkdir_p build_directory, verbose: false
-  configure = File.expand_path(extconf)
+  configure = from_build_directory.call(extconf)
   chdir(build_directory, verbose: false) { ruby configure }
 end
