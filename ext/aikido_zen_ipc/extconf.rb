@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "build_requirements"
+
+missing = BuildRequirements.missing
+abort missing.map { |what| "aikido-zen-ipc cannot be compiled here: #{what}" }.join("\n") unless missing.empty?
+
 require "mkmf"
 require "rb_sys/mkmf"
-
-abort "aikido-zen-ipc is compiled with Rust 1.85 or newer: install it with rustup" unless find_executable("cargo")
 
 create_rust_makefile("aikido/zen/ipc/aikido_zen_ipc") do |config|
   # The crates that were tested, and no others.
