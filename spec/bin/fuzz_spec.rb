@@ -14,7 +14,7 @@ RSpec.describe "bin/fuzz" do
 
   [[], ["0"], ["soon"], ["--fast"], %w[5 frames]].each do |arguments|
     it "refuses `#{arguments.join(" ")}` with its usage and status 2" do
-      output, status = Open3.capture2e(fuzz, *arguments)
+      output, status = Open3.capture2e([fuzz, fuzz], *arguments)
       expect(output.lines.first(2)).to match([%r{\Abin/fuzz: .*#{arguments.join(" ")}}, %r{\AUsage: bin/fuzz }])
       expect(status.exitstatus).to eq(2)
     end

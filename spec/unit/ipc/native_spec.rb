@@ -38,7 +38,7 @@ RSpec.describe Aikido::Zen::IPC, "its compiled library" do
           FileUtils.cp(path, "#{folder}/#{File.basename(library)}")
         end
         Open3.capture2e(RbConfig.ruby, "-w", "-I#{directory}", "-I#{lib}", "-raikido-zen-ipc", "-e", <<~RUBY)
-          print $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\\.}).map { |path| path[%r{ipc/(.+)/}, 1] }
+          print $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\\.}).map { |path| path[%r{/aikido/zen/ipc/(.+)/}, 1] }
         RUBY
       end
     end
