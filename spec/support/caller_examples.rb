@@ -264,11 +264,22 @@ RSpec.shared_examples "a caller" do
         .to raise_error(ArgumentError, "name is nil; a String or a Symbol is allowed")
     end
 
+    it "gives its block what a value's own as_json raises, with its place and cause" do
+      start { |server| server.handle("any") { |respond, _value| respond.call(1) } }
+      unwilling = stub_const("Reluctant", Class.new { def as_json = raise(IndexError, "the object's own") }).new
+      outcome = in_role do
+        described_class.invoke("any", 5.0, unwilling) { |error| [error.class.name, error.message, error.cause.message] }
+      end
+      expect(outcome).to eq(["Aikido::Zen::IPC::SerializationError",
+                             "args[0]: as_json of a Reluctant raised IndexError: the object's own",
+                             "the object's own"])
+    end
+
     it "raises what is no error of the gem past its block" do
       start { |server| server.handle("any") { |respond, _value| respond.call(1) } }
-      unwilling = Class.new { def as_json = raise(IndexError, "the object's own") }
-      expect { in_role { described_class.invoke("any", 5.0, unwilling.new) { "swallowed" } } }
-        .to raise_error(IndexError, "the object's own")
+      throwing = Class.new { def as_json = throw(:done, "the object's own") }
+      expect(in_role { catch(:done) { described_class.invoke("any", 5.0, throwing.new) { "swallowed" } } })
+        .to eq("the object's own")
     end
   end
 

@@ -3,6 +3,7 @@
 require "spec_helper"
 
 require "json"
+require "open3"
 
 RSpec.describe Aikido::Zen::IPC::Codec do
   # The keys under which serde_json, the parser of the core, passes on numbers and raw text.
@@ -164,14 +165,59 @@ RSpec.describe Aikido::Zen::IPC::Codec do
         .to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue: an Object is neither/)
     end
 
-    it "lets through what its as_json or its to_s raises or throws" do
-      raising = object_with_as_json { raise ArgumentError, "not today" }
-      key = Object.new.tap { |object| object.define_singleton_method(:to_s) { raise KeyError, "no name" } }
-      throwing = object_with_as_json { throw :done, "thrown" }
+    it "cannot be sent if a method of it raises; the error says where, and what, and has it as its cause" do
+      object = Object.new
+      def object.as_json = raise(KeyError, "lost\nin a list")
+      expect_cause(KeyError, 'value[0]["key"]: as_json of an Object raised KeyError: lost', [{ "key" => object }])
+      def object.respond_to?(*) = raise(NotImplementedError, "not yet")
+      expect_cause(NotImplementedError, "value: respond_to? of an Object raised NotImplementedError: not yet", object)
+      def object.to_s = raise(IndexError, "x" * 1000)
+      expect_cause(IndexError, "value[0]: to_s of an Object raised IndexError: #{"x" * 100}…", [{ object => 1 }])
+    end
 
-      expect { described_class.dump([{ "key" => raising }]) }.to raise_error(ArgumentError, "not today")
-      expect { described_class.dump([{ key => 1 }]) }.to raise_error(KeyError, "no name")
-      expect(catch(:done) { described_class.dump([{ "key" => throwing }]) }).to eq("thrown")
+    it "cannot be sent if its as_json takes more than options" do
+      object = Object.new
+      def object.as_json(_first, _second) = 1
+      expect_cause(ArgumentError, /\Avalue: as_json of an Object raised ArgumentError: wrong number of arguments/,
+                   object)
+    end
+
+    it "cannot be sent if its as_json recurses for ever" do
+      object = Object.new
+      def object.as_json = [as_json]
+      expect_cause(SystemStackError, /\Avalue\["key"\]: as_json of an Object raised SystemStackError: stack level/,
+                   { key: object })
+      circular = object_with_as_json { { "itself" => circular } }
+      [-> { described_class.dump(circular) }, -> { Fiber.new { described_class.dump(circular) }.resume }].each do |dump|
+        expect(&dump).to raise_error(Aikido::Zen::IPC::SerializationError, /\Avalue(\["itself"\])+: .* nested deeper/)
+      end
+    end
+
+    it "is called with an empty Hash where it wants options" do
+      wanting = [->(options) { [options] }, ->(options, *others) { [options, *others] }]
+      fine_without = ->(options = "none") { [options] }
+      expect(wanting.map { |body| round_trip(object_with_as_json(&body)) }).to eql([[{}], [{}]])
+      expect(round_trip(object_with_as_json(&fine_without))).to eql(["none"])
+    end
+
+    it "lets through what ends its as_json without telling of a failure" do
+      expect(catch(:done) { described_class.dump([{ "key" => object_with_as_json { throw :done, "thrown" } }]) })
+        .to eq("thrown")
+      expect { described_class.dump(object_with_as_json { exit(3) }) }
+        .to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
+      expect { described_class.dump(object_with_as_json { raise NoMemoryError, "none left" }) }
+        .to raise_error(NoMemoryError, "none left")
+      ended = Thread.new { described_class.dump(object_with_as_json { Thread.current.kill }) }
+      expect(ended.value).to be_nil
+    end
+
+    # @return [void]
+    def expect_cause(cause, message, value)
+      expect { described_class.dump(value) }
+        .to raise_error(Aikido::Zen::IPC::SerializationError, message) { |error|
+              expect(error.cause).to be_an_instance_of(cause)
+              expect(error.backtrace.first).to start_with(__FILE__)
+            }
     end
 
     it "cannot be sent if its as_json returns itself" do
@@ -187,12 +233,50 @@ RSpec.describe Aikido::Zen::IPC::Codec do
       expect(round_trip(growing)).to eql([1, 1, 1])
     end
 
-    it "may delete from the Hash it is in, and gets Ruby's own error for adding to it" do
+    it "may change the Hash it is in, and those around that, which are sent as they were" do
       shrinking = { first: object_with_as_json { shrinking.delete(:second) }, second: 2, third: 3 }
-      growing = { first: object_with_as_json { growing[:added] = 1 } }
+      growing = { list: [{ inner: object_with_as_json { (growing[:added] = 1) && "answer" } }], last: 2 }
 
-      expect(round_trip(shrinking)).to eql("first" => 2, "third" => 3)
-      expect { described_class.dump(growing) }.to raise_error(RuntimeError, /during iteration/)
+      expect(round_trip(shrinking)).to eql("first" => 2, "second" => 2, "third" => 3)
+      expect(round_trip(growing)).to eql("list" => [{ "inner" => "answer" }], "last" => 2)
+      expect(growing.keys).to eq(%i[list last added])
+    end
+  end
+
+  describe "a Hash" do
+    # Ruby calls these methods, and may let other threads run meanwhile.
+    { "a big Integer" => [2**70, :to_s], "a String in another encoding" => ["é".encode("UTF-16LE"), :encode],
+      "a key that is no String" => [{ 1.5 => true }, :to_s] }.each do |kind, (value, method)|
+      it "may be added to while #{kind} in it is converted" do
+        hash = { first: 1, value: [value], last: 3 }
+        converted = round_trip(hash)
+        added = 0
+        trace = TracePoint.new(:c_call) { |call| hash[:"added #{added += 1}"] = 1 if call.method_id == method }
+        json = trace.enable(target_thread: Thread.current) { described_class.dump(hash) }
+
+        expect(added).to be > 0
+        expect(described_class.load(json)).to eql(converted)
+      end
+    end
+
+    it "with two keys that have one name is sent with both, and the last one is received" do
+      hash = { "id" => 1, other: 2, id: 3, 5 => 4, "5" => 5 }
+      expect(described_class.dump(hash)).to eq('{"id":1,"other":2,"id":3,"5":4,"5":5}')
+      expect(round_trip(hash)).to eql("id" => 3, "other" => 2, "5" => 5)
+    end
+
+    it "with two keys that have one name is warned of where $VERBOSE is true, once" do
+      script = <<~RUBY
+        codec = Aikido::Zen::IPC::Codec
+        codec.dump([{ "fine" => 1, fine: [] }.slice("fine")])
+        $VERBOSE = false
+        codec.dump([{ "quiet" => 1, quiet: 2 }])
+        $VERBOSE = true
+        2.times { codec.dump([{ "id" => 1, id: 2 }]) }
+      RUBY
+      output, = Open3.capture2e(RbConfig.ruby, "-w", "-Ilib", "-raikido-zen-ipc", "-e", script)
+      expect(output.lines(chomp: true))
+        .to eq(['aikido-zen-ipc: a Hash has two keys that are sent as "id"; the last one is received'])
     end
   end
 

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use magnus::error::ErrorType;
 use magnus::value::Opaque;
 use magnus::{
     Error, Exception, ExceptionClass, KwArgs, Module, RClass, RModule, RString, Ruby, Value, kwargs, prelude::*,
@@ -10,6 +11,7 @@ use zen_ipc::error::{MAX_EXCERPT, excerpt};
 use zen_ipc::{Cause, Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
+use crate::ruby_bytes::class_name;
 
 /// `Aikido::Zen::IPC`. It is looked up once: each time that `define_module` is asked for a nested module, Ruby registers
 /// the module as a root of its garbage collector again, and an error that did so would leave memory behind.
@@ -60,10 +62,15 @@ pub(crate) fn to_ruby_for_call(ruby: &Ruby, error: CoreError, method_name: &str)
 /// The exception for a value that cannot be sent.
 pub(crate) fn unserializable(ruby: &Ruby, error: EncodeError) -> Error {
     match error {
-        EncodeError::Unserializable { place, reason } => {
-            build(ruby, "SerializationError", &format!("{place}: {reason}"), None)
+        EncodeError::Unserializable { place, reason, cause } => {
+            let error = build(ruby, "SerializationError", &format!("{place}: {reason}"), None);
+            match cause {
+                Some(cause) => with_cause(ruby, error, cause),
+                None => error,
+            }
         }
         EncodeError::Raised(raised) => raised,
+        EncodeError::NeedsCopy => internal(ruby, "a Hash was not copied"),
         EncodeError::OutOfMemory(error) => to_ruby(ruby, error),
     }
 }
@@ -88,6 +95,36 @@ pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
     ]
     .into_iter()
     .any(|class| error.is_kind_of(class))
+}
+
+/// The exception of a failure ([`is_failure`]) that does not only tell of a lack of memory.
+pub(crate) fn failure_in(ruby: &Ruby, error: &Error) -> Option<Exception> {
+    if !is_failure(ruby, error) || error.is_kind_of(ruby.exception_no_mem_error()) {
+        return None;
+    }
+    match error.error_type() {
+        ErrorType::Exception(exception) => Some(*exception),
+        ErrorType::Error(class, message) => class.new_instance((message.as_ref(),)).ok(),
+        ErrorType::Jump(_) => None,
+    }
+}
+
+/// The class of an exception and the beginning of its message, on one line.
+pub(crate) fn described(exception: Exception) -> String {
+    let message = exception.funcall::<_, _, RString>("message", ()).and_then(|message| message.to_string());
+    let message = message.unwrap_or_default();
+    format!("{}: {}", class_name(exception.as_value()), excerpt(message.lines().next().unwrap_or_default()))
+}
+
+/// The error as `raise error, cause: cause` raises it.
+fn with_cause(ruby: &Ruby, error: Error, cause: Exception) -> Error {
+    let raised = error.value().map(|exception| {
+        ruby.module_kernel().funcall::<_, _, Value>("raise", (exception, kwargs!(ruby, "cause" => cause)))
+    });
+    match raised {
+        Some(Err(raised)) => raised,
+        Some(Ok(_)) | None => error,
+    }
 }
 
 /// A value as an error message shows it: what `inspect` makes of it, cut to [`MAX_EXCERPT`] bytes.

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "borrowing a String's bytes and calling Ruby's C API directly")]
 
 use std::collections::BTreeMap;
-use std::ffi::{c_char, c_long};
+use std::ffi::{c_char, c_int, c_long};
 
 use magnus::{
     Error, RArray, RHash, RString, Symbol, TryConvert, Value,
@@ -85,6 +85,25 @@ pub(crate) fn symbol_name(symbol: Symbol) -> RString {
 pub(crate) fn class_name(value: Value) -> String {
     // SAFETY: the borrowed name is copied before Ruby runs again.
     unsafe { value.classname() }.into_owned()
+}
+
+/// How many arguments the value's method of this name takes, as `Method#arity` says; `None` if it has no method of that
+/// name, and answers to it all the same.
+pub(crate) fn method_arity(value: Value, name: &'static str) -> Option<c_int> {
+    let mut arity = None;
+    // SAFETY: this is under protection, and the name's bytes live for ever.
+    let asked = protect(|| unsafe {
+        let id = rb_sys::rb_intern2(name.as_ptr().cast::<c_char>(), name.len() as c_long);
+        arity = Some(rb_sys::rb_obj_method_arity(value.as_raw(), id));
+        rb_sys::Qnil as VALUE
+    });
+    asked.ok().and(arity)
+}
+
+/// Whether `$VERBOSE` is true.
+pub(crate) fn is_verbose() -> bool {
+    // SAFETY: Ruby keeps the variable's value there.
+    unsafe { *rb_sys::rb_ruby_verbose_ptr() == rb_sys::Qtrue as VALUE }
 }
 
 /// What `make` makes; out of memory is an error, and not a jump over the caller's frames.

@@ -115,6 +115,9 @@ module Aikido
         # thread: the timeout cannot end it, and `exit` and the end of the thread act on that thread, as do signals and
         # `Timeout` (before Ruby 3.2 that is a `throw`, and so every `throw` acts on it).
         #
+        # Values arrive as JSON has them. Of two keys of a Hash that have the same name (`:a` and `"a"`) the last one
+        # wins.
+        #
         # @param name [String, Symbol] of 1 to 1,024 bytes
         # @param timeout [Numeric] seconds, above 0 up to 1,000,000,000
         # @yieldparam error [IPC::Error] the block's value then is the result

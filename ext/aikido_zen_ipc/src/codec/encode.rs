@@ -1,20 +1,21 @@
 //! Ruby values to JSON.
 
+mod hash;
 mod quote;
 
 use magnus::{
-    Error, Float, Integer, RArray, RHash, RString, Ruby, Symbol, Value,
+    Error, Exception, Float, Integer, RArray, RHash, RString, Ruby, Symbol, Value,
     prelude::*,
-    r_hash::ForEach,
     value::{Fixnum, Qfalse, Qtrue},
 };
 
-use zen_ipc::error::excerpt;
 use zen_ipc::memory;
 
+use self::hash::{Hashes, looks_for_twins};
 use self::quote::write_quoted;
 use super::MAX_NESTING;
-use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, symbol_name};
+use crate::error::{described, failure_in};
+use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, method_arity, symbol_name};
 
 /// Why a value cannot be sent.
 pub(crate) enum EncodeError {
@@ -24,9 +25,14 @@ pub(crate) enum EncodeError {
         place: String,
         /// What it is: `an Object is neither a JSON value nor responds to as_json`.
         reason: String,
+        /// What a method of the value raised: `as_json`, or the `to_s` of a Hash key.
+        cause: Option<Exception>,
     },
-    /// A method of the value raised: `as_json`, or the `to_s` of a Hash key.
+    /// What ended such a method, or Ruby itself, without telling of a failure of the value: `exit`, `throw`, the end of
+    /// the thread, `NoMemoryError`.
     Raised(Error),
+    /// Ruby code would have to run while a Hash is walked. Never what [`encode`] answers.
+    NeedsCopy,
     /// There is no memory for its JSON.
     OutOfMemory(zen_ipc::Error),
 }
@@ -46,7 +52,9 @@ impl From<zen_ipc::Error> for EncodeError {
 /// See [`EncodeError`]; `json` then holds the part that was written.
 pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) -> Result<(), EncodeError> {
     let envelope_levels = u8::from(matches!(root, "args" | "kwargs"));
-    Encoder { ruby, json }.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))
+    let mut encoder = Encoder::new(ruby, json);
+    encoder.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))?;
+    encoder.warn_of_twins()
 }
 
 /// As [`encode`], for the Array `args` that has these elements.
@@ -59,7 +67,7 @@ pub(crate) fn encode_arguments(
     arguments: impl Iterator<Item = Value>,
     json: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let mut encoder = Encoder { ruby, json };
+    let mut encoder = Encoder::new(ruby, json);
     encoder.push(b'[')?;
     for (index, argument) in arguments.enumerate() {
         if index > 0 {
@@ -67,19 +75,22 @@ pub(crate) fn encode_arguments(
         }
         encoder.write(argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
     }
-    encoder.push(b']')
+    encoder.push(b']')?;
+    encoder.warn_of_twins()
 }
 
 impl EncodeError {
     fn new(reason: String) -> Self {
-        Self::Unserializable { place: String::new(), reason }
+        Self::Unserializable { place: String::new(), reason, cause: None }
     }
 
     /// The same error, seen from one container further out.
     fn inside(self, step: &str) -> Self {
         match self {
-            Self::Unserializable { place, reason } => Self::Unserializable { place: format!("{step}{place}"), reason },
-            Self::Raised(_) | Self::OutOfMemory(_) => self,
+            Self::Unserializable { place, reason, cause } => {
+                Self::Unserializable { place: format!("{step}{place}"), reason, cause }
+            }
+            Self::Raised(_) | Self::NeedsCopy | Self::OutOfMemory(_) => self,
         }
     }
 }
@@ -87,9 +98,17 @@ impl EncodeError {
 struct Encoder<'a> {
     ruby: &'a Ruby,
     json: &'a mut Vec<u8>,
+    hashes: Hashes,
+    /// A key of which one Hash has two, if that is to be told.
+    twin: Option<String>,
+    looks_for_twins: bool,
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
+    fn new(ruby: &'a Ruby, json: &'a mut Vec<u8>) -> Self {
+        Self { ruby, json, hashes: Hashes::InPlace, twin: None, looks_for_twins: looks_for_twins() }
+    }
+
     /// Writes any value. `levels_left` is how many containers may still be opened.
     fn write(&mut self, value: Value, levels_left: u8) -> Result<(), EncodeError> {
         if let Some(string) = RString::from_value(value) {
@@ -111,46 +130,11 @@ impl Encoder<'_> {
         } else if let Some(float) = Float::from_value(value) {
             self.write_float(float.to_f64())
         } else if let Some(bignum) = Integer::from_value(value) {
-            let digits: RString = bignum.funcall("to_s", ()).map_err(EncodeError::Raised)?;
+            let digits: RString = self.ask(value, "to_s", || bignum.funcall("to_s", ()))?;
             Ok(append_bytes(digits, self.json, write_plain)?)
         } else {
             self.write_object(value, levels_left)
         }
-    }
-
-    fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
-        let mut is_first = true;
-        let mut failure = None;
-        self.push(b'{')?;
-        let walked = hash.foreach(|key: Value, value: Value| {
-            failure = self.write_entry(key, value, is_first, levels_left).err();
-            is_first = false;
-            Ok(if failure.is_some() { ForEach::Stop } else { ForEach::Continue })
-        });
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        walked.map_err(EncodeError::Raised)?;
-        self.push(b'}')
-    }
-
-    fn write_entry(&mut self, key: Value, value: Value, is_first: bool, levels_left: u8) -> Result<(), EncodeError> {
-        if !is_first {
-            self.push(b',')?;
-        }
-        let name = match Symbol::from_value(key) {
-            Some(symbol) => symbol_name(symbol),
-            None => key.to_r_string().map_err(EncodeError::Raised)?,
-        };
-        // Without the quotes.
-        let key_start = self.json.len() + 1;
-        self.write_string(name)?;
-        let key_end = self.json.len() - 1;
-        self.push(b':')?;
-        self.write(value, levels_left).map_err(|error| {
-            let key = self.json.get(key_start..key_end).unwrap_or_default();
-            error.inside(&format!("[\"{}\"]", excerpt(&String::from_utf8_lossy(key))))
-        })
     }
 
     /// An `as_json` on the way may change the Array, so each element is looked up anew. What was
@@ -182,13 +166,32 @@ impl Encoder<'_> {
     /// Asks the object for a value to send in its place. That counts as a level, so that an
     /// `as_json` that returns `self` comes to an end.
     fn write_object(&mut self, object: Value, levels_left: u8) -> Result<(), EncodeError> {
-        if !object.respond_to("as_json", false).map_err(EncodeError::Raised)? {
+        if !self.ask(object, "respond_to?", || object.respond_to("as_json", false))? {
             let class = with_article(&class_name(object));
             return Err(EncodeError::new(format!("{class} is neither a JSON value nor responds to as_json")));
         }
         let levels_left = level_below(object, levels_left)?;
-        let replacement: Value = object.funcall_public("as_json", ()).map_err(EncodeError::Raised)?;
+        let replacement: Value = self.ask(object, "as_json", || match method_arity(object, "as_json") {
+            // It wants the options that ActiveSupport would give it.
+            Some(1 | -2) => object.funcall_public("as_json", (self.ruby.hash_new(),)),
+            _ => object.funcall_public("as_json", ()),
+        })?;
         self.write(replacement, levels_left)
+    }
+
+    /// What a method of the value answers.
+    fn ask<T>(&self, value: Value, method: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, EncodeError> {
+        if self.hashes == Hashes::Walking {
+            return Err(EncodeError::NeedsCopy);
+        }
+        call().map_err(|error| match failure_in(self.ruby, &error) {
+            Some(cause) => {
+                let class = with_article(&class_name(value));
+                let reason = format!("{method} of {class} raised {}", described(cause));
+                EncodeError::Unserializable { place: String::new(), reason, cause: Some(cause) }
+            }
+            None => EncodeError::Raised(error),
+        })
     }
 
     fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
@@ -199,12 +202,14 @@ impl Encoder<'_> {
     /// The String in UTF-8, with U+FFFD for what is invalid in its encoding or has no equivalent;
     /// or the String as it is, where Ruby knows no way from its encoding to UTF-8.
     fn transcode(&self, string: RString) -> Result<RString, EncodeError> {
-        let replace = self.ruby.to_symbol("replace");
-        let options = magnus::kwargs!(self.ruby, "invalid" => replace, "undef" => replace);
-        match string.funcall("encode", (self.ruby.utf8_encoding().name(), options)) {
-            Err(error) if error.is_kind_of(self.ruby.exception_encoding_error()) => Ok(string),
-            transcoded => transcoded.map_err(EncodeError::Raised),
-        }
+        self.ask(string.as_value(), "encode", || {
+            let replace = self.ruby.to_symbol("replace");
+            let options = magnus::kwargs!(self.ruby, "invalid" => replace, "undef" => replace);
+            match string.funcall("encode", (self.ruby.utf8_encoding().name(), options)) {
+                Err(error) if error.is_kind_of(self.ruby.exception_encoding_error()) => Ok(string),
+                transcoded => transcoded,
+            }
+        })
     }
 
     fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {

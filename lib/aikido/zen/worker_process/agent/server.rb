@@ -111,7 +111,8 @@ module Aikido
             self
           end
 
-          # Stores a document and tells every worker. Leaves the GVL while it checks the text.
+          # Stores a document and tells every worker. Leaves the GVL while it checks the text. Of two keys of a Hash
+          # that have the same name (`:a` and `"a"`) the last one wins.
           #
           # @param key [String, Symbol]
           # @param json [String, Object] a String is taken as JSON and sent byte for byte; anything else is serialized
