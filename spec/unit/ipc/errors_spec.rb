@@ -27,6 +27,17 @@ RSpec.describe Aikido::Zen::IPC::Error do
     expect(classes).to include(ipc::TimeoutError, ipc::RemoteError).and all(include(described_class))
   end
 
+  [ipc::TimeoutError, ipc::ConnectionRefusedError].each do |error_class|
+    it "is rescued as #{error_class} only where the gem raised it, and as what the operating system's is called" do
+      own = [error_class.new("ours"), Class.new(error_class).new]
+      theirs = error_class.superclass.new("a database's")
+      all = [*own, theirs, SystemCallError.new("by number", theirs.errno), nil, BasicObject.new]
+      expect(all.grep(error_class)).to eq(own)
+      expect(own.grep(error_class.superclass)).to eq(own)
+      expect(own.grep(SystemCallError)).to eq(own)
+    end
+  end
+
   it "is in the operating system's errors that the gem raises" do
     taken = start_server.port
     expect { new_server(port: taken) }

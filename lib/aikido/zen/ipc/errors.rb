@@ -7,9 +7,24 @@ module Aikido
       # In every error of the gem. Each of them is also the standard class that Ruby code already rescues.
       module Error; end
 
+      # For `rescue`: `SystemCallError.===` compares numbers, so that one of ours would also catch a database's.
+      #
+      # @api private
+      module MatchedByClass
+        # @return [Boolean] whether the error is of this class
+        def ===(error)
+          IS_A.bind_call(self, error)
+        end
+
+        IS_A = Module.instance_method(:===)
+        private_constant :IS_A
+      end
+      private_constant :MatchedByClass
+
       # The caller's time has passed, or the limit of one phase.
       class TimeoutError < Errno::ETIMEDOUT
         include Error
+        extend MatchedByClass
 
         # @return [String] what was being done: "connecting", "the wait for the response", …
         attr_reader :phase
@@ -28,6 +43,7 @@ module Aikido
       # first cause, while a client waits out its `reconnect_delay`.
       class ConnectionRefusedError < Errno::ECONNREFUSED
         include Error
+        extend MatchedByClass
 
         # @return [Class, nil] of what went wrong at the first attempt: one below `Errno`, or one of the gem's; nil
         #   where there was no attempt
