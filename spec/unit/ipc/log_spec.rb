@@ -24,11 +24,34 @@ RSpec.describe Aikido::Zen::IPC::Log do
     expect { described_class.new(nil).write(:warn, "first") }.to output("aikido-zen-ipc: first\n").to_stderr
   end
 
-  it "costs nothing but the line where the logger fails" do
-    failing = Object.new
-    def failing.warn(_text) = raise(IOError, "the disk is full")
-    expect(described_class.new(failing).write(:warn, "first")).to be_nil
-    expect(described_class.new(Object.new).write(:warn, "first")).to be_nil
+  it "writes to $stderr also where Ruby's warnings are turned off" do
+    verbose = $VERBOSE
+    $VERBOSE = nil
+    expect { described_class.new(nil).write(:error, "first") }.to output("aikido-zen-ipc: first\n").to_stderr
+  ensure
+    $VERBOSE = verbose
+  end
+
+  it "writes to $stderr what the logger fails to write" do
+    def logger.warn(_text) = raise(IOError, "the disk is full")
+    expect { log.write(:warn, "first") }.to output("aikido-zen-ipc: first\n").to_stderr
+  end
+
+  it "raises nothing where $stderr fails, too" do
+    closed = StringIO.new.tap(&:close_write)
+    stderr = $stderr
+    $stderr = closed
+    expect(described_class.new(nil).write(:warn, "first")).to be_nil
+  ensure
+    $stderr = stderr
+  end
+
+  [$stdout, false, "app.log", Object, Object.new.tap { |other| def other.warn(_text) = nil }].each do |other|
+    it "is not made of #{other.inspect[0, 10]}, which would swallow every line" do
+      expect { described_class.new(other) }
+        .to raise_error(ArgumentError, "logger is #{other.inspect}; nil is allowed, and what has the methods info, " \
+                                       "warn and error, as a Logger")
+    end
   end
 
   it "writes of an error what failed, the message, the class and the place" do

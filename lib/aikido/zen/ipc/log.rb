@@ -3,7 +3,8 @@
 module Aikido
   module Zen
     module IPC
-      # Where the gem writes: the logger it was given, or `Kernel#warn`. A logger that fails costs its line only.
+      # Where the gem writes: the logger it was given, or `$stderr`, which also has what a logger failed to write. Not
+      # `Kernel#warn`, which says nothing under `-W0`.
       #
       # @api private
       class Log
@@ -15,8 +16,17 @@ module Aikido
           error.class.to_s
         end
 
-        # @param logger [#warn, #error, nil] a `Logger` or what answers the same methods
+        # What a `Logger` has, and an `IO` not: it would take every line and write none.
+        METHODS = %i[info warn error].freeze
+        private_constant :METHODS
+
+        # @param logger [#info, #warn, #error, nil] a `Logger` or what answers the same methods
+        # @raise [ArgumentError] for anything else
         def initialize(logger)
+          unless logger.nil? || METHODS.all? { |name| logger.respond_to?(name) }
+            raise ArgumentError, "logger is #{Argument.quoted(logger)}; nil is allowed, and what has the methods " \
+                                 "info, warn and error, as a Logger"
+          end
           @logger = logger
         end
 
@@ -24,14 +34,13 @@ module Aikido
         # @param message [String]
         # @return [void]
         def write(level, message)
-          if @logger
+          return to_stderr(message) unless @logger
+
+          begin
             @logger.public_send(level, "aikido-zen-ipc: #{message}")
-          else
-            Kernel.warn("aikido-zen-ipc: #{message}")
+          rescue StandardError
+            to_stderr(message)
           end
-        rescue StandardError
-          # There is nowhere left to say it.
-          nil
         end
 
         # @param what [String] what failed
@@ -39,6 +48,16 @@ module Aikido
         # @return [void]
         def failure(what, error)
           write(:error, "#{what}: #{Log.message_of(error)} (#{error.class}) #{error.backtrace&.first}")
+        end
+
+        private
+
+        # In one piece, so that lines of several processes do not mix.
+        def to_stderr(message)
+          $stderr.write("aikido-zen-ipc: #{message}\n")
+        rescue StandardError
+          # There is nowhere left to say it.
+          nil
         end
       end
     end

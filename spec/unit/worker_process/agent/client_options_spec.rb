@@ -39,6 +39,11 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "options" do
     end
   end
 
+  it "refuses what is no logger" do
+    expect { described_class.new("127.0.0.1", 5, secret: Agents::SECRET, logger: $stdout) }
+      .to raise_error(ArgumentError, /\Alogger is #<IO:<STDOUT>>; /)
+  end
+
   it "refuses counts of 0" do
     expect { client_at(5, max_connections: 0) }
       .to raise_error(ArgumentError, "max_connections is 0; at least 1 is allowed")

@@ -126,6 +126,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "options" do
     end
   end
 
+  it "refuses what is no logger, and does not listen" do
+    port = new_server.tap(&:close).port
+    expect { described_class.new(port:, logger: $stdout) }.to raise_error(ArgumentError, /\Alogger is #<IO:<STDOUT>>; /)
+    expect(new_server(port:).port).to eq(port)
+  end
+
   it "refuses what is no option" do
     expect { new_server(timeout: 1) }.to raise_error(ArgumentError, "unknown keyword: :timeout")
   end

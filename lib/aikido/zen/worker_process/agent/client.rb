@@ -98,10 +98,10 @@ module Aikido
           def initialize(host, port, secret:, connect_timeout: 2.0, handshake_timeout: 3.0, reconnect_delay: 1.0,
                          max_connections: 16, idle_timeout: 60.0, max_frame_size: 64 * 1024 * 1024,
                          document_timeout: 1.0, notify_timeout: 1.0, logger: nil)
+            log = IPC::Log.new(logger)
             set_up(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
                              idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
             @local_server = nil
-            log = IPC::Log.new(logger)
             @documents = IPC::DocumentCache.new(
               secret:, port:,
               retry_delay: IPC::Argument.seconds_or_zero("reconnect_delay", reconnect_delay),

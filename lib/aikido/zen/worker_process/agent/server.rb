@@ -57,6 +57,7 @@ module Aikido
           def initialize(secret: nil, host: nil, port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
                          max_threads: nil, max_handshakes: 128, logger: nil)
+            @log = IPC::Log.new(logger)
             max_threads = threads_for(max_connections, spare_threads) if max_threads.nil?
             bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
                                     max_connections:, spare_threads:, max_threads:, max_handshakes: })
@@ -64,7 +65,6 @@ module Aikido
             @registering = Mutex.new
             @wrappers = Wrappers.new
             @crew = Crew.new
-            @log = IPC::Log.new(logger)
           end
 
           # Registers the handler of a method, before or after {#start}; a second one replaces the first. Whatever it
