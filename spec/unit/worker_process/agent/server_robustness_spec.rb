@@ -109,7 +109,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
   it "goes on where its logger raises what is no StandardError, and another thread raises in its own" do
     found = in_child do
       Thread.abort_on_exception = Thread.report_on_exception = true
-      failing = instance_double(Logger)
+      failing = instance_double(Logger, info: true)
       allow(failing).to receive(:warn) { exit(3) }
       allow(failing).to receive(:error).and_raise(NotImplementedError)
       server = start_server(spare_threads: 1, logger: failing)
