@@ -1,0 +1,49 @@
+# frozen_string_literal: true
+
+require "English"
+require "timeout"
+
+# Seconds for one program: several times what the slowest takes.
+CASE_TIMEOUT = 120
+
+desc "Run small programs that each say at their top what is right: those in CASES, ../shared/cases if that is not set"
+task cases: :compile do
+  folder = ENV.fetch("CASES", "../shared/cases")
+  programs = Dir["#{folder}/*.{rb,sh}"]
+  puts "cases: there are none in #{folder}" if programs.empty?
+  outcomes = programs.to_h { |program| [File.basename(program), outcome_of_case(program)] }
+  outcomes.each { |name, outcome| puts "cases: #{name}: #{outcome}" unless outcome == :passed }
+  tally = outcomes.values.map { |outcome| outcome.to_s[/\A\w+/] }.tally
+  puts "cases: #{tally.map { |outcome, count| "#{count} #{outcome}" }.join(", ")}" if programs.any?
+  abort "cases: not all of them passed" if outcomes.values.any?(/\Afailed/)
+end
+
+# @return [Symbol, String] `:passed`, or why not
+def outcome_of_case(program)
+  missing = gems_missing_for_case(program)
+  return "skipped, without #{missing.join(", ")}" if missing.any?
+
+  interpreter = program.end_with?(".rb") ? RbConfig.ruby : "bash"
+  output, input = IO.pipe
+  pid = spawn({ "RUBYLIB" => File.expand_path("lib") }, interpreter, program,
+              in: File::NULL, out: input, err: input, pgroup: true)
+  input.close
+  printed = Timeout.timeout(CASE_TIMEOUT) { output.read.tap { Process.wait(pid) } }
+  $CHILD_STATUS.success? ? :passed : "failed: #{printed.lines.last(3).join.strip}"
+rescue Timeout::Error
+  Process.kill(:KILL, -pid)
+  Process.wait(pid)
+  "failed: it took longer than #{CASE_TIMEOUT} s"
+end
+
+# What a program mentions and this Ruby cannot use: what is installed may need what is not there for it.
+def gems_missing_for_case(program)
+  text = File.read(program)
+  { /\bpuma\b/ => "puma", /"rails"/ => "railties", /active_record/ => "activerecord",
+    /active_support/ => "activesupport" }.filter_map do |mention, name|
+    gem(name) if text.match?(mention)
+    nil
+  rescue Gem::LoadError
+    name
+  end
+end
