@@ -1,8 +1,8 @@
 //! Time that remains. Nothing else in the crate reads the clock.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Phase, Result};
 
@@ -73,10 +73,13 @@ impl Deadline {
     }
 }
 
-/// Seconds on the operating system's monotonic clock: for a host that compares them with those of other processes.
-pub fn monotonic_seconds() -> f64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+/// Seconds since the first call of this, in this process or the ancestor that it was forked from: for a host whose own
+/// way to read the clock may be replaced.
+pub fn elapsed_seconds() -> f64 {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // Made first, so that it is not later than the other.
+    let first = *FIRST;
+    Instant::now().saturating_duration_since(first).as_secs_f64()
 }
 
 #[cfg(test)]
