@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-
 use crate::error::{Error, Phase, Result};
 
 /// A moment by which something must have happened, on the monotonic clock.

@@ -11,12 +11,13 @@ use zen_ipc::document::Documents;
 
 use binding::codec::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
 // Where the binding's modules look for each other.
-use binding::{codec, ruby_bytes};
+use binding::{codec, failure, ruby_bytes};
 
 /// The binding's own; it cannot be linked.
 #[path = "../../ext/aikido_zen_ipc/src"]
 mod binding {
     pub(crate) mod codec;
+    pub(crate) mod failure;
     pub(crate) mod ruby_bytes;
 }
 

@@ -3,7 +3,7 @@
 use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
 
 use crate::codec::name_string;
-use crate::error::quoted;
+use crate::failure::quoted;
 use crate::gvl::contain;
 use crate::message::method_name;
 use crate::options::{duration, duration_or_zero};

@@ -16,7 +16,8 @@ use zen_ipc::server::{Attendant, Call as CoreCall};
 
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};
 use crate::codec_module::{bytes_of, json_of};
-use crate::error::{self, internal, to_ruby, undecodable};
+use crate::error::{internal, to_ruby, undecodable};
+use crate::failure;
 use crate::gvl::{contain, waiting};
 use crate::ruby_bytes::is_taken_for_utf8;
 
@@ -119,7 +120,7 @@ impl Call {
     /// Whether what the handler raised is its caller's error. All of it is that of a caller in another process. Where the
     /// caller is in this thread, what does not tell of a failure acts on the thread.
     fn is_failure(ruby: &Ruby, this: &Self, raised: Exception) -> Result<bool, Error> {
-        contain(ruby, || Ok(!this.is_local || error::is_failure(ruby, &raised.into())))
+        contain(ruby, || Ok(!this.is_local || failure::is_failure(ruby, &raised.into())))
     }
 
     fn method_name(ruby: &Ruby, this: &Self) -> Result<RString, Error> {

@@ -2,16 +2,11 @@
 
 use std::sync::OnceLock;
 
-use magnus::error::ErrorType;
 use magnus::value::Opaque;
-use magnus::{
-    Error, Exception, ExceptionClass, KwArgs, Module, RClass, RModule, RString, Ruby, Value, kwargs, prelude::*,
-};
-use zen_ipc::error::{MAX_EXCERPT, excerpt};
+use magnus::{Error, Exception, ExceptionClass, KwArgs, Module, RClass, RModule, Ruby, Value, kwargs, prelude::*};
 use zen_ipc::{Cause, Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
-use crate::ruby_bytes::class_name;
 
 /// `Aikido::Zen::IPC`. It is looked up once: each time that `define_module` is asked for a nested module, Ruby registers
 /// the module as a root of its garbage collector again, and an error that did so would leave memory behind.
@@ -83,39 +78,6 @@ pub(crate) fn undecodable(ruby: &Ruby, error: DecodeError) -> Error {
     }
 }
 
-/// Whether an error is what code of the application raised because it failed. Others, `exit`, signals and what is sent to
-/// a thread to end what it does (`Timeout`), act on the thread that they meet, and so does the end of a thread.
-pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
-    [
-        ruby.exception_standard_error(),
-        ruby.exception_script_error(),
-        ruby.exception_no_mem_error(),
-        ruby.exception_sys_stack_error(),
-        ruby.exception_security_error(),
-    ]
-    .into_iter()
-    .any(|class| error.is_kind_of(class))
-}
-
-/// The exception of a failure ([`is_failure`]) that does not only tell of a lack of memory.
-pub(crate) fn failure_in(ruby: &Ruby, error: &Error) -> Option<Exception> {
-    if !is_failure(ruby, error) || error.is_kind_of(ruby.exception_no_mem_error()) {
-        return None;
-    }
-    match error.error_type() {
-        ErrorType::Exception(exception) => Some(*exception),
-        ErrorType::Error(class, message) => class.new_instance((message.as_ref(),)).ok(),
-        ErrorType::Jump(_) => None,
-    }
-}
-
-/// The class of an exception and the beginning of its message, on one line.
-pub(crate) fn described(exception: Exception) -> String {
-    let message = exception.funcall::<_, _, RString>("message", ()).and_then(|message| message.to_string());
-    let message = message.unwrap_or_default();
-    format!("{}: {}", class_name(exception.as_value()), excerpt(message.lines().next().unwrap_or_default()))
-}
-
 /// The error as `raise error, cause: cause` raises it.
 fn with_cause(ruby: &Ruby, error: Error, cause: Exception) -> Error {
     let raised = error.value().map(|exception| {
@@ -125,15 +87,6 @@ fn with_cause(ruby: &Ruby, error: Error, cause: Exception) -> Error {
         Some(Err(raised)) => raised,
         Some(Ok(_)) | None => error,
     }
-}
-
-/// A value as an error message shows it: what `inspect` makes of it, cut to [`MAX_EXCERPT`] bytes.
-pub(crate) fn quoted(value: Value) -> String {
-    // Not all of a String that is long.
-    let beginning = RString::from_value(value)
-        .filter(|string| string.len() > MAX_EXCERPT)
-        .and_then(|string| string.funcall::<_, _, Value>("byteslice", (0, MAX_EXCERPT.saturating_add(1))).ok());
-    excerpt(&beginning.unwrap_or(value).inspect()).into_owned()
 }
 
 /// The exception for a bug of this gem.

@@ -10,6 +10,7 @@ mod codec_module;
 mod crew;
 mod document_cache;
 mod error;
+mod failure;
 mod gvl;
 mod message;
 mod options;

@@ -7,7 +7,7 @@ use magnus::r_hash::ForEach;
 use magnus::{Error, RHash, RString, Ruby, Symbol, TryConvert, Value, prelude::*};
 
 use crate::codec_module::{bytes_of, json_of, json_of_arguments};
-use crate::error::quoted;
+use crate::failure::quoted;
 use crate::gvl::contain;
 use crate::options::duration;
 use crate::ruby_bytes::{are_keywords_given, is_taken_for_utf8, symbol_name};

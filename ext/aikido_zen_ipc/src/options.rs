@@ -8,7 +8,7 @@ use magnus::{Error, Float, RHash, Ruby, TryConvert, Value, prelude::*, value::Fi
 use zen_ipc::options::{self, TIME_ALLOWED, TIME_OR_ZERO_ALLOWED};
 use zen_ipc::{ClientOptions, ServerOptions};
 
-use crate::error::{is_failure, quoted};
+use crate::failure::{is_failure, quoted};
 
 /// The options of a server.
 ///

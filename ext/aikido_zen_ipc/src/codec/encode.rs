@@ -14,7 +14,7 @@ use zen_ipc::memory;
 use self::hash::{Hashes, looks_for_twins};
 use self::quote::write_quoted;
 use super::MAX_NESTING;
-use crate::error::{described, failure_in};
+use crate::failure::{described, failure_in};
 use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, method_arity, symbol_name};
 
 /// Why a value cannot be sent.

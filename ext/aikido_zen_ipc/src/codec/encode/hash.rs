@@ -6,7 +6,7 @@ use magnus::{Error, RHash, RString, Symbol, Value, prelude::*, r_hash::ForEach, 
 use zen_ipc::error::excerpt;
 
 use super::{EncodeError, Encoder};
-use crate::error::quoted;
+use crate::failure::quoted;
 use crate::ruby_bytes::{Element, is_verbose, symbol_name, value_of};
 
 /// How Hashes are walked. Where no Ruby code runs in between, no other thread does, and a Hash can be walked as it is.

@@ -1,0 +1,49 @@
+//! What code of the application raises, and what it gives, in the words of an error message.
+
+use magnus::error::ErrorType;
+use magnus::{Error, Exception, RString, Ruby, Value, prelude::*};
+use zen_ipc::error::{MAX_EXCERPT, excerpt};
+
+use crate::ruby_bytes::class_name;
+
+/// Whether an error is what code of the application raised because it failed. Others, `exit`, signals and what is sent to
+/// a thread to end what it does (`Timeout`), act on the thread that they meet, and so does the end of a thread.
+pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
+    [
+        ruby.exception_standard_error(),
+        ruby.exception_script_error(),
+        ruby.exception_no_mem_error(),
+        ruby.exception_sys_stack_error(),
+        ruby.exception_security_error(),
+    ]
+    .into_iter()
+    .any(|class| error.is_kind_of(class))
+}
+
+/// The exception of a failure ([`is_failure`]) that does not only tell of a lack of memory.
+pub(crate) fn failure_in(ruby: &Ruby, error: &Error) -> Option<Exception> {
+    if !is_failure(ruby, error) || error.is_kind_of(ruby.exception_no_mem_error()) {
+        return None;
+    }
+    match error.error_type() {
+        ErrorType::Exception(exception) => Some(*exception),
+        ErrorType::Error(class, message) => class.new_instance((message.as_ref(),)).ok(),
+        ErrorType::Jump(_) => None,
+    }
+}
+
+/// The class of an exception and the beginning of its message, on one line.
+pub(crate) fn described(exception: Exception) -> String {
+    let message = exception.funcall::<_, _, RString>("message", ()).and_then(|message| message.to_string());
+    let message = message.unwrap_or_default();
+    format!("{}: {}", class_name(exception.as_value()), excerpt(message.lines().next().unwrap_or_default()))
+}
+
+/// A value as an error message shows it: what `inspect` makes of it, cut to [`MAX_EXCERPT`] bytes.
+pub(crate) fn quoted(value: Value) -> String {
+    // Not all of a String that is long.
+    let beginning = RString::from_value(value)
+        .filter(|string| string.len() > MAX_EXCERPT)
+        .and_then(|string| string.funcall::<_, _, Value>("byteslice", (0, MAX_EXCERPT.saturating_add(1))).ok());
+    excerpt(&beginning.unwrap_or(value).inspect()).into_owned()
+}
