@@ -11,7 +11,9 @@ module OwnNetwork
   def self.available?
     return @available if defined?(@available)
 
-    @available = system("unshare", "-rn", "ip", "link", "set", "lo", "up", %i[out err] => File::NULL) == true
+    # In some containers the files of the kernel cannot be written.
+    attempt = "ip link set lo up && echo 32768 60999 > /proc/sys/net/ipv4/ip_local_port_range"
+    @available = system("unshare", "-rn", "sh", "-c", attempt, %i[out err] => File::NULL) == true
   end
 
   # @param set_up [String] commands of the shell that come first
