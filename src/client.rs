@@ -7,22 +7,17 @@
 mod backoff;
 mod counters;
 mod dial;
-mod notification_sender;
+mod notifications;
 mod pool;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::event::{Timespec, poll};
-
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result, excerpt};
 use crate::fork;
-use crate::frame;
-use crate::message::{
-    CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
-};
+use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
 use crate::options::ClientOptions;
 use crate::panic_point::panic_point;
 use crate::secret::Secret;
@@ -30,7 +25,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::Wait;
 use backoff::Backoff;
 use counters::Counters;
-use notification_sender::NotificationSender;
+use notifications::NotificationSender;
 use pool::{Lease, Pool};
 
 /// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
@@ -268,48 +263,6 @@ impl Client {
             .map_err(|error| self.explain(error))
     }
 
-    fn send_notification(
-        &self,
-        name: &str,
-        args: &[u8],
-        kwargs: &[u8],
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<()> {
-        let envelope = RequestEnvelope::new(None, name, None);
-        let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
-        // Before there is a connection for it: nothing is to be sent.
-        frame::header(frame::length(&parts), self.options.max_frame_size)?;
-        let is_nested = self.notification_sender.is_held_here();
-        let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
-        let (lease, idle) = self.lease(pool, deadline, wait)?;
-        let _holding = (!is_nested).then(|| self.notification_sender.hold());
-        let mut connection = match idle {
-            None if !is_nested => self.notification_connection(&lease, deadline, wait)?,
-            idle => self.connected(&lease, idle, deadline, wait)?,
-        };
-        connection.send(&parts, deadline, wait).map_err(|error| self.explain(error))?;
-        lease.put_back(connection);
-        Ok(())
-    }
-
-    /// A new connection, of which the server knows that it carries the notifications of this client. Waits while the
-    /// server has too many earlier ones that it has not read to the end.
-    fn notification_connection(&self, lease: &Lease<'_>, deadline: &Deadline, wait: &impl Wait) -> Result<Connection> {
-        let args = self.notification_sender.name()?.as_args();
-        loop {
-            let mut connection = self.connected(lease, None, deadline, wait)?;
-            let response =
-                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, wait)?;
-            if response.into_result()?.as_slice() == b"true" {
-                return Ok(connection);
-            }
-            drop(connection);
-            pause(&deadline.within(REFUSED_PAUSE), wait)?;
-            deadline.check(Phase::EarlierNotifications)?;
-        }
-    }
-
     fn receive(
         &self,
         connection: &mut Connection,
@@ -401,22 +354,6 @@ impl Client {
             _ => {}
         }
     }
-}
-
-/// How long to wait before the server is asked again whether it takes another connection for notifications. 20 ms: a
-/// handler that has fallen behind does not catch up sooner, and a sender that waits costs the server next to nothing.
-const REFUSED_PAUSE: Duration = Duration::from_millis(20);
-
-/// Waits until the deadline.
-fn pause(deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-    while !deadline.has_passed() {
-        let timeout = Timespec::try_from(deadline.remaining()).unwrap_or_default();
-        match wait.block(|| poll(&mut [], Some(&timeout))) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => wait.interrupted()?,
-        }
-    }
-    Ok(())
 }
 
 fn closed_here() -> Error {
