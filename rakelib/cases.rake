@@ -28,7 +28,7 @@ def outcome_of_case(program)
   contradiction = UNSATISFIABLE_CASES[File.basename(program)]
   return "skipped: #{contradiction}" if contradiction
 
-  missing = gems_missing_for_case(program)
+  missing = gems_missing_for_case(program) + tools_missing_for_case(program)
   return "skipped, without #{missing.join(", ")}" if missing.any?
 
   interpreter = program.end_with?(".rb") ? RbConfig.ruby : "bash"
@@ -54,4 +54,11 @@ def gems_missing_for_case(program)
   rescue Gem::LoadError
     name
   end
+end
+
+# A process in a folder of its own may not make a network of its own.
+def tools_missing_for_case(program)
+  return [] unless File.read(program).match?(/\bunshare\b/)
+
+  system("unshare --user --map-root-user --net true", err: File::NULL) ? [] : ["a network of its own"]
 end

@@ -17,7 +17,7 @@ pub enum Error {
         /// How long it took until then.
         waited: Duration,
     },
-    /// No connection could be made; nothing was sent.
+    /// No connection could be made, and nothing was sent; or the other side has no thread to serve it.
     ConnectionRefused {
         /// Where to, and why not.
         reason: String,
@@ -159,10 +159,13 @@ pub enum FailureCode {
     FrameTooLarge,
     /// The request has parts that the server cannot use.
     InvalidParams,
+    /// No thread is left that could serve it; it was not carried out.
+    Unavailable,
 }
 
 impl FailureCode {
-    const ALL: [Self; 4] = [Self::HandlerError, Self::NoHandler, Self::FrameTooLarge, Self::InvalidParams];
+    const ALL: [Self; 5] =
+        [Self::HandlerError, Self::NoHandler, Self::FrameTooLarge, Self::InvalidParams, Self::Unavailable];
 
     /// The word on the wire.
     pub fn name(self) -> &'static str {
@@ -171,6 +174,7 @@ impl FailureCode {
             Self::NoHandler => "no_handler",
             Self::FrameTooLarge => "frame_too_large",
             Self::InvalidParams => "invalid_params",
+            Self::Unavailable => "unavailable",
         }
     }
 
@@ -252,7 +256,7 @@ mod tests {
         for code in FailureCode::ALL {
             assert_eq!(FailureCode::from_name(code.name()), Some(code));
         }
-        assert_eq!(FailureCode::from_name("unavailable yet"), None);
+        assert_eq!(FailureCode::from_name("unknown yet"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::{Error, FailureCode, RemoteFailure, Result, excerpt};
+use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::frame;
 use crate::memory;
 use parse::Asked;
@@ -210,12 +210,18 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// [`Error::Remote`] if the handler raised, [`Error::NoHandler`] if there is none.
+    /// [`Error::Remote`] if the handler raised, [`Error::NoHandler`] if there is none, [`Error::ConnectionRefused`] if
+    /// the other side has no thread to serve the call.
     pub fn into_result(self) -> Result<ResultText> {
         match self.outcome {
             Ok(place) => Ok(ResultText { body: self.body, place }),
-            Err(failure) if failure.code == FailureCode::NoHandler => Err(Error::NoHandler(failure)),
-            Err(failure) => Err(Error::Remote(failure)),
+            Err(failure) => Err(match failure.code {
+                FailureCode::NoHandler => Error::NoHandler(failure),
+                FailureCode::Unavailable => {
+                    Error::ConnectionRefused { reason: failure.message, cause: Cause::Disconnected }
+                }
+                _ => Error::Remote(failure),
+            }),
         }
     }
 }

@@ -126,6 +126,14 @@ impl Server {
         Ok(Steward::new(hall))
     }
 
+    /// Another steward, if the thread that served the last one has ended and the server goes on.
+    pub fn replace_steward(&self) -> Option<Steward> {
+        self.check_process().ok()?;
+        let running = lock(&self.running);
+        let hall = running.as_ref().map(|running| &running.hall).filter(|hall| !hall.desk.is_closed())?;
+        Steward::succeed(hall)
+    }
+
     /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
     /// the call that it is in, or after the notifications that its sender's kernel has taken. Does not wait for them.
     /// False if there is nothing to stop, also in a forked copy.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use zen_ipc::error::FailureCode;
+use zen_ipc::error::{Cause, FailureCode};
 use zen_ipc::frame::{FrameDecoder, header};
 use zen_ipc::handshake::{ClientHandshake, ServerHandshake};
 use zen_ipc::message::{
@@ -53,6 +53,7 @@ fn responses_are_written_as_the_vectors_show() {
         ("error_response_frame", framed(&failure_response("7", &key_not_found()))),
         ("no_handler_response_frame", framed(&failure_response("7", &no_handler()))),
         ("invalid_params_response_frame", framed(&failure_response("9", &invalid_params()))),
+        ("unavailable_response_frame", framed(&failure_response("7", &unavailable()))),
     ] {
         assert_eq!(response, vectors.bytes(name), "{name}");
     }
@@ -85,6 +86,11 @@ fn responses_in_the_vectors_are_understood() {
     assert_eq!(vectors.result("error_response_frame"), Err(Error::Remote(key_not_found())));
     assert_eq!(vectors.result("no_handler_response_frame"), Err(Error::NoHandler(no_handler())));
     assert_eq!(vectors.result("invalid_params_response_frame"), Err(Error::Remote(invalid_params())));
+    let reason = unavailable().message;
+    assert_eq!(
+        vectors.result("unavailable_response_frame"),
+        Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
+    );
 
     let document = parse_document(vectors.result("document_response_frame").unwrap());
     assert_eq!(document, Ok(Some((1, br#"{"blockedUserIds":["user-17"]}"#.to_vec()))));
@@ -188,6 +194,11 @@ fn no_handler() -> RemoteFailure {
         class: Some("Aikido::Zen::IPC::NoHandlerError".to_owned()),
         backtrace: Vec::new(),
     }
+}
+
+fn unavailable() -> RemoteFailure {
+    let message = "no thread of the parent is left".to_owned();
+    RemoteFailure { code: FailureCode::Unavailable, message, ..RemoteFailure::default() }
 }
 
 fn invalid_params() -> RemoteFailure {

@@ -19,7 +19,7 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
   let(:not_declared) do
     %i[before_request close_scope continue_after_fork defaults= documents elapsed_time ended_with failure? follow
        hand_to inspect invoke_here jump keep_inherited_events local_server= made_with? meant_by? notify_here
-       open_scope pause prepare_succession stopped? succeed tell_end tell_start worker_process_with zen?]
+       open_scope pause prepare_succession revive stopped? succeed tell_end tell_start worker_process_with zen?]
   end
 
   # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits

@@ -125,9 +125,7 @@ impl Attendant {
                 self.hall.seek_attendant(session);
             }
         }
-        self.hall.lobby.leave();
-        // One less may be too few.
-        self.hall.desk.steward_bell.post();
+        self.hall.note_attendant_left();
     }
 
     fn work(&mut self) -> Result<Outcome> {

@@ -19,7 +19,8 @@ counters! {
     requests,
     /// Notifications read.
     notifications,
-    /// Notifications that a sender's kernel had taken and that were not handled, because the server stopped.
+    /// Notifications that a sender's kernel had taken and that were not handled, because the server stopped or no thread
+    /// was left.
     dropped_notifications,
     /// Calls dropped because nobody waited for them any more.
     expired_calls,

@@ -136,6 +136,7 @@ impl Doorkeeper {
                 }
             }
             self.contain(Self::handle_deadlines);
+            self.contain(Self::turn_away);
             self.hall.note_pending_handshakes(self.handshakes.count());
         }
     }
@@ -178,6 +179,18 @@ impl Doorkeeper {
             self.accept();
         }
         self.tell_rejections(false);
+    }
+
+    /// Has those answered who wait for a thread that will not come.
+    fn turn_away(&mut self) {
+        for mut session in self.hall.take_stranded() {
+            match session.turn_away() {
+                Ok(true) => self.hall.seek_attendant(session),
+                // It waits for its next request among the parked ones, whether a thread takes it then or not.
+                Ok(false) => drop(self.hall.parking.keep(session)),
+                Err(_) => {}
+            }
+        }
     }
 
     fn time_to_next_deadline(&self) -> Option<Duration> {

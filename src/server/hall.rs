@@ -1,5 +1,6 @@
 //! Everything between the door and the threads that serve, from a server's start to its stop.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub(super) struct Hall {
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
     doorkeeper_left: AtomicBool,
+    /// Whether some thread of the host starts others where they are needed.
+    has_steward: AtomicBool,
     failed: Mutex<bool>,
 }
 
@@ -53,6 +56,7 @@ impl Hall {
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
             doorkeeper_left: AtomicBool::new(false),
+            has_steward: AtomicBool::new(true),
             failed: Mutex::default(),
         }))
     }
@@ -68,6 +72,40 @@ impl Hall {
     pub(super) fn seek_attendant(&self, session: Box<Session>) {
         if self.lobby.enter(session) {
             self.desk.steward_bell.post();
+        }
+        self.tell_doorkeeper_of_want();
+    }
+
+    /// There is an attendant less.
+    pub(super) fn note_attendant_left(&self) {
+        self.lobby.leave();
+        // One less may be too few.
+        self.desk.steward_bell.post();
+        self.tell_doorkeeper_of_want();
+    }
+
+    /// Takes the place of the steward. False if somebody has it.
+    pub(super) fn take_stewardship(&self) -> bool {
+        !self.has_steward.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that nobody starts attendants any more. Does nothing in a forked copy.
+    pub(super) fn note_steward_left(&self) {
+        if self.desk.is_of_this_process() {
+            self.has_steward.store(false, Ordering::Release);
+            self.doorkeeper_bell.post();
+        }
+    }
+
+    /// Takes the connections that wait for an attendant who will not come: none is spare, and nobody starts another.
+    pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
+        if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.lobby.take_stranded() }
+    }
+
+    /// Without a steward it is the doorkeeper who looks after those that wait.
+    fn tell_doorkeeper_of_want(&self) {
+        if !self.has_steward.load(Ordering::Acquire) {
+            self.doorkeeper_bell.post();
         }
     }
 

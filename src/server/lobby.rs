@@ -121,6 +121,18 @@ impl Lobby {
         std::mem::take(&mut lock(&self.state).waiting)
     }
 
+    /// Takes the connections for which no attendant is spare. Those that carry notifications stay: nobody waits for an
+    /// answer to these.
+    pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
+        let mut state = lock(&self.state);
+        let served = state.spares().min(state.waiting.len());
+        let (kept, stranded): (VecDeque<_>, VecDeque<_>) =
+            state.waiting.split_off(served).into_iter().partition(|session| session.sender().is_some());
+        state.waiting.extend(kept);
+        stranded.iter().for_each(|_| self.arrivals.take());
+        stranded
+    }
+
     /// Lets no connection wait any more.
     pub(super) fn seal(&self) -> VecDeque<Box<Session>> {
         lock(&self.state).sealed = true;

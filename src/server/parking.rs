@@ -93,6 +93,11 @@ impl Parking {
         if session.has_begun_a_frame() {
             return Parked::Busy(session);
         }
+        self.keep(session)
+    }
+
+    /// As [`Parking::park`], for one whose next request is known not to have arrived as a whole.
+    pub(super) fn keep(&self, session: Box<Session>) -> Parked {
         let token = self.fresh_token();
         let mut state = lock(&self.state);
         if state.closed {

@@ -116,6 +116,37 @@ impl Session {
         }
     }
 
+    /// Answers the next request if it has arrived, where no thread is left to serve it: a call for a handler by saying
+    /// so. It waits for nothing but, for a moment, the worker to take the answer.
+    ///
+    /// # Returns
+    ///
+    /// Whether it is to come again at once, or is to wait for a thread because it carries notifications.
+    ///
+    /// # Errors
+    ///
+    /// Any, after which the connection is over.
+    pub(super) fn turn_away(&mut self) -> Result<bool> {
+        // Of the last answer there may be a rest.
+        self.answer_promptly()?;
+        if self.sender.is_some() {
+            return Ok(true);
+        }
+        let Some(body) = self.connection.try_receive(Phase::Request)? else { return Ok(false) };
+        if let Some(request) = self.take(body)? {
+            match &request.id {
+                Some(id) => self.answer(Answer::Failure(failure_response(id, &unavailable()))),
+                None => {
+                    self.desk.counters.dropped_notifications.add_one();
+                    let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
+                    self.desk.report(Level::Warn, line);
+                }
+            }
+        }
+        self.answer_promptly()?;
+        Ok(self.sender.is_some() || self.has_begun_a_frame())
+    }
+
     /// The socket, to be watched.
     pub(super) fn socket(&self) -> &Socket {
         self.connection.socket()
@@ -138,36 +169,49 @@ impl Session {
                 return Ok(None);
             }
             let Some(body) = self.next_body()? else { return Ok(None) };
-            let request = match Request::parse(body)? {
-                Parsed::Message(request) => request,
-                Parsed::Unusable { id, reason } => {
-                    self.desk.counters.requests.add_one();
-                    self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
-                    continue;
-                }
-                Parsed::Other => {
-                    self.desk.counters.skipped_messages.add_one();
-                    continue;
-                }
-            };
-            panic_point("session");
-            match &request.id {
-                // No call of anybody's, but part of how notifications are sent.
-                Some(_) if request.name == CARRY_NOTIFICATIONS => {}
-                Some(_) => self.desk.counters.requests.add_one(),
-                None => self.desk.counters.notifications.add_one(),
-            }
-            if !is_answered_by_core(&request.name) {
+            if let Some(request) = self.take(body)? {
                 return Ok(Some(request));
             }
-            if let Some(id) = &request.id {
-                let answer = match request.name.as_str() {
-                    CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
-                    _ => native_answer(&self.desk.documents, id, &request),
-                };
-                self.answer(answer);
-            }
         }
+    }
+
+    /// The request in a frame's body, if it is one for a handler. An answer of the core's own is to be sent afterwards.
+    fn take(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
+        let request = match Request::parse(body)? {
+            Parsed::Message(request) => request,
+            Parsed::Unusable { id, reason } => {
+                self.desk.counters.requests.add_one();
+                self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
+                return Ok(None);
+            }
+            Parsed::Other => {
+                self.desk.counters.skipped_messages.add_one();
+                return Ok(None);
+            }
+        };
+        panic_point("session");
+        match &request.id {
+            // No call of anybody's, but part of how notifications are sent.
+            Some(_) if request.name == CARRY_NOTIFICATIONS => {}
+            Some(_) => self.desk.counters.requests.add_one(),
+            None => self.desk.counters.notifications.add_one(),
+        }
+        if !is_answered_by_core(&request.name) {
+            return Ok(Some(request));
+        }
+        if let Some(id) = &request.id {
+            let answer = match request.name.as_str() {
+                CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
+                _ => native_answer(&self.desk.documents, id, &request),
+            };
+            self.answer(answer);
+        }
+        Ok(None)
+    }
+
+    /// Sends an answer of the core's own before the next request is read.
+    fn answer(&mut self, answer: Answer) {
+        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
     }
 
     /// `None` once the server stops and nothing more is to be read.
@@ -201,11 +245,6 @@ impl Session {
         }
     }
 
-    /// Sends an answer of the core's own before the next request is read.
-    fn answer(&mut self, answer: Answer) {
-        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
-    }
-
     /// Sends what is left of an answer of the core's own.
     fn finish_answer(&mut self) -> Result<()> {
         let Some((answer, sent, deadline)) = &mut self.unfinished else { return Ok(()) };
@@ -216,6 +255,14 @@ impl Session {
                 outcome
             }
         }
+    }
+
+    /// As [`Session::finish_answer`], for who must not wait for a worker that is stopped.
+    fn answer_promptly(&mut self) -> Result<()> {
+        if let Some((_, _, deadline)) = &mut self.unfinished {
+            *deadline = Deadline::after(PROMPT_ANSWER);
+        }
+        self.finish_answer()
     }
 
     /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
@@ -254,6 +301,17 @@ impl Drop for Session {
 /// server stops. 100 ms: over the loopback device what a sender's kernel still holds comes at once, as soon as there is
 /// room for it.
 pub(super) const SILENCE: Duration = Duration::from_millis(100);
+
+/// How long the worker may take to take an answer where the thread that sends it has others to turn away. 100 ms: it takes
+/// it at once, unless it is stopped.
+const PROMPT_ANSWER: Duration = Duration::from_millis(100);
+
+/// What a caller is told where no thread is left.
+fn unavailable() -> RemoteFailure {
+    let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
+                   server there starts them again";
+    RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
+}
 
 /// Whether a method is the core's own.
 pub(super) fn is_answered_by_core(name: &str) -> bool {

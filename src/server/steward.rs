@@ -32,6 +32,11 @@ impl Steward {
         Self { hall }
     }
 
+    /// Another steward for a hall that has none any more.
+    pub(super) fn succeed(hall: &Arc<Hall>) -> Option<Self> {
+        hall.take_stewardship().then(|| Self::new(hall.clone()))
+    }
+
     /// Blocks until there is something to do.
     ///
     /// # Returns
@@ -57,6 +62,8 @@ impl Steward {
             if is_over {
                 return Ok(None);
             }
+            // Also what the host has deferred until the thread waits, and does not mention again.
+            wait.interrupted()?;
             match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
                 Ok(Some(Waited::Woken)) => self.hall.desk.steward_bell.take(),
                 Ok(_) => wait.interrupted()?,
@@ -67,5 +74,11 @@ impl Steward {
             }
         }
         Ok(None)
+    }
+}
+
+impl Drop for Steward {
+    fn drop(&mut self) {
+        self.hall.note_steward_left();
     }
 }

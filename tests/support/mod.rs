@@ -89,9 +89,13 @@ pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
 
 /// As [`serve`], with a place for what it logs.
 pub fn serve_with_log(server: &Server, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
+    serve_as(server.start().unwrap().expect("it was not started yet"), handler, log)
+}
+
+/// As [`serve_with_log`], of a server that has been started.
+pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
-    let steward = server.start().unwrap().expect("it was not started yet");
     std::thread::spawn(move || {
         while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
             match duty {

@@ -27,7 +27,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     attendant.define_method("leave", method!(Attendant::leave, 0))?;
     let steward = agent.define_class("Steward", ruby.class_object())?;
     steward.undef_default_alloc_func();
-    steward.define_method("next_duty", method!(Steward::next_duty, 0))
+    steward.define_method("next_duty", method!(Steward::next_duty, 0))?;
+    steward.define_method("leave", method!(Steward::leave, 0))
 }
 
 impl Attendant {
@@ -72,6 +73,13 @@ impl Steward {
                     None
                 }
             })
+        })
+    }
+
+    fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        contain(ruby, || {
+            this.0.give_up();
+            Ok(())
         })
     }
 }

@@ -41,6 +41,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("prepare_succession", method!(Server::prepare_succession, 0))?;
     class.define_private_method("take_place", method!(Server::take_place, 1))?;
     class.define_private_method("open_doors_again", method!(Server::open_doors_again, 0))?;
+    class.define_private_method("replace_steward", method!(Server::replace_steward, 0))?;
     class.define_private_method("begin_stop", method!(Server::begin_stop, 0))?;
     class.define_private_method("end_calls", method!(Server::end_calls, 0))?;
     class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;
@@ -57,7 +58,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("host", method!(Server::host, 0))?;
     class.define_method("port", method!(Server::port, 0))?;
     class.define_method("secret", method!(Server::secret, 0))?;
-    class.define_method("stats", method!(Server::stats, 0))
+    class.define_private_method("figures", method!(Server::stats, 0))
 }
 
 impl Server {
@@ -112,6 +113,11 @@ impl Server {
     /// The steward, whom one thread must serve; nil if it was started already.
     fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
         this.with(ruby, |server| Ok(server.start()?.map(Steward::new)))
+    }
+
+    /// Another steward; nil unless the thread that served the last one has ended while the server goes on.
+    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
+        this.with(ruby, |server| Ok(server.replace_steward().map(Steward::new)))
     }
 
     fn begin_stop(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

@@ -127,7 +127,7 @@ module Aikido
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then @server.invoke_here(@client, name, timeout, *args, **kwargs)
+          when :parent then parent.invoke_here(@client, name, timeout, *args, **kwargs)
           else raise not_there
           end
         rescue IPC::Error => e
@@ -146,7 +146,7 @@ module Aikido
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then @server.notify_here(@client, name, *args, **kwargs)
+          when :parent then parent.notify_here(@client, name, *args, **kwargs)
           else raise not_there
           end
         end
@@ -173,6 +173,11 @@ module Aikido
         end
 
         private
+
+        # The server of this process, which is used here.
+        def parent
+          @server.tap(&:revive)
+        end
 
         # As if nothing had been started in this process or an ancestor.
         def forget

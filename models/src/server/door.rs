@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use mio::kernel::Descriptor;
+
 use super::counters::Counters;
 use super::doorkeeper;
 use super::hall::Hall;
@@ -10,12 +12,13 @@ use super::listener::Listener;
 use super::steward::{Duty, Steward};
 use crate::document::Documents;
 use crate::explorer::Model;
+use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 use crate::wait::Uninterrupted;
 
-pub(crate) const MODELS: [Model; 3] = [
+pub(crate) const MODELS: [Model; 4] = [
     Model {
         claim: "strangers knock at once: none is left at the door",
         preemptions: 4,
@@ -38,6 +41,13 @@ pub(crate) const MODELS: [Model; 3] = [
         threads: 3,
         run: server_stops,
     },
+    Model {
+        claim: "the last threads leave as a worker comes: what it asks is answered without them",
+        preemptions: 3,
+        quick_preemptions: 2,
+        threads: 4,
+        run: threads_leave,
+    },
 ];
 
 /// Starts a doorkeeper.
@@ -55,7 +65,10 @@ struct Scene {
 
 impl Scene {
     fn new(failures: usize) -> Self {
-        let options = ServerOptions { spare_threads: 0, ..ServerOptions::default() };
+        Self::with(ServerOptions { spare_threads: 0, ..ServerOptions::default() }, failures)
+    }
+
+    fn with(options: ServerOptions, failures: usize) -> Self {
         let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
         let listener = Listener::open(failures);
         let doorkeeper = keep(&hall, listener.clone(), &options);
@@ -94,6 +107,21 @@ fn strangers_knock(failures: usize) {
     other.join().unwrap();
     let counters = scene.stop().desk.counters.clone();
     assert_eq!((counters.accept_pauses.read(), counters.rejected_handshakes.read()), (failures as u64, 2));
+}
+
+fn threads_leave() {
+    let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
+    let steward = Steward::new(scene.hall.clone());
+    let Some(Duty::Start(attendant)) = steward.next_duty(&Uninterrupted).unwrap() else { panic!("none is needed") };
+    let leaving = [thread::spawn(move || drop(attendant)), thread::spawn(move || drop(steward))];
+    let (here, worker) = Descriptor::socket_pair();
+    scene.hall.admit(Arc::new(ProcessLocal::new(here)));
+    assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
+    assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
+    for thread in leaving {
+        thread.join().unwrap();
+    }
+    scene.stop();
 }
 
 fn server_stops() {

@@ -69,7 +69,9 @@ module Aikido
         def examine(worker_process, timeout)
           case role
           when :worker then reach(worker_process.client, timeout)
-          when :parent then look_for_siblings
+          when :parent
+            worker_process.server.revive
+            look_for_siblings
           else find_no_server(worker_process)
           end
         end

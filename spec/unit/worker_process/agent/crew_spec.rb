@@ -48,6 +48,16 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     expect(dead_threads - dead_before).to be < 100
   end
 
+  it "has a thread give up what it has at its end, also where it is killed before its work has begun" do
+    post = Struct.new(:left) { def leave = left << :left }.new(ended)
+    crew.start("working", post) { ended << :worked }
+    expect([ended.pop, ended.pop]).to eq(%i[worked left])
+
+    crew.start("killed", post) { sleep }
+    Thread.list.find { |thread| thread.name == "killed" }.kill
+    expect(ended.pop).to eq(:left)
+  end
+
   it "does not wait for the thread that waits" do
     crew.start("only") { ended << crew.join(in_time) }
 

@@ -17,11 +17,12 @@ module Aikido
           # Starts a thread that ends with the block, which has to log what goes wrong in it.
           #
           # @param name [String] what `Thread#name` and `top -H` show
+          # @param post [#leave, nil] what it gives up at its end, also if it is killed before the block has begun
           # @raise [ThreadError] if the operating system gives no thread
-          def start(name, &work)
+          def start(name, post = nil, &work)
             # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
             Thread.handle_interrupt(Object => :never) do
-              thread = IPC::ContainedThread.start(&work)
+              thread = IPC::ContainedThread.start(post, &work)
               @threads[thread] = true
               introduce(thread, name)
             end

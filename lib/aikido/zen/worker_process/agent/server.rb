@@ -7,6 +7,8 @@ module Aikido
         # The parent's side. The core (in Rust) listens, lets in who knows the secret, and answers `ping` and the
         # reading of documents; the threads that run handlers are here.
         class Server
+          include HandlerRunner
+
           # Defined in Rust:
           #
           # @!method close
@@ -22,9 +24,6 @@ module Aikido
           #   @return [Integer] also in a worker
           # @!method secret
           #   @return [IPC::Secret] also in a worker
-          # @!method stats
-          #   @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/observability.md
-          #     tells of each
           # @!method invoke_here(client, name, timeout, *args, **kwargs)
           #   What `client.invoke` is in a worker, in this process and thread, without a socket.
           #   @api private
@@ -87,6 +86,7 @@ module Aikido
             end
 
             check_process
+            revive
             # Replaced, never changed: handler threads read it without a lock.
             @registering.synchronize { @handlers = @handlers.merge(name => handler).freeze }
             self
@@ -121,6 +121,7 @@ module Aikido
           # @raise [IPC::SerializationError, IPC::FrameTooLargeError]
           # @raise [IPC::ClosedError] in a worker
           def publish(key, json)
+            revive
             json.is_a?(String) ? publish_text(key.to_s, json) : publish_value(key.to_s, json)
           end
 
@@ -131,6 +132,7 @@ module Aikido
           # @return [Boolean] false if there was none
           # @raise [IPC::ClosedError] in a worker
           def unpublish(key)
+            revive
             unpublish_key(key.to_s)
           end
 
@@ -174,6 +176,27 @@ module Aikido
             @crew.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
             log_dropped(finish_stop([deadline - IPC.monotonic_time, SHORTEST_COUNT].max))
             true
+          end
+
+          # @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/observability.md
+          #   tells of each
+          def stats
+            revive
+            figures
+          end
+
+          # Starts the threads again if something has killed them, as clean-ups of test suites do, which end all threads
+          # but their own. Until then calls of workers fail at once.
+          #
+          # @return [void]
+          # @api private
+          def revive
+            steward = replace_steward or return
+            @log.write(:warn, "the threads of the server were killed, and are started again")
+            start_steward(steward)
+          rescue ThreadError => e
+            @log.failure("no thread for the server", e)
+            steward.leave
           end
 
           # Goes on in a process that was forked from its own and takes that one's place: with its handlers, options,
@@ -268,16 +291,21 @@ module Aikido
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
-            @crew.start("zen-ipc steward") do
+            @crew.start("zen-ipc steward", steward) do
+              # Killed where it waits only: an attendant that it was just given would be counted on for ever.
+              Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
+            end
+          end
+
+          def serve_on_and_on(steward)
+            failure = nil
+            begin
+              recover_from(failure) if failure
               failure = nil
-              begin
-                recover_from(failure) if failure
-                failure = nil
-                nil while serve_as(steward)
-              rescue Exception => e
-                failure = e
-                retry
-              end
+              nil while serve_as(steward)
+            rescue Exception => e
+              failure = e
+              retry
             end
           end
 
@@ -299,7 +327,7 @@ module Aikido
           end
 
           def start_attendant(attendant)
-            @crew.start("zen-ipc attendant") { attend(attendant) }
+            @crew.start("zen-ipc attendant", attendant) { attend(attendant) }
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)
@@ -314,49 +342,6 @@ module Aikido
           rescue Exception => e
             # Also what exits: Ruby would end the whole process where that leaves a thread.
             @log.failure("a connection's thread ended", e)
-          ensure
-            attendant.leave
-          end
-
-          # Runs the handler of a call, whether that came from a worker or is made in this thread. Whatever it raises,
-          # `exit` and `throw` included, a worker gets an answer, and its connection goes on.
-          #
-          # @return [nil, false, Array(String, String, Array)] nil if it ended, false if there is none, and of what it
-          #   raised the message, the class and the backtrace
-          def run_handler(call)
-            begin
-              has_handler = call.hand_to(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
-            ensure
-              refuse_jump(call.jump) if has_handler.nil?
-            end
-            return if has_handler
-
-            log_unhandled(call.method_name) if call.notification?
-            false
-          rescue Exception => e
-            raise unless call.failure?(e)
-
-            log_unheard(call.method_name, e) if call.answered?
-            [IPC::Log.message_of(e), e.class.to_s, e.backtrace]
-          end
-
-          # @return [Hash{String => Proc}] empty if there is none
-          def wrapped_handler(name)
-            { name => @wrappers.around(@handlers[name]) }.compact
-          end
-
-          # What jumps out of a handler leads nowhere where the caller is a worker. Here it is not to lead past what the
-          # caller has yet to do. Before Ruby 3.2 a `throw` may, because by one `Timeout` ends what takes too long.
-          def refuse_jump(jump)
-            case jump
-            when :throw
-              raise UncaughtThrowError.new("a catch of the caller", nil, "uncaught throw to %s") unless timeout_throws?
-            when :return then raise LocalJumpError, "unexpected return"
-            end
-          end
-
-          def timeout_throws?
-            defined?(::Timeout::Error) && ::Timeout::Error.method_defined?(:exception, false)
           end
 
           def log_dropped(count)

@@ -1,0 +1,57 @@
+# frozen_string_literal: true
+
+module Aikido
+  module Zen
+    module WorkerProcess
+      module Agent
+        # How a {Server} runs a handler: the same for a call that came from a worker and for one made in the parent.
+        #
+        # @api private
+        module HandlerRunner
+          private
+
+          # Runs the handler of a call, whether that came from a worker or is made in this thread. Whatever it raises,
+          # `exit` and `throw` included, a worker gets an answer, and its connection goes on.
+          #
+          # @return [nil, false, Array(String, String, Array)] nil if it ended, false if there is none, and of what it
+          #   raised the message, the class and the backtrace
+          def run_handler(call)
+            begin
+              has_handler = call.hand_to(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
+            ensure
+              refuse_jump(call.jump) if has_handler.nil?
+            end
+            return if has_handler
+
+            log_unhandled(call.method_name) if call.notification?
+            false
+          rescue Exception => e
+            raise unless call.failure?(e)
+
+            log_unheard(call.method_name, e) if call.answered?
+            [IPC::Log.message_of(e), e.class.to_s, e.backtrace]
+          end
+
+          # @return [Hash{String => Proc}] empty if there is none
+          def wrapped_handler(name)
+            { name => @wrappers.around(@handlers[name]) }.compact
+          end
+
+          # What jumps out of a handler leads nowhere where the caller is a worker. Here it is not to lead past what the
+          # caller has yet to do. Before Ruby 3.2 a `throw` may, because by one `Timeout` ends what takes too long.
+          def refuse_jump(jump)
+            case jump
+            when :throw
+              raise UncaughtThrowError.new("a catch of the caller", nil, "uncaught throw to %s") unless timeout_throws?
+            when :return then raise LocalJumpError, "unexpected return"
+            end
+          end
+
+          def timeout_throws?
+            defined?(::Timeout::Error) && ::Timeout::Error.method_defined?(:exception, false)
+          end
+        end
+      end
+    end
+  end
+end
