@@ -195,6 +195,8 @@ pub enum Cause {
     Handshake,
     /// As [`Error::Timeout`].
     Timeout,
+    /// As [`FailureCode::Unavailable`].
+    Unavailable,
 }
 
 impl Cause {

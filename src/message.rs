@@ -218,7 +218,7 @@ impl Response {
             Err(failure) => Err(match failure.code {
                 FailureCode::NoHandler => Error::NoHandler(failure),
                 FailureCode::Unavailable => {
-                    Error::ConnectionRefused { reason: failure.message, cause: Cause::Disconnected }
+                    Error::ConnectionRefused { reason: failure.message, cause: Cause::Unavailable }
                 }
                 _ => Error::Remote(failure),
             }),

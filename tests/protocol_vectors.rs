@@ -89,7 +89,7 @@ fn responses_in_the_vectors_are_understood() {
     let reason = unavailable().message;
     assert_eq!(
         vectors.result("unavailable_response_frame"),
-        Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
+        Err(Error::ConnectionRefused { reason, cause: Cause::Unavailable })
     );
 
     let document = parse_document(vectors.result("document_response_frame").unwrap());

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use support::peer::{Peer, frame};
 use support::{Log, PATIENCE, client_of, echo, eventually, serve_as, stat_of};
+use zen_ipc::error::Cause;
 use zen_ipc::{Error, Secret, Server, ServerOptions, Uninterrupted};
 
 #[test]
@@ -16,7 +17,9 @@ fn callers_are_told_at_once_and_what_the_core_answers_is_answered() {
     let client = client_of(&server);
     for number in 0..3 {
         let refused = client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).unwrap_err();
-        let Error::ConnectionRefused { reason, .. } = refused else { panic!("call {number}: {refused}") };
+        let Error::ConnectionRefused { reason, cause: Cause::Unavailable } = refused else {
+            panic!("call {number}: {refused}")
+        };
         assert!(reason.starts_with("no thread of the parent is left to serve this call: "), "{reason}");
         client.ping(PATIENCE, &Uninterrupted).unwrap();
         assert_eq!(client.fetch("key", None, PATIENCE, &Uninterrupted).unwrap(), Some((1, b"1".to_vec())));

@@ -209,11 +209,6 @@ impl Session {
         Ok(None)
     }
 
-    /// Sends an answer of the core's own before the next request is read.
-    fn answer(&mut self, answer: Answer) {
-        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
-    }
-
     /// `None` once the server stops and nothing more is to be read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
         let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
@@ -245,6 +240,11 @@ impl Session {
         }
     }
 
+    /// Sends an answer of the core's own before the next request is read.
+    fn answer(&mut self, answer: Answer) {
+        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+    }
+
     /// Sends what is left of an answer of the core's own.
     fn finish_answer(&mut self) -> Result<()> {
         let Some((answer, sent, deadline)) = &mut self.unfinished else { return Ok(()) };
@@ -255,14 +255,6 @@ impl Session {
                 outcome
             }
         }
-    }
-
-    /// As [`Session::finish_answer`], for who must not wait for a worker that is stopped.
-    fn answer_promptly(&mut self) -> Result<()> {
-        if let Some((_, _, deadline)) = &mut self.unfinished {
-            *deadline = Deadline::after(PROMPT_ANSWER);
-        }
-        self.finish_answer()
     }
 
     /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
@@ -280,6 +272,14 @@ impl Session {
         self.must_wait = place == Place::Waiting;
         self.desk.note_notifications(self.number);
         Answer::Text(ResultEnvelope::new(id), "true")
+    }
+
+    /// As [`Session::finish_answer`], for who must not wait for a worker that is stopped.
+    fn answer_promptly(&mut self) -> Result<()> {
+        if let Some((_, _, deadline)) = &mut self.unfinished {
+            *deadline = Deadline::after(PROMPT_ANSWER);
+        }
+        self.finish_answer()
     }
 }
 

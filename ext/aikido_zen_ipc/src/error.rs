@@ -94,17 +94,19 @@ pub(crate) fn internal(ruby: &Ruby, what: &str) -> Error {
     build(ruby, "InternalError", &format!("a bug in aikido-zen-ipc, please report it: {what}"), None)
 }
 
-/// The class of the error that a failure to connect has for its cause.
-fn class_of(ruby: &Ruby, cause: Cause) -> Result<RClass, Error> {
-    match cause {
+/// The class of the error that a failure to connect has for its cause; `None` if it is no such failure.
+fn class_of(ruby: &Ruby, cause: Cause) -> Result<Option<RClass>, Error> {
+    let name = match cause {
+        Cause::Unavailable => return Ok(None),
         Cause::System(code) => {
             let error: Exception = ruby.exception_system_call_error().new_instance(("", code))?;
-            Ok(error.class())
+            return Ok(Some(error.class()));
         }
-        Cause::Disconnected => ipc(ruby)?.const_get("DisconnectedError"),
-        Cause::Handshake => ipc(ruby)?.const_get("HandshakeError"),
-        Cause::Timeout => ipc(ruby)?.const_get("TimeoutError"),
-    }
+        Cause::Disconnected => "DisconnectedError",
+        Cause::Handshake => "HandshakeError",
+        Cause::Timeout => "TimeoutError",
+    };
+    ipc(ruby)?.const_get(name).map(Some)
 }
 
 fn remote(ruby: &Ruby, class: &str, failure: RemoteFailure, method_name: Option<&str>) -> Error {

@@ -182,7 +182,7 @@ RSpec.describe Aikido::Zen::IPC::Succession do
   end
 
   it "goes on without listening, and says so, where the port is still held after all" do
-    stub_const("Aikido::Zen::WorkerProcess::Agent::Server::PORT_TIMEOUT", 0.05)
+    stub_const("#{described_class}::PORT_TIMEOUT", 0.05)
     role, answer, refused, started, logged = in_future_daemon do
       start_parent { |server| server.handle("echo") { |respond, value| respond.call(value) } }
       server = worker_process.server

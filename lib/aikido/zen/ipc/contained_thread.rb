@@ -8,19 +8,21 @@ module Aikido
       #
       # @api private
       module ContainedThread
-        # @param post [#leave, nil] what the thread gives up at its end, also if it is killed before the block has begun
+        # @param finally [#call, nil] what the thread does at its end, also if it is killed before the block has begun
         # @yield in the new thread, with no interrupt deferred there that its starter defers
         # @return [Thread] its value is that of the block, or the exception that ended it, or nil if it was killed
         # @raise [ThreadError] if the operating system gives no thread
-        def self.start(post = nil, &work)
+        def self.start(finally: nil, &work)
           # A thread begins with what its starter defers, and so cannot be interrupted before the `rescue` is there.
           Thread.handle_interrupt(Object => :never) do
             Thread.new do
-              Thread.handle_interrupt(Object => :immediate, &work)
+              begin
+                Thread.handle_interrupt(Object => :immediate, &work)
+              ensure
+                finally&.call
+              end
             rescue Exception => e
               e
-            ensure
-              post&.leave
             end
           end
         end

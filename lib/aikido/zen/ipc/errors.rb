@@ -40,7 +40,7 @@ module Aikido
       end
 
       # No connection could be made, and nothing was sent: the parent is gone or stopped. Also raised at once, with the
-      # first cause, while a client waits out its `reconnect_delay`.
+      # first cause, while a client waits out its `reconnect_delay`, and where no thread of the parent is left to serve.
       class ConnectionRefusedError < Errno::ECONNREFUSED
         include Error
         extend MatchedByClass

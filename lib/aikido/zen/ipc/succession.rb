@@ -8,6 +8,11 @@ module Aikido
       #
       # @api private
       module Succession
+        # Seconds for which a port is tried, and between two attempts.
+        PORT_TIMEOUT = 5.0
+        PORT_PAUSE = 0.01
+        private_constant :PORT_TIMEOUT, :PORT_PAUSE
+
         class << self
           # @yield forks
           # @return what the block returns
@@ -19,6 +24,26 @@ module Aikido
           ensure
             # Whatever the block raised: that may have been in the child.
             succeed(servers) unless IPC.fork_generation == generation
+          end
+
+          # Tries a port for as long as the process that ends may still hold it: it gives back its memory before.
+          #
+          # @yieldparam may_listen [Boolean] false at the end, if it was in vain
+          # @return [SystemCallError, nil] why it was
+          def try_port
+            deadline = IPC.monotonic_time + PORT_TIMEOUT
+            begin
+              yield true
+              nil
+            rescue Errno::EADDRINUSE
+              raise unless IPC.monotonic_time < deadline
+
+              IPC.pause(PORT_PAUSE)
+              retry
+            end
+          rescue SystemCallError => e
+            yield false
+            e
           end
 
           private

@@ -207,7 +207,8 @@ module Aikido
           # @api private
           def succeed
             @crew = Crew.new
-            listen_as_successor
+            failure = IPC::Succession.try_port { |may_listen| take_place(may_listen) }
+            @log.failure("no worker can reach the server after Process.daemon", failure) if failure
             steward = open_doors_again and start_steward(steward)
           rescue StandardError => e
             stop(timeout: 0)
@@ -268,26 +269,6 @@ module Aikido
           # Seconds: also where there is no timeout, what is left of the notifications may be counted.
           SHORTEST_COUNT = 0.25
           private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP, :SHORTEST_COUNT
-
-          # Seconds for a process that ends to let go of the port: it has to give back its memory before.
-          PORT_TIMEOUT = 5.0
-          PORT_PAUSE = 0.01
-          private_constant :PORT_TIMEOUT, :PORT_PAUSE
-
-          def listen_as_successor
-            deadline = IPC.monotonic_time + PORT_TIMEOUT
-            begin
-              take_place(true)
-            rescue Errno::EADDRINUSE
-              raise unless IPC.monotonic_time < deadline
-
-              IPC.pause(PORT_PAUSE)
-              retry
-            end
-          rescue SystemCallError => e
-            take_place(false)
-            @log.failure("no worker can reach the server after Process.daemon", e)
-          end
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
