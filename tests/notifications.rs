@@ -58,7 +58,8 @@ fn a_client_whose_connection_ended_goes_on_over_another_and_in_order() {
     (0..50).for_each(|number| notify(&client, number).unwrap());
     recorder.wait_for(50);
     assert_eq!(recorder.numbers(), (0..50).collect::<Vec<_>>());
-    assert_eq!(stat_of(&client, "connects"), 50);
+    // More where one was refused for a moment, because too many waited.
+    assert!(stat_of(&client, "connects") >= 50);
 }
 
 #[test]

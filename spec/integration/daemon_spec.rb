@@ -8,11 +8,14 @@ RSpec.describe "A web server that becomes a daemon" do
 
   after { @server&.kill }
 
+  # As many requests at once, since Unicorn from 6.1 on has the kernel wake one worker alone, and always the same one
+  # while it is idle.
+  #
   # @return [Array<Hash>] the bodies of requests that were answered by `count` processes
   def answers_of(count)
     answers = []
     eventually(within: 30.0) do
-      answers << @server.request
+      answers.concat(Array.new(count) { in_thread { @server.request } }.map(&:value))
       expect(answers.map { |answer| answer.fetch("worker") }.uniq.length).to eq(count)
     end
     answers
@@ -61,7 +64,7 @@ RSpec.describe "A web server that becomes a daemon" do
         answers = answers_of(2)
         expect(answers).to all(include("role" => "worker", "greeting" => "Hello"))
         # The first visit was that of the wait for the server.
-        expect(answers.map { |answer| answer.fetch("visit") }).to eq([*2..answers.length.succ])
+        expect(answers.map { |answer| answer.fetch("visit") }).to match_array(2..answers.length.succ)
         @server.stop
       end
     end

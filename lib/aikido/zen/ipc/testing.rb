@@ -17,14 +17,14 @@ module Aikido
         #
         # @api private
         module HandlersFirst
-          def invoke(name, ...)
+          def invoke(name, timeout, *args, **kwargs, &)
             chosen = Testing.worker_process_with(name)
-            chosen.nil? || chosen.equal?(self) ? super : chosen.invoke(name, ...)
+            chosen.nil? || chosen.equal?(self) ? super : chosen.invoke(name, timeout, *args, **kwargs, &)
           end
 
-          def notify(name, ...)
+          def notify(name, *args, **kwargs)
             chosen = Testing.worker_process_with(name)
-            chosen.nil? || chosen.equal?(self) ? super : chosen.notify(name, ...)
+            chosen.nil? || chosen.equal?(self) ? super : chosen.notify(name, *args, **kwargs)
           end
         end
         private_constant :HandlersFirst
