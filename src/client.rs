@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
-use crate::error::{Error, Phase, Result, excerpt};
+use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
 use crate::fork;
-use crate::message::{PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document};
+use crate::message::{
+    CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
+};
 use crate::options::ClientOptions;
 use crate::panic_point::panic_point;
 use crate::secret::Secret;
@@ -112,6 +114,15 @@ impl Client {
         timeout: Duration,
         wait: &impl Wait,
     ) -> Result<ResultText> {
+        // It would make a connection of the pool one that is never used for calls again.
+        if name == CARRY_NOTIFICATIONS {
+            let message = format!("no handler for {name:?}");
+            return Err(Error::NoHandler(RemoteFailure {
+                code: FailureCode::NoHandler,
+                message,
+                ..RemoteFailure::default()
+            }));
+        }
         let deadline = Deadline::after(timeout);
         self.counters.calls.add_one();
         let outcome = self.call(name, args, kwargs, &deadline, wait);

@@ -183,6 +183,7 @@ impl Server {
         if self.check_process().is_ok()
             && let Some(running) = lock(&self.running).take()
         {
+            running.hall.desk.seal();
             running.hall.desk.shut_down_all();
             // Dropped after the locks inside are released, as when the hall is closed.
             drop((running.hall.lobby.seal(), running.hall.senders.take_all()));

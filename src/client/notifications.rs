@@ -95,7 +95,7 @@ impl NotificationSender {
     /// Without a connection.
     pub(super) fn new(idle_timeout: Duration) -> Self {
         Self {
-            pool: Pool::new(1, idle_timeout, Phase::EarlierNotifications),
+            pool: Pool::of_one(idle_timeout, Phase::EarlierNotifications),
             name: OnceLock::new(),
             holder: AtomicUsize::new(0),
         }

@@ -21,6 +21,9 @@ pub(super) struct Pool {
     idle_timeout: Duration,
     /// What a caller waits for while all connections are in use.
     phase: Phase,
+    /// Whether a caller waits behind those that wait already, although a connection has just become free. Otherwise one
+    /// thread that comes again at once has it for ever where each use blocks.
+    is_fair: bool,
     state: Mutex<State>,
     /// Made when a caller must wait for the first time: most clients never need it.
     freed: OnceLock<Semaphore>,
@@ -48,27 +51,37 @@ struct Idle {
 impl Pool {
     /// An empty pool.
     pub(super) fn new(max_connections: usize, idle_timeout: Duration, phase: Phase) -> Self {
-        let (state, freed) = (Mutex::default(), OnceLock::new());
-        Self { max_connections, idle_timeout, phase, state, freed, generation: fork::generation() }
+        Self::with(max_connections, idle_timeout, phase, false)
+    }
+
+    /// A pool of one, whose callers take turns.
+    pub(super) fn of_one(idle_timeout: Duration, phase: Phase) -> Self {
+        Self::with(1, idle_timeout, phase, true)
     }
 
     /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
     pub(super) fn lease(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Option<Connection>)> {
+        let mut may_try = self.may_overtake();
         loop {
-            if let Some(leased) = self.try_lease() {
+            if may_try && let Some(leased) = self.try_lease() {
                 return Ok(leased);
             }
             let freed = self.freed()?;
             let waited = {
-                let _waiting = Waiting::new(self);
+                let waiting = Waiting::new(self);
                 // Once more, now that whoever puts one back knows that somebody waits.
-                if let Some(leased) = self.try_lease() {
+                if (may_try || waiting.is_alone)
+                    && let Some(leased) = self.try_lease()
+                {
                     return Ok(leased);
                 }
                 wait.block(|| freed.wait(deadline)).transpose()?
             };
             match waited {
-                Some(Waited::Woken) => freed.take(),
+                Some(Waited::Woken) => {
+                    may_try = true;
+                    freed.take();
+                }
                 Some(Waited::TimedOut) => return Err(deadline.timeout(self.phase)),
                 Some(Waited::Signalled) | None => wait.interrupted()?,
             }
@@ -102,6 +115,15 @@ impl Pool {
         let state = lock(&self.state);
         let idle = state.idle.len();
         (idle.saturating_add(state.in_use.len()), idle)
+    }
+
+    fn with(max_connections: usize, idle_timeout: Duration, phase: Phase, is_fair: bool) -> Self {
+        let (state, freed) = (Mutex::default(), OnceLock::new());
+        Self { max_connections, idle_timeout, phase, is_fair, state, freed, generation: fork::generation() }
+    }
+
+    fn may_overtake(&self) -> bool {
+        !self.is_fair || lock(&self.state).waiting == 0
     }
 
     fn try_lease(&self) -> Option<(Lease<'_>, Option<Connection>)> {
@@ -196,19 +218,24 @@ impl Drop for Lease<'_> {
 }
 
 /// Says that a caller waits for a lease, as long as it lives.
-struct Waiting<'pool>(&'pool Pool);
+struct Waiting<'pool> {
+    pool: &'pool Pool,
+    /// Whether no other did before.
+    is_alone: bool,
+}
 
 impl<'pool> Waiting<'pool> {
     fn new(pool: &'pool Pool) -> Self {
         let mut state = lock(&pool.state);
+        let is_alone = state.waiting == 0;
         state.waiting = state.waiting.saturating_add(1);
-        Self(pool)
+        Self { pool, is_alone }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
+        let mut state = lock(&self.pool.state);
         state.waiting = state.waiting.saturating_sub(1);
     }
 }

@@ -6,7 +6,8 @@ use super::call::Call;
 use super::hall::Hall;
 use super::lobby::Found;
 use super::session::{Next, Session, no_handler_message};
-use crate::error::{FailureCode, RemoteFailure, Result};
+use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
+use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 
@@ -110,9 +111,13 @@ impl Attendant {
         }
         if let State::InCall(call) = &self.state
             && call.is_notification()
-            && self.hall.desk.is_closed()
         {
             self.hall.desk.counters.dropped_notifications.add_one();
+            // At a stop they are told in one line.
+            if !self.hall.desk.is_closed() {
+                let line = format!("the thread that handled a notification {:?} was ended", excerpt(call.name()));
+                self.hall.desk.report(Level::Warn, line);
+            }
         }
         // It can only be closed instead if this fails.
         let _ = self.conclude(Some(&abandoned()), &UntilSignal);

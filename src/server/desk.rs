@@ -32,6 +32,7 @@ pub(super) struct Desk {
     max_connections: usize,
     guests: Mutex<Guests>,
     closed: AtomicBool,
+    sealed: AtomicBool,
     generation: u32,
 }
 
@@ -66,6 +67,7 @@ impl Desk {
             max_connections: options.max_connections,
             guests: Mutex::default(),
             closed: AtomicBool::new(false),
+            sealed: AtomicBool::new(false),
             generation: fork::generation(),
         }))
     }
@@ -151,6 +153,16 @@ impl Desk {
         self.closed.store(true, Ordering::Release);
         self.closing.post();
         self.steward_bell.post();
+    }
+
+    /// Has what is still read be counted, and handled no more.
+    pub(super) fn seal(&self) {
+        self.sealed.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing is handled any more.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Acquire)
     }
 
     /// Whether it was closed; also in a forked copy.

@@ -1,7 +1,5 @@
 //! What a server that stops has left: notifications that no thread is to handle any more are read and counted.
 
-use std::time::Duration;
-
 use rustix::event::{PollFd, PollFlags};
 
 use super::hall::Hall;
@@ -25,21 +23,43 @@ pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Resul
         hall.lobby.enter(session);
     }
     loop {
-        let (open, has_progressed) = skip_what_has_arrived(hall);
-        if has_progressed {
-            silence = deadline.within(SILENCE);
+        match wait.block(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
+            Some(Round::Over) => return Ok(()),
+            Some(Round::GoOn) => {}
+            Some(Round::Signalled) | None => wait.interrupted()?,
         }
-        if (open.is_empty() && !has_progressed) || silence.has_passed() {
-            return Ok(());
-        }
-        let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
-        let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
+    }
+}
+
+/// How a look at all connections ended.
+enum Round {
+    /// Each has ended, nothing has come for long enough, or the time is over.
+    Over,
+    /// There is, or may be, more.
+    GoOn,
+    /// A signal came.
+    Signalled,
+}
+
+/// Reads what has arrived, and waits for more.
+fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Result<Round> {
+    let (open, has_progressed) = skip_what_has_arrived(hall, deadline);
+    if deadline.has_passed() {
+        return Ok(Round::Over);
+    }
+    if has_progressed {
+        *silence = deadline.within(SILENCE);
         // What has ended may have let another connection in, which is not among these.
-        let until = if has_progressed { Deadline::after(Duration::ZERO) } else { silence };
-        match wait.block(|| wait_for(&mut polled, &until)).transpose()? {
-            Some(Waited::Woken | Waited::TimedOut) => {}
-            Some(Waited::Signalled) | None => wait.interrupted()?,
-        }
+        return Ok(Round::GoOn);
+    }
+    if open.is_empty() || silence.has_passed() {
+        return Ok(Round::Over);
+    }
+    let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
+    let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
+    match wait_for(&mut polled, silence)? {
+        Waited::Woken | Waited::TimedOut => Ok(Round::GoOn),
+        Waited::Signalled => Ok(Round::Signalled),
     }
 }
 
@@ -47,11 +67,10 @@ pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Resul
 ///
 /// The connections that may bring more, and whether any brought something or has ended: then the next one of its sender
 /// waits in its place.
-fn skip_what_has_arrived(hall: &Hall) -> (Vec<Socket>, bool) {
+fn skip_what_has_arrived(hall: &Hall, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
     for mut session in hall.lobby.take_waiting() {
-        let (count, may_go_on) = session.skip_notifications();
-        hall.desk.counters.dropped_notifications.add(count);
+        let (count, may_go_on) = session.skip_notifications(deadline);
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());

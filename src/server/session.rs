@@ -99,21 +99,28 @@ impl Session {
         self.must_wait = false;
     }
 
-    /// Reads what has arrived, without handling it. Does not block.
+    /// Reads what has arrived, without handling it, until `deadline` at the most, and counts it as dropped. Does not block.
     ///
     /// # Returns
     ///
     /// How many notifications that were, and whether there may be more.
-    pub(super) fn skip_notifications(&mut self) -> (u64, bool) {
-        let mut count = 0u64;
-        loop {
+    pub(super) fn skip_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
+        let (mut count, mut messages) = (0u64, 0u64);
+        let may_go_on = loop {
             match self.connection.try_receive(Phase::Request).and_then(|body| body.map(Request::parse).transpose()) {
                 Ok(Some(Parsed::Message(request))) if request.id.is_none() => count = count.saturating_add(1),
                 Ok(Some(_)) => {}
-                Ok(None) => return (count, true),
-                Err(_) => return (count, false),
+                Ok(None) => break true,
+                Err(_) => break false,
             }
-        }
+            messages = messages.wrapping_add(1);
+            // The clock is not read for each of them.
+            if messages & 1023 == 0 && deadline.has_passed() {
+                break true;
+            }
+        };
+        self.desk.counters.dropped_notifications.add(count);
+        (count, may_go_on)
     }
 
     /// Answers the next request if it has arrived, where no thread is left to serve it: a call for a handler by saying
@@ -221,6 +228,10 @@ impl Session {
             };
         }
         loop {
+            if self.desk.is_sealed() {
+                self.skip_notifications(&Deadline::after(SILENCE));
+                return Ok(None);
+            }
             if let Some(body) = self.connection.try_receive(Phase::Request)? {
                 return Ok(Some(body));
             }
@@ -286,6 +297,9 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.desk.forget(self.number);
+        if self.sender.is_some() && self.desk.is_sealed() && self.desk.is_of_this_process() {
+            self.skip_notifications(&Deadline::after(SILENCE));
+        }
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(hall)) = (self.sender, self.hall.upgrade())
             && self.desk.is_of_this_process()

@@ -68,8 +68,10 @@ impl DocumentCache {
     /// Reads the page of the server at `port` from now on, by which nothing is current yet, if `secret` is one that this process shares with it.
     fn watch(ruby: &Ruby, this: &Self, secret: Value, port: u16) -> Result<(), Error> {
         contain(ruby, || {
+            // Before anything is borrowed: it may allocate, and the garbage collector then looks at what is known.
+            let page = Secret::page_for(secret, port);
             let mut state = this.0.borrow_mut();
-            state.page = Secret::page_for(secret, port);
+            state.page = page;
             state.known.values_mut().for_each(|known| known.watch = None);
             Ok(())
         })

@@ -13,7 +13,23 @@ module Aikido
         def self.message_of(error)
           error.message.to_s
         rescue StandardError
+          class_of(error)
+        end
+
+        # @param error [Exception]
+        # @return [String] the name of its class, also where that class answers something else
+        def self.class_of(error)
           error.class.to_s
+        rescue StandardError
+          "Exception"
+        end
+
+        # @param error [Exception]
+        # @return [Array<String>, nil] nil also where asking for it fails
+        def self.backtrace_of(error)
+          error.backtrace
+        rescue StandardError
+          nil
         end
 
         # What a `Logger` has, and an `IO` not: it would take every line and write none.
@@ -47,7 +63,7 @@ module Aikido
         # @param error [Exception]
         # @return [void]
         def failure(what, error)
-          write(:error, "#{what}: #{Log.message_of(error)} (#{error.class}) #{error.backtrace&.first}")
+          write(:error, "#{what}: #{Log.message_of(error)} (#{Log.class_of(error)}) #{Log.backtrace_of(error)&.first}")
         end
 
         private

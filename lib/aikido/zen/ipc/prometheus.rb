@@ -35,7 +35,7 @@ module Aikido
           accept_pauses: [:counter, "Pauses of accepting because no descriptor was to be had."],
           requests: [:counter, "Calls that were read."],
           notifications: [:counter, "Notifications that were read."],
-          dropped_notifications: [:counter, "Notifications not handled: the server stopped, or no thread was left."],
+          dropped_notifications: [:counter, "Notifications not handled to their end, at a stop or in a killed thread."],
           expired_calls: [:counter, "Calls that were dropped because nobody waited for them any more."],
           skipped_messages: [:counter, "JSON values that were no message."],
           protocol_errors: [:counter, "Connections that were ended because of what came over them."]

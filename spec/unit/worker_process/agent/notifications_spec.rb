@@ -164,6 +164,41 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent, "notifications" do
       .to eq(["497 notifications were not handled before the server stopped"])
   end
 
+  it "that are left where stop is called in the handler of one are counted, and not handled afterwards" do
+    stopped = Queue.new
+    server.handle("stop") { gate.pop && stopped << server.stop(timeout: 0.5) }
+    in_child { ["stop", *["seen"] * 100].each { |name| client.notify(name, 1) } }
+    gate << :open
+    expect(stopped.pop).to be(true)
+    eventually { expect(server.stats[:dropped_notifications] + seen.size).to eq(100) }
+    expect(seen).to be_empty
+  end
+
+  it "whose thread is killed are counted, and told in the log" do
+    client.notify("end", 1)
+    client.notify("seen", 2)
+    expect(seen_numbers(2)).to eq([1, 2])
+    expect(server.stats).to include(dropped_notifications: 1)
+    eventually { expect(agent_log.string).to include('the thread that handled a notification "end" was ended') }
+  end
+
+  it "of a thread that sends rarely are not kept from being sent by one that always does" do
+    server.handle("slow") { gate.pop }
+    always = in_thread { loop { client.notify("slow", large[0, 100_000]) } }
+    eventually { expect(always.stop?).to be(true) }
+    rarely = in_thread { Array.new(5) { |number| client.notify("seen", number) } }
+    opening = in_thread { loop { gate << :open } }
+    expect(rarely.value).to all(be(true))
+    expect(seen_numbers(5)).to eq([*0..4])
+  ensure
+    [always, opening].each(&:kill)
+  end
+
+  it "cannot be announced by a call, whose connection goes on" do
+    expect { client.invoke("rpc.notifications", Agents::PATIENCE, "0" * 32) }.to raise_error(ipc::NoHandlerError)
+    expect(client.invoke("echo", Agents::PATIENCE, 1)).to eq(1)
+  end
+
   it "raise ConnectionRefusedError from the one on that follows the stop" do
     client.notify("seen", 1)
     server.stop

@@ -29,7 +29,7 @@ module Aikido
             raise unless call.failure?(e)
 
             log_unheard(call.method_name, e) if call.answered?
-            [IPC::Log.message_of(e), e.class.to_s, e.backtrace]
+            [IPC::Log.message_of(e), IPC::Log.class_of(e), IPC::Log.backtrace_of(e)]
           end
 
           # @return [Hash{String => Proc}] empty if there is none
