@@ -113,8 +113,8 @@ module Aikido
         # all but the socket is the same: which names, timeouts, arguments and sizes are accepted, how values are
         # converted, and which errors a handler's exceptions become. Two things differ, as it runs in the calling
         # thread: the timeout cannot end it, and `exit` and the end of the thread act on that thread, as do signals and
-        # `Timeout` (before Ruby 3.2 that is a `throw`, and so every `throw` acts on it), and any other exception that is
-        # no error, as those by which RSpec and Minitest tell of an expectation.
+        # `Timeout` (before Ruby 3.2 that is a `throw`, and so every `throw` acts on it), and any other exception that
+        # is no error, as those by which RSpec and Minitest tell of an expectation.
         #
         # Values arrive as JSON has them. Of two keys of a Hash that have the same name (`:a` and `"a"`) the last one
         # wins.
