@@ -103,13 +103,13 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
     start_puma(workers: 2, START_AGAIN: "1")
     bodies = requests_of_every_worker("/count")
     expect(bodies.map { |body| body.fetch("answer") }).to match_array(1..bodies.length)
-    warning = /start did nothing at \S+config\.ru:\d+, in a worker: .* at \S+worker_process\.rb:\d+\./
+    warning = /start did nothing at .+config\.ru:\d+, in a worker: .* at .+worker_process\.rb:\d+\./
     eventually { expect(@puma.log.lines.grep(warning).length).to eq(2) }
   end
 
   it "refuses to boot with an application that calls start in the master as well, and names the first call" do
     expect { start_puma(workers: 1, START_AGAIN: "1", PRELOAD: "1") }
-      .to raise_error(/was started before in this process, at \S+worker_process\.rb:\d+: call start once/)
+      .to raise_error(/was started before in this process, at .+worker_process\.rb:\d+: call start once/)
   end
 
   it "adds its figures to those of Puma" do

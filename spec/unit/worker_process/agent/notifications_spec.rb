@@ -166,7 +166,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent, "notifications" do
 
   it "that are left where stop is called in the handler of one are counted, and not handled afterwards" do
     stopped = Queue.new
-    server.handle("stop") { gate.pop && stopped << server.stop(timeout: 0.5) }
+    server.handle("stop") { gate.pop && stopped.push(server.stop(timeout: 0.5)) }
     in_child { ["stop", *["seen"] * 100].each { |name| client.notify(name, 1) } }
     gate << :open
     expect(stopped.pop).to be(true)
