@@ -156,6 +156,15 @@ impl Connection {
         wait_for(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], deadline)
     }
 
+    /// Blocks for so long, or until a signal comes, whatever arrives meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Connection::wait_readable`].
+    pub(crate) fn pause(&self, duration: Duration) -> Result<Waited> {
+        wait_for(&mut [], &Deadline::after(duration))
+    }
+
     /// As [`Connection::wait_readable`], but also until `semaphore` was posted.
     ///
     /// # Errors

@@ -80,6 +80,10 @@ impl Connection {
         Ok(if is_readable { Waited::Woken } else { Waited::TimedOut })
     }
 
+    pub(crate) fn pause(&self, _duration: Duration) -> Result<Waited> {
+        Ok(Waited::TimedOut)
+    }
+
     pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, _deadline: &Deadline) -> Result<Waited> {
         self.socket.resource().inbox().wait_or(semaphore.reader().resource().inbox());
         Ok(Waited::Woken)
