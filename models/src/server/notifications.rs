@@ -143,7 +143,8 @@ fn attendant_is_ended() {
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
     scene.stop([ended, other]);
     // As `drain` does, where the other one had gone when this one was ended.
-    let skipped: u64 = scene.hall.lobby.seal().into_iter().map(|mut session| session.skip_notifications(&Deadline::never()).0).sum();
+    let skipped: u64 =
+        scene.hall.lobby.seal().into_iter().map(|mut session| session.skip_notifications(&Deadline::never()).0).sum();
     let expected = if skipped == 0 { vec![1, 2] } else { vec![1] };
     assert_eq!((lock(&scene.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
 }
