@@ -1,9 +1,9 @@
 //! Time that remains. Nothing else in the crate reads the clock.
 
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Phase, Result};
+use crate::os;
 
 /// A moment by which something must have happened, on the monotonic clock.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,16 @@ impl Deadline {
         self.expires.map_or(Duration::MAX, |expires| expires.saturating_duration_since(Instant::now()))
     }
 
+    /// When it is, as [`monotonic_seconds`] counts; `None` if there is no deadline. Too early, if at all, by the time
+    /// between two readings of the clock.
+    pub fn monotonic_seconds(&self) -> Option<f64> {
+        let expires = self.expires?;
+        let clock = monotonic_seconds();
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(expires).as_secs_f64();
+        Some(clock + expires.saturating_duration_since(now).as_secs_f64() - passed)
+    }
+
     /// Whether it has passed.
     pub fn has_passed(&self) -> bool {
         self.remaining().is_zero()
@@ -72,13 +82,10 @@ impl Deadline {
     }
 }
 
-/// Seconds since the first call of this, in this process or the ancestor that it was forked from: for a host whose own
-/// way to read the clock may be replaced.
-pub fn elapsed_seconds() -> f64 {
-    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-    // Made first, so that it is not later than the other.
-    let first = *FIRST;
-    Instant::now().saturating_duration_since(first).as_secs_f64()
+/// Seconds on the operating system's monotonic clock, the same in every process: for a host whose own way to read the
+/// clock may be replaced.
+pub fn monotonic_seconds() -> f64 {
+    os::monotonic_clock().as_secs_f64()
 }
 
 #[cfg(test)]
@@ -99,6 +106,20 @@ mod tests {
     #[test]
     fn a_duration_that_the_clock_cannot_hold_is_no_deadline() {
         assert!(!Deadline::after(Duration::MAX).is_bounded());
+    }
+
+    #[test]
+    fn a_deadline_stays_where_it_is_on_the_clock_also_once_it_has_passed() {
+        let before = monotonic_seconds();
+        let started = Instant::now();
+        let deadline = Deadline { started, expires: Some(started) };
+        let after = monotonic_seconds();
+        while monotonic_seconds() <= after {}
+
+        let seconds = deadline.monotonic_seconds().unwrap();
+        assert!(seconds <= after, "{seconds} is later than {after}");
+        assert!(Deadline::after(Duration::from_secs(10)).monotonic_seconds().unwrap() >= before + 9.0);
+        assert_eq!(Deadline::never().monotonic_seconds(), None);
     }
 
     #[test]

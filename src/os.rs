@@ -1,7 +1,7 @@
-//! The only `unsafe` code of the core: memory, signal masks, and what must happen at a fork.
+//! The only `unsafe` code of the core: memory, signal masks, the clock, and what must happen at a fork.
 #![allow(
     unsafe_code,
-    reason = "mmap, madvise, GlobalAlloc, pthread_atfork, pthread_sigmask, fstat and close of a number have no safe interface"
+    reason = "mmap, madvise, GlobalAlloc, pthread_atfork, pthread_sigmask, clock_gettime as libc has it, fstat and close of a number have no safe interface"
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -63,6 +64,17 @@ pub(crate) fn leave_signals_to_others() {
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
     }
+}
+
+/// Time since a moment that is the same for every process, such as the start of the machine.
+pub(crate) fn monotonic_clock() -> Duration {
+    let mut now = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: `now` is a timespec to write to, and zeros are one, should the call fail.
+    let now = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
+        now.assume_init()
+    };
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 /// Counters in memory that is shared with every process forked after it was made.

@@ -63,6 +63,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("notification?", method!(Call::is_notification, 0))?;
     class.define_method("answered?", method!(Call::is_answered, 0))?;
     class.define_method("call", method!(Call::respond, 1))?;
+    class.define_method("deadline", method!(Call::deadline, 0))?;
     class.define_method("remaining", method!(Call::remaining, 0))?;
     class.define_method("expired?", method!(Call::is_expired, 0))
 }
@@ -147,6 +148,11 @@ impl Call {
         // Also where nobody waits for it: what cannot be sent is the handler's mistake in every case.
         let json = contain(ruby, || json_of(ruby, value, "result"))?;
         waiting(ruby, |wait| this.core.respond(&json, wait))
+    }
+
+    /// Seconds on the monotonic clock, or nil for a notification.
+    fn deadline(&self) -> Option<f64> {
+        self.core.deadline().monotonic_seconds()
     }
 
     /// Seconds, or nil for a notification.

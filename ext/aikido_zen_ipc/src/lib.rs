@@ -33,7 +33,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     error::set_module(ipc);
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
-    ipc.define_singleton_method("elapsed_time", function!(zen_ipc::deadline::elapsed_seconds, 0))?;
+    ipc.define_singleton_method("monotonic_time", function!(zen_ipc::deadline::monotonic_seconds, 0))?;
     codec_module::define(ruby, ipc)?;
     argument::define(ipc)?;
     secret::define(ruby, ipc)?;

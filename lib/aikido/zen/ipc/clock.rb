@@ -8,18 +8,8 @@ module Aikido
     module IPC
       # Defined in Rust:
       #
-      # @!method self.elapsed_time
-      #   @return [Float] seconds since its first call
-      #   @api private
-
-      # What the clock said when `elapsed_time` was 0.
-      STARTED_AT = -elapsed_time + Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      private_constant :STARTED_AT
-
-      # @return [Float] seconds on `Process::CLOCK_MONOTONIC`, also where Ruby's method for it is stubbed
-      def self.monotonic_time
-        STARTED_AT + elapsed_time
-      end
+      # @!method self.monotonic_time
+      #   @return [Float] seconds on `Process::CLOCK_MONOTONIC`, also where Ruby's method for it is stubbed
 
       # Waits, without a lock, for so many seconds or until the thread is interrupted.
       #

@@ -23,6 +23,9 @@ module Aikido
           #   @return [Boolean] whether nobody waits for an answer
           # @!method answered?
           #   @return [Boolean] whether it was answered, or needs no answer
+          # @!method deadline
+          #   @return [Float, nil] when the caller stops waiting, in seconds on `Process::CLOCK_MONOTONIC`; nil for a
+          #     notification
           # @!method remaining
           #   @return [Float, nil] seconds until {#deadline}; nil for a notification
           # @!method expired?
@@ -33,14 +36,6 @@ module Aikido
           #   @api private
           # @!method jump
           #   @api private
-
-          # When the caller stops waiting.
-          #
-          # @return [Float, nil] seconds on `Process::CLOCK_MONOTONIC`; nil where nobody waits (a notification)
-          def deadline
-            seconds = remaining
-            seconds && (IPC.monotonic_time + seconds)
-          end
 
           # @return [Proc] so that it can be passed on as a block
           def to_proc
