@@ -43,7 +43,7 @@ module Fuzzing
       @name = name
     end
 
-    # Starts with what is kept of earlier inputs, and with the vectors of docs/PROTOCOL.md.
+    # Starts with what is kept of earlier inputs, and with the vectors of docs/protocol.md.
     #
     # @param seconds [Integer]
     # @return [Result]
@@ -122,7 +122,7 @@ module Fuzzing
     end
   end
 
-  # The messages that docs/PROTOCOL.md shows, as inputs of the targets.
+  # The messages that docs/protocol.md shows, as inputs of the targets.
   module Vectors
     # What the target `frame` has in front of a stream: a limit, and the length of the pieces.
     LIMIT_AND_CUT = "\xFF\x07".b.freeze
@@ -149,7 +149,7 @@ module Fuzzing
     end
 
     def documented
-      text = File.read(File.join(ROOT, "docs/PROTOCOL.md"))
+      text = File.read(File.join(ROOT, "docs/protocol.md"))
       text.scan(/^```vectors\n(.*?)^```/m).join.scan(/^(\w+) = (\h+)$/).to_h
           .transform_values { |digits| [digits].pack("H*") }
     end

@@ -1,4 +1,4 @@
-//! What `docs/PROTOCOL.md` shows is what the core says and understands, byte for byte.
+//! What `docs/protocol.md` shows is what the core says and understands, byte for byte.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy does not take a test's support for a test")]
 
 use std::collections::HashMap;
@@ -123,7 +123,7 @@ impl Vectors {
     }
 
     fn bytes(&self, name: &str) -> &[u8] {
-        self.0.get(name).unwrap_or_else(|| panic!("docs/PROTOCOL.md has no {name}"))
+        self.0.get(name).unwrap_or_else(|| panic!("docs/protocol.md has no {name}"))
     }
 
     fn array<const LENGTH: usize>(&self, name: &str) -> [u8; LENGTH] {
@@ -149,7 +149,7 @@ impl Vectors {
 }
 
 fn protocol_document() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PROTOCOL.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol.md")).unwrap()
 }
 
 fn from_hexadecimal(digits: &str) -> Vec<u8> {

@@ -89,7 +89,7 @@ module Bench
     def write_method
       paragraph("Every figure is the median of all rounds, with the lowest and the highest beside it where there is " \
                 "room. *4 × 5* is four workers with five threads each that call. Everything is measured with each " \
-                "peer in turns. [docs/BENCHMARKS.md](../../docs/BENCHMARKS.md) has the method.")
+                "peer in turns. [docs/benchmarks.md](../../docs/benchmarks.md) has the method.")
       @run.missing.each do |name|
         peer = Peers.fetch(name)
         paragraph("*#{peer.title}* was left out: it needs #{peer.package}.")

@@ -97,7 +97,7 @@ module Bench
 
     private
 
-    # Bytes of a frame's length, before its text: docs/PROTOCOL.md.
+    # Bytes of a frame's length, before its text: docs/protocol.md.
     LENGTH_BYTES = 4
     private_constant :LENGTH_BYTES
 

@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     bytes.split_first_chunk().and_then(|(hello, rest)| rest.first_chunk().map(|proof| client_hears(hello, proof)));
 });
 
-/// That of the vectors in docs/PROTOCOL.md, as are the nonces: the corpus begins with them.
+/// That of the vectors in docs/protocol.md, as are the nonces: the corpus begins with them.
 fn secret() -> Secret {
     Secret::from_bytes(&sequence::<32>(0)).unwrap()
 }

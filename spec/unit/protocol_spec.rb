@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# What `docs/PROTOCOL.md` says, against peers that know nothing but that, and against the gem.
-RSpec.describe "docs/PROTOCOL.md" do
-  text = File.read(File.expand_path("../../docs/PROTOCOL.md", __dir__))
+# What `docs/protocol.md` says, against peers that know nothing but that, and against the gem.
+RSpec.describe "docs/protocol.md" do
+  text = File.read(File.expand_path("../../docs/protocol.md", __dir__))
   vectors = text.scan(/^```vectors\n(.*?)^```/m).flatten.join.scan(/^(\w+) = (\h+)$/).to_h
                 .transform_values { |digits| [digits].pack("H*").freeze }
   texts = text.scan(/^\| `(\w+_frame)` \| `(.*)` \|$/).to_h
