@@ -50,7 +50,7 @@ module Aikido
           # @!method port
           #   @return [Integer] the server's
           # @!method stats
-          #   @return [Hash{Symbol => Integer}] what this process has counted; docs/observability.md tells of each
+          #   @return [Hash{Symbol => Integer}] what this process has counted; docs/operations.md tells of each
           #
           # @!method stop
           #   Closes the connections: calls in flight and later ones raise {IPC::ClosedError}.

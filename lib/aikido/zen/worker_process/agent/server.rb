@@ -178,7 +178,7 @@ module Aikido
             true
           end
 
-          # @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/observability.md
+          # @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/operations.md
           #   tells of each
           def stats
             revive
