@@ -54,16 +54,6 @@ RSpec.describe "docs/protocol.md" do
     end
   end
 
-  describe "the worked example" do
-    it "consists of the vectors" do
-      example = text[/^## A worked example$.*?^## /m]
-      bytes = example.scan(/(?:  |-> \w+)   ((?:\h\h |… )*\h\h)(?:  |$)/).flatten.join(" ")
-      shown = vectors.values_at("server_hello", "client_proof", "server_proof", "request_frame", "response_frame")
-      pattern = bytes.split("…").map { |part| Regexp.escape([part.delete(" ")].pack("H*")) }.join(".{24}")
-      expect(shown.join).to match(Regexp.new("\\A#{pattern}\\z", Regexp::MULTILINE | Regexp::NOENCODING))
-    end
-  end
-
   describe "the vectors of the messages" do
     it "are there for each text, and the other way round" do
       expect(texts.keys).to match_array(vectors.keys.grep(/_frame\z/)).and include("request_frame", "response_frame")

@@ -1,35 +1,34 @@
 # frozen_string_literal: true
 
-# A page of the documentation, with what its author says of each block of code in an HTML comment right before it:
+# A page of the documentation. An HTML comment right before each block of code says what the block is:
 #
 # - `<!-- file: config/puma.rb -->` is written to that file
 # - `<!-- script -->` is a Ruby program, which has to succeed
 # - `<!-- run -->` is a shell script, which has to succeed
-# - `<!-- output -->` is what the last of either has written: all of it, where `…` stands for anything within a line,
-#   and a line of its own for any lines
-# - `<!-- start -->` is a command that is started and has to listen at {Page::PORT}; it goes on until the next one
+# - `<!-- output -->` is all that the last of either has written, where `…` stands for any text within a line, and a
+#   line of its own for any lines
+# - `<!-- start -->` is a command that is started and has to listen at {Page::PORT}; it runs until the next one
 # - `<!-- not run: the reason -->`
 #
-# `(needs passenger)` at the end leaves the block out where there is no such program. Of blocks that are neither Ruby,
-# nor shell, nor output, nothing has to be said.
+# Blocks that are neither Ruby, nor shell, nor output need none.
 #
-# `<!-- run by: spec/… -->` anywhere says that this spec runs the page, which needs what a reader has.
+# `<!-- run by: spec/… -->` anywhere in a page names the spec that runs it instead.
 class Page
-  # The port of the examples, in whose place a free one is used.
+  # The port in the examples; the specs replace it by a free one.
   PORT = "9292"
 
-  # Of blocks about which something has to be said.
+  # The languages of the blocks that need a comment.
   LANGUAGES = %w[ruby sh text].freeze
 
   ROOT = File.expand_path("../../..", __dir__)
 
   DIRECTIVE =
-    /<!-- (?<name>file|script|run|output|start|not run)(?:: (?<argument>.+?))?(?: \(needs (?<program>\w+)\))? -->/
+    /<!-- (?<name>file|script|run|output|start|not run)(?:: (?<argument>.+?))? -->/
   FENCED = /^(?:#{DIRECTIVE}\n)?```(?<language>\w*)\n(?<text>.*?)^```$/m
 
-  Block = Struct.new(:directive, :argument, :program, :language, :text, :line, keyword_init: true)
+  Block = Struct.new(:directive, :argument, :language, :text, :line, keyword_init: true)
 
-  # @return [Array<Page>] those with at least one block about which something has to be said
+  # @return [Array<Page>] those with at least one block that needs a comment
   def self.all
     ["README.md", *Dir["docs/*.md", base: ROOT]].sort.map { |path| new(path) }.reject { |page| page.blocks.empty? }
   end
@@ -62,8 +61,8 @@ class Page
   def all_blocks
     @text.to_enum(:scan, FENCED).map do
       found = Regexp.last_match
-      Block.new(directive: found[:name], argument: found[:argument], program: found[:program],
-                language: found[:language], text: found[:text], line: found.pre_match.count("\n") + 1)
+      Block.new(directive: found[:name], argument: found[:argument], language: found[:language],
+                text: found[:text], line: found.pre_match.count("\n") + 1)
     end
   end
 end

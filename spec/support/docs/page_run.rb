@@ -8,18 +8,18 @@ require "tmpdir"
 
 require_relative "page"
 
-# Does what a reader does who pastes the blocks of a page one after the other, in a folder that was empty.
+# Runs the blocks of a page one after the other in an empty folder, as if a reader had pasted them.
 class PageRun
   # A block did not do what the page says.
   class Failed < StandardError; end
 
-  # Seconds for a command to listen, and to end when it is asked to: many times what the slowest takes.
+  # Seconds for a command to listen, and to end when it is asked to: many times what the slowest command takes.
   PATIENCE = 20.0
 
-  # Seconds between two looks at whether it does.
+  # Seconds between two attempts to connect.
   LOOK_INTERVAL = 0.05
 
-  # What Puma's configuration of each page needs besides, for versions whose workers sometimes do not end.
+  # For each Puma, since workers of some versions sometimes do not end.
   HANGING_PUMA = File.read(File.expand_path("../servers/hanging_puma.rb", __dir__))
 
   # @param page [Page]
@@ -36,17 +36,14 @@ class PageRun
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.local_address.ip_port }
     @last_output = nil
     @started = nil
-    FileUtils.mkdir(@folder)
+    FileUtils.mkdir_p("#{@folder}/config")
+    File.write("#{@folder}/config/puma.rb", HANGING_PUMA) # what Puma loads without -C
   end
 
   def call
     @page.blocks.each do |block|
       @block = block
-      if block.program && !program?(block.program)
-        left_out
-      else
-        perform(block, block.text.gsub(Page::PORT, @port.to_s))
-      end
+      perform(block, block.text.gsub(Page::PORT, @port.to_s))
     end
   ensure
     stop
@@ -62,7 +59,7 @@ class PageRun
     when "output" then compare(text)
     when "start" then start(text)
     when "not run" then check_syntax(text) if block.language == "ruby"
-    when nil then failed("nothing says what this block is (spec/support/docs/page.rb)")
+    when nil then failed("no comment says what this block is (spec/support/docs/page.rb)")
     end
   end
 
@@ -114,7 +111,7 @@ class PageRun
     kill if @started
   end
 
-  # Also what the command has left behind.
+  # Kills the processes that the command has left behind, too.
   def kill
     Process.kill(:KILL, -@started)
   rescue Errno::ESRCH
@@ -145,18 +142,10 @@ class PageRun
     happened
   end
 
-  # As for a reader who has the gem installed, and none of the options of this run.
+  # That of a reader: the gem is installed, and the options of this run are not set.
   def environment
     library = File.expand_path("../../../lib", __dir__)
     { "RUBYLIB" => library, "RUBYOPT" => nil, "PATH" => "#{RbConfig::CONFIG["bindir"]}:#{ENV.fetch("PATH")}" }
-  end
-
-  def program?(name)
-    ENV.fetch("PATH").split(":").any? { |folder| File.executable?("#{folder}/#{name}") }
-  end
-
-  def left_out
-    RSpec.configuration.reporter.message("#{@page.path}:#{@block.line} is left out: no #{@block.program} here")
   end
 
   def failed(what)
