@@ -4,7 +4,7 @@ require_relative "../support/docs/markdown"
 
 require "aikido/zen/ipc/testing"
 
-# Whatever the documentation names is there.
+# Checks that links, files, constants, options and errors that the documentation names exist.
 RSpec.describe "The documentation" do
   pages = Markdown.all
   readme = pages.find { |page| page.path == "README.md" }

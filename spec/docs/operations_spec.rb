@@ -3,7 +3,7 @@
 require "open3"
 require "rack"
 
-# The code of the page, in children: what it registers stays.
+# Runs the code of the page in child processes, because hooks and subscribers stay registered.
 RSpec.describe "docs/operations.md" do
   page = File.read(File.expand_path("../../docs/operations.md", __dir__))
   blocks = page.scan(/^```ruby\n(.*?)^```$/m).flatten

@@ -4,7 +4,7 @@
 class Markdown
   ROOT = File.expand_path("../../..", __dir__)
 
-  # What is written for readers. Specs, results of benchmarks and licences are not.
+  # The files that are written for readers, without results of benchmarks.
   GLOBS = %w[*.md docs/*.md ext/*/README.md examples/**/README.md].freeze
 
   # `src/fork.rs`, `docs/`: a path from the root of the repository.
