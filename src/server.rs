@@ -1,14 +1,14 @@
 //! The parent's side: bind, start, hand out calls, stop.
 //!
-//! The core starts one thread, the doorkeeper. Everything else is done by threads of the host, which come and ask:
+//! The core starts one thread, the acceptor. Everything else is done by threads of the host, which come and ask:
 //! *attendants*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
 //! what is to be logged and when another attendant is needed.
 
+mod acceptor;
 mod attendant;
 mod call;
 mod counters;
 mod desk;
-mod doorkeeper;
 mod drain;
 mod hall;
 mod handshakes;
@@ -58,7 +58,7 @@ pub struct Server {
     page: GenerationPage,
     documents: Arc<Documents>,
     counters: Arc<Counters>,
-    /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
+    /// Another one after a server ended by itself, whose acceptor may still have the last one.
     listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
     generation: u32,
@@ -68,7 +68,7 @@ pub struct Server {
 struct Running {
     hall: Arc<Hall>,
     /// `None` once it was told to end.
-    doorkeeper: Option<JoinHandle<()>>,
+    acceptor: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -121,8 +121,8 @@ impl Server {
 
     fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Steward> {
         let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
-        let doorkeeper = doorkeeper::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
-        *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
+        let acceptor = acceptor::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
+        *running = Some(Running { hall: hall.clone(), acceptor: Some(acceptor) });
         Ok(Steward::new(hall))
     }
 
@@ -145,11 +145,11 @@ impl Server {
         let Some(running) = running.as_mut() else { return false };
         lock(&self.listener).close();
         running.hall.close();
-        if let Some(doorkeeper) = running.doorkeeper.take()
-            && running.hall.doorkeeper_bell.is_whole()
+        if let Some(acceptor) = running.acceptor.take()
+            && running.hall.acceptor_waker.is_whole()
         {
             // It handles each event without blocking, and contains its own panics.
-            let _ = doorkeeper.join();
+            let _ = acceptor.join();
         }
         running.hall.desk.end_connections();
         true

@@ -30,7 +30,7 @@ class Panics < Faults::Case
     @victim = start_child { |link| work(link) }
     @bystander = start_child { |link| work(link) }
     [@victim, @bystander].each { |worker| expect(worker, "call", [:answer, 1]) }
-    doorkeeper
+    acceptor
     handshake
     session
     answer
@@ -44,13 +44,13 @@ class Panics < Faults::Case
   private
 
   # Three come at once, so that two are there that must not be forgotten.
-  def doorkeeper
+  def acceptor
     stop_parent
     peers = Array.new(3) { raw_client(@port) }
-    arm(@parent, "doorkeeper")
+    arm(@parent, "acceptor")
     @parent.signal(:CONT)
     greeted = peers.count { |peer| greeted?(peer) }
-    judge("doorkeeper", "greeted #{greeted} of 3", greeted == 2, log: /bug in the doorkeeper cost one connection/)
+    judge("acceptor", "greeted #{greeted} of 3", greeted == 2, log: /bug in the acceptor cost one connection/)
     peers.each(&:close)
     # Their ends would panic in place of the next one.
     met?(within: PATIENCE) { ask(@parent, "stats").last[:abandoned_handshakes] == greeted }
@@ -71,7 +71,7 @@ class Panics < Faults::Case
   def handshake
     arm(@parent, "handshake")
     seen = ask(@victim, "connect")
-    judge("handshake", seen, failed?(seen, IPC::DisconnectedError, IPC::HandshakeError), log: /bug in the doorkeeper/)
+    judge("handshake", seen, failed?(seen, IPC::DisconnectedError, IPC::HandshakeError), log: /bug in the acceptor/)
   end
 
   def session

@@ -22,13 +22,13 @@ pub(crate) use real::{counter, document, error, frame, journal, memory, message,
 
 #[path = "../../src/server"]
 mod server {
+    mod acceptor;
     mod attendant;
     mod call;
     mod counters;
     mod desk;
     #[path = "../../models/src/server/door.rs"]
     pub(crate) mod door;
-    mod doorkeeper;
     mod hall;
     #[path = "../../models/src/server/hand_over.rs"]
     pub(crate) mod hand_over;

@@ -228,9 +228,9 @@ fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
     }
     let Some(hall) = hall else { return Place::Gone };
     match hall.parking.park(session) {
-        Parked::At(token, wakes_doorkeeper) => {
-            if wakes_doorkeeper {
-                hall.doorkeeper_bell.post();
+        Parked::At(token, wakes_acceptor) => {
+            if wakes_acceptor {
+                hall.acceptor_waker.post();
             }
             Place::Parked(token)
         }

@@ -27,13 +27,13 @@ pub(super) struct Hall {
     pub(super) lobby: Lobby,
     pub(super) parking: Parking,
     pub(super) senders: Senders,
-    /// Posted when the doorkeeper is to look up.
-    pub(super) doorkeeper_bell: Semaphore,
+    /// Posted when the acceptor is to look up.
+    pub(super) acceptor_waker: Semaphore,
     /// How many notifications were dropped before the start.
     pub(super) dropped_before: u64,
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
-    doorkeeper_left: AtomicBool,
+    acceptor_exited: AtomicBool,
     /// Whether some thread of the host starts others where they are needed.
     has_steward: AtomicBool,
     failed: Mutex<bool>,
@@ -52,10 +52,10 @@ impl Hall {
             lobby: Lobby::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
             senders: Senders::default(),
-            doorkeeper_bell: Semaphore::new()?,
+            acceptor_waker: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
-            doorkeeper_left: AtomicBool::new(false),
+            acceptor_exited: AtomicBool::new(false),
             has_steward: AtomicBool::new(true),
             failed: Mutex::default(),
         }))
@@ -73,7 +73,7 @@ impl Hall {
         if self.lobby.enter(session) {
             self.desk.steward_bell.post();
         }
-        self.tell_doorkeeper_of_want();
+        self.wake_acceptor_if_unsupervised();
     }
 
     /// There is an attendant less.
@@ -81,7 +81,7 @@ impl Hall {
         self.lobby.leave();
         // One less may be too few.
         self.desk.steward_bell.post();
-        self.tell_doorkeeper_of_want();
+        self.wake_acceptor_if_unsupervised();
     }
 
     /// Takes the place of the steward. False if somebody has it.
@@ -93,7 +93,7 @@ impl Hall {
     pub(super) fn note_steward_left(&self) {
         if self.desk.is_of_this_process() {
             self.has_steward.store(false, Ordering::Release);
-            self.doorkeeper_bell.post();
+            self.acceptor_waker.post();
         }
     }
 
@@ -102,19 +102,19 @@ impl Hall {
         if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.lobby.take_stranded() }
     }
 
-    /// Without a steward it is the doorkeeper who looks after those that wait.
-    fn tell_doorkeeper_of_want(&self) {
+    /// Without a steward it is the acceptor who looks after those that wait.
+    fn wake_acceptor_if_unsupervised(&self) {
         if !self.has_steward.load(Ordering::Acquire) {
-            self.doorkeeper_bell.post();
+            self.acceptor_waker.post();
         }
     }
 
-    /// Sends everybody home: the doorkeeper, the steward, and each attendant when it next looks for work.
+    /// Sends everybody home: the acceptor, the steward, and each attendant when it next looks for work.
     pub(super) fn close(&self) {
         self.desk.close();
         // Dropped after the locks inside are released: each of them takes one of the desk's.
         drop((self.lobby.close(), self.parking.close()));
-        self.doorkeeper_bell.post();
+        self.acceptor_waker.post();
     }
 
     /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.
@@ -152,15 +152,15 @@ impl Hall {
         }
     }
 
-    /// Notes that the doorkeeper has gone and will report nothing more.
-    pub(super) fn note_doorkeeper_left(&self) {
-        self.doorkeeper_left.store(true, Ordering::Release);
+    /// Notes that the acceptor has gone and will report nothing more.
+    pub(super) fn acceptor_exited(&self) {
+        self.acceptor_exited.store(true, Ordering::Release);
         self.desk.steward_bell.post();
     }
 
-    /// Whether it was closed and the doorkeeper has gone; also in a forked copy.
+    /// Whether it was closed and the acceptor has gone; also in a forked copy.
     pub(super) fn is_deserted(&self) -> bool {
-        self.desk.is_closed() && (self.doorkeeper_left.load(Ordering::Acquire) || !self.desk.is_of_this_process())
+        self.desk.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.desk.is_of_this_process())
     }
 
     /// Notes how many connections are in the middle of a handshake.

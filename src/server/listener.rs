@@ -1,4 +1,4 @@
-//! The listening socket. Any thread may close it; the doorkeeper accepts from it.
+//! The listening socket. Any thread may close it; the acceptor accepts from it.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};

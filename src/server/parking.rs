@@ -1,7 +1,7 @@
 //! Connections whose handler has answered, or need not, and is still at work.
 //!
-//! Whoever takes one out of the map owns it: the attendant when the handler ends, or the doorkeeper when the next request
-//! arrives first. Nearly every handler ends within microseconds, so the doorkeeper begins to watch a connection only after
+//! Whoever takes one out of the map owns it: the attendant when the handler ends, or the acceptor when the next request
+//! arrives first. Nearly every handler ends within microseconds, so the acceptor begins to watch a connection only after
 //! [`GRACE`]: while anything is parked it looks around every so often, and parking costs no system call.
 
 use std::collections::{HashMap, VecDeque};
@@ -23,7 +23,7 @@ use crate::sync::{Mutex, lock};
 #[derive(Debug)]
 pub(super) struct Parking {
     registry: ProcessLocal<Registry>,
-    /// Until the doorkeeper takes it.
+    /// Until the acceptor takes it.
     poll: Mutex<Option<ProcessLocal<Poll>>>,
     next_token: AtomicUsize,
     state: Mutex<State>,
@@ -33,7 +33,7 @@ pub(super) struct Parking {
 struct State {
     parked: HashMap<Token, Place>,
     closed: bool,
-    /// Whether the doorkeeper looks around, and how many times in a row it found nothing.
+    /// Whether the acceptor looks around, and how many times in a row it found nothing.
     rounds: Option<u32>,
 }
 
@@ -48,7 +48,7 @@ struct Place {
 /// What became of a connection that was to be parked.
 #[derive(Debug)]
 pub(super) enum Parked {
-    /// It is here. True if the doorkeeper is to be told, because it sleeps.
+    /// It is here. True if the acceptor is to be told, because it sleeps.
     At(Token, bool),
     /// Its next request has arrived already, or it cannot be watched: it needs an attendant.
     Busy(Box<Session>),
@@ -78,7 +78,7 @@ impl Parking {
         })
     }
 
-    /// The poll, for the doorkeeper alone.
+    /// The poll, for the acceptor alone.
     pub(super) fn take_poll(&self) -> Option<ProcessLocal<Poll>> {
         lock(&self.poll).take()
     }
@@ -120,7 +120,7 @@ impl Parking {
         Some(session)
     }
 
-    /// The doorkeeper's round: watches the connections whose grace is over.
+    /// The acceptor's round: watches the connections whose grace is over.
     ///
     /// # Returns
     ///
@@ -142,7 +142,7 @@ impl Parking {
         unwatchable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
     }
 
-    /// Whether the doorkeeper is to look around.
+    /// Whether the acceptor is to look around.
     pub(super) fn needs_rounds(&self) -> bool {
         lock(&self.state).rounds.is_some()
     }
@@ -179,5 +179,5 @@ impl Parking {
     }
 }
 
-/// The doorkeeper's own tokens come before it.
+/// The acceptor's own tokens come before it.
 pub(super) const FIRST_TOKEN: usize = 2;

@@ -1,11 +1,11 @@
-//! How much of the doorkeeper's time strangers get. Those that are let in cost nothing here.
+//! How much of the acceptor's time strangers get. Those that are let in cost nothing here.
 
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 
 /// What a connection that is turned away counts for. 250 us: at most 4,000 of them are accepted in a second. On the
-/// machine where this was measured each takes the doorkeeper 12 to 23 us, so that is a tenth of a core at most; without a
+/// machine where this was measured each takes the acceptor 12 to 23 us, so that is a tenth of a core at most; without a
 /// limit a process that only connects takes most of two cores, its own included, from the workers that are in. At this
 /// rate the kernel's backlog of 256 is gone through in 64 ms, for which a worker that comes meanwhile has to wait.
 const COST: Duration = Duration::from_micros(250);

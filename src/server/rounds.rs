@@ -1,10 +1,10 @@
-//! How the doorkeeper looks around for connections that are parked.
+//! How the acceptor looks around for connections that are parked.
 
 use std::time::Duration;
 
-/// How long a handler may go on after its answer before the connection is watched, and how often the doorkeeper looks
+/// How long a handler may go on after its answer before the connection is watched, and how often the acceptor looks
 /// around. 1 ms: the shortest that a poll can wait. A call behind a slow handler waits for two of them at most.
 pub(super) const GRACE: Duration = Duration::from_millis(1);
 
-/// Rounds that find nothing before the doorkeeper sleeps again. 100 ms: waking it up again costs a system call.
+/// Rounds that find nothing before the acceptor sleeps again. 100 ms: waking it up again costs a system call.
 pub(super) const IDLE_ROUNDS: u32 = 100;

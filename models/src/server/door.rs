@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use mio::kernel::Descriptor;
 
+use super::acceptor;
 use super::counters::Counters;
-use super::doorkeeper;
 use super::hall::Hall;
 use super::listener::Listener;
 use super::steward::{Duty, Steward};
@@ -36,7 +36,7 @@ pub(crate) const MODELS: [Model; 4] = [
     Model {
         claim: "the server stops as a stranger knocks: the steward ends last, and has logged what became of it",
         preemptions: 4,
-        // With two no steward is seen that ends before the doorkeeper.
+        // With two no steward is seen that ends before the acceptor.
         quick_preemptions: 3,
         threads: 3,
         run: server_stops,
@@ -50,17 +50,17 @@ pub(crate) const MODELS: [Model; 4] = [
     },
 ];
 
-/// Starts a doorkeeper.
+/// Starts an acceptor.
 pub(super) fn keep(hall: &Arc<Hall>, listener: Arc<Listener>, options: &ServerOptions) -> JoinHandle<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    doorkeeper::spawn(hall.clone(), (listener, address), Secret, options).unwrap()
+    acceptor::spawn(hall.clone(), (listener, address), Secret, options).unwrap()
 }
 
 /// A started server without attendants.
 struct Scene {
     hall: Arc<Hall>,
     listener: Arc<Listener>,
-    doorkeeper: JoinHandle<()>,
+    acceptor: JoinHandle<()>,
 }
 
 impl Scene {
@@ -71,8 +71,8 @@ impl Scene {
     fn with(options: ServerOptions, failures: usize) -> Self {
         let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
         let listener = Listener::open(failures);
-        let doorkeeper = keep(&hall, listener.clone(), &options);
-        Self { hall, listener, doorkeeper }
+        let acceptor = keep(&hall, listener.clone(), &options);
+        Self { hall, listener, acceptor }
     }
 
     /// How many lines it has logged when it ends.
@@ -94,7 +94,7 @@ impl Scene {
     fn stop(self) -> Arc<Hall> {
         self.listener.close();
         self.hall.close();
-        self.doorkeeper.join().unwrap();
+        self.acceptor.join().unwrap();
         self.hall
     }
 }

@@ -1,4 +1,4 @@
-//! The hand-over of a connection whose handler has answered and goes on: between its attendant, the doorkeeper and the
+//! The hand-over of a connection whose handler has answered and goes on: between its attendant, the acceptor and the
 //! next attendant.
 
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub(crate) const MODELS: [Model; 6] = [
 /// A started server with one connection.
 struct Scene {
     hall: Arc<Hall>,
-    doorkeeper: JoinHandle<()>,
+    acceptor: JoinHandle<()>,
     worker: Descriptor,
 }
 
@@ -76,10 +76,10 @@ impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
         let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-        let doorkeeper = door::keep(&hall, Arc::default(), &options);
+        let acceptor = door::keep(&hall, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         hall.admit(Arc::new(ProcessLocal::new(here)));
-        Self { hall, doorkeeper, worker }
+        Self { hall, acceptor, worker }
     }
 
     fn attendant(&self, handle: impl Fn(&Call) + 'static) -> JoinHandle<()> {
@@ -116,7 +116,7 @@ impl Scene {
     /// As `Server::begin_stop` does.
     fn stop(self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
         self.hall.close();
-        self.doorkeeper.join().unwrap();
+        self.acceptor.join().unwrap();
         assert!(self.hall.is_deserted());
         self.hall.desk.end_connections();
         for attendant in attendants {

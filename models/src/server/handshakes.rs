@@ -1,4 +1,4 @@
-//! Nobody who knocks proves itself: handshakes are the doorkeeper's alone, and no thread but its own sees them.
+//! Nobody who knocks proves itself: handshakes are the acceptor's alone, and no thread but its own sees them.
 
 use std::time::Duration;
 

@@ -134,8 +134,8 @@ fn steward_starts_attendants() {
         assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
     }
     hall.close();
-    // As the doorkeeper does, without whom this is small enough.
-    hall.note_doorkeeper_left();
+    // As the acceptor does, without whom this is small enough.
+    hall.acceptor_exited();
     hall.desk.end_connections();
     for attendant in steward.join().unwrap() {
         attendant.join().unwrap();

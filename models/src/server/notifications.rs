@@ -48,7 +48,7 @@ pub(crate) const MODELS: [Model; 4] = [
     },
 ];
 
-/// A started server without a doorkeeper, and what its handlers have seen.
+/// A started server without an acceptor, and what its handlers have seen.
 struct Scene {
     hall: Arc<Hall>,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -86,7 +86,7 @@ impl Scene {
     /// As `Server::begin_stop` does.
     fn stop(&self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
         self.hall.close();
-        self.hall.note_doorkeeper_left();
+        self.hall.acceptor_exited();
         self.hall.desk.end_connections();
         for attendant in attendants {
             attendant.join().unwrap();

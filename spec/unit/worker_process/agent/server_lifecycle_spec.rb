@@ -54,7 +54,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   it "leaves all signals to Ruby's threads" do
     server.start
     eventually do
-      blocked = blocked_signals("zen-ipc door")
+      blocked = blocked_signals("zen-ipc accept")
       expect(%w[TERM USR1 PROF].map { |name| blocked[Signal.list.fetch(name) - 1] }).to all(eq(1))
     end
   end
@@ -169,7 +169,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     stop_agents
 
     expect(Thread.list - threads).to be_empty
-    expect(NativeThreads.names).not_to include("zen-ipc door")
+    expect(NativeThreads.names).not_to include("zen-ipc accept")
     expect((Descriptors.of.values - sockets).grep(/socket/)).to be_empty
   end
 

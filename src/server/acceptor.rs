@@ -31,7 +31,7 @@ use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 
-/// Starts the doorkeeper of a hall.
+/// Starts the acceptor of a hall.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub(super) fn spawn(
 ) -> Result<JoinHandle<()>> {
     let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
     let rejections = Rejections::new(address);
-    let doorkeeper = Doorkeeper {
+    let acceptor = Acceptor {
         hall: hall.clone(),
         listener,
         handshakes,
@@ -53,18 +53,18 @@ pub(super) fn spawn(
         accept_again: None,
         is_door_watched: true,
     };
-    let poll = doorkeeper.prepare_poll()?;
+    let poll = acceptor.prepare_poll()?;
     let presence = Presence(hall);
     thread::Builder::new()
-        .name("zen-ipc door".to_owned())
+        .name("zen-ipc accept".to_owned())
         .stack_size(STACK_SIZE)
         .spawn(move || {
             let _presence = presence;
-            doorkeeper.run(poll);
+            acceptor.run(poll);
         })
         .map_err(|error| {
             let code = error.raw_os_error().unwrap_or_default();
-            Error::System { operation: "could not start the doorkeeper's thread".to_owned(), code }
+            Error::System { operation: "could not start the acceptor's thread".to_owned(), code }
         })
 }
 
@@ -82,7 +82,7 @@ const ACCEPTS_AT_ONCE: usize = 64;
 const BELL: Token = Token(0);
 const DOOR: Token = Token(1);
 
-struct Doorkeeper {
+struct Acceptor {
     hall: Arc<Hall>,
     listener: Arc<Listener>,
     handshakes: Handshakes,
@@ -94,14 +94,14 @@ struct Doorkeeper {
     is_door_watched: bool,
 }
 
-impl Doorkeeper {
+impl Acceptor {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
         let poll = self.hall.parking.take_poll().ok_or_else(crate::fork::inherited)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let bell = self.hall.doorkeeper_bell.reader().here()?.as_raw_fd();
+        let bell = self.hall.acceptor_waker.reader().here()?.as_raw_fd();
         let registry = poll.here()?.registry();
         registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
         self.listener.with_descriptor(|door| watch_door(registry, door)).transpose().map_err(failed)?;
@@ -113,7 +113,7 @@ impl Doorkeeper {
         self.attend(poll);
         // It was closed before, unless the server ended by itself.
         self.listener.close();
-        self.contain(|doorkeeper| doorkeeper.tell_rejections(true));
+        self.contain(|acceptor| acceptor.tell_rejections(true));
     }
 
     fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
@@ -132,7 +132,7 @@ impl Doorkeeper {
             // The door comes last: who has proved itself meanwhile need not make room.
             for is_door in [false, true] {
                 for token in events.iter().map(Event::token).filter(|token| (*token == DOOR) == is_door) {
-                    self.contain(|doorkeeper| doorkeeper.handle(token));
+                    self.contain(|acceptor| acceptor.handle(token));
                 }
             }
             self.contain(Self::handle_deadlines);
@@ -144,7 +144,7 @@ impl Doorkeeper {
     /// Runs a step; a panic in it is reported and costs only that step.
     fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.hall.desk.report(Level::Error, "a bug in the doorkeeper cost one connection (please report it)");
+            self.hall.desk.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
             // Others may have come with the one that was lost, and the poll tells of each arrival once.
             self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
         }
@@ -153,7 +153,7 @@ impl Doorkeeper {
     fn handle(&mut self, token: Token) {
         match token {
             // Of what comes on top of a post that was left there, the poll need not tell.
-            BELL => self.hall.doorkeeper_bell.take_all(),
+            BELL => self.hall.acceptor_waker.take_all(),
             // Its time will come.
             DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
@@ -257,7 +257,7 @@ impl Doorkeeper {
 
     fn greet(&mut self, socket: Socket) {
         self.hall.desk.counters.accepted.add_one();
-        panic_point("doorkeeper");
+        panic_point("acceptor");
         let token = self.hall.parking.fresh_token();
         let greeted =
             self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
@@ -329,11 +329,11 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     SocketAddr::try_from(peer).ok()
 }
 
-/// Tells the hall when the doorkeeper has gone, whatever it died of.
+/// Tells the hall when the acceptor has gone, whatever it died of.
 struct Presence(Arc<Hall>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.note_doorkeeper_left();
+        self.0.acceptor_exited();
     }
 }
