@@ -14,7 +14,7 @@ mod hall;
 mod handshakes;
 mod line;
 mod listener;
-mod lobby;
+mod ready_queue;
 mod local;
 mod parking;
 mod rejections;
@@ -186,7 +186,7 @@ impl Server {
             running.hall.desk.seal();
             running.hall.desk.shut_down_all();
             // Dropped after the locks inside are released, as when the hall is closed.
-            drop((running.hall.lobby.seal(), running.hall.senders.take_all()));
+            drop((running.hall.ready_queue.seal(), running.hall.senders.take_all()));
         }
     }
 

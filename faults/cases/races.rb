@@ -6,7 +6,7 @@ module Faults
   # Threads of the core that meet in every order there is.
   class Races < Case
     declare 28, "races in the core",
-            "of all orders within the stated bounds there is none in which the lobby, the pool, the hand-over of a " \
+            "of all orders within the stated bounds there is none in which the ready_queue, the pool, the hand-over of a " \
             "connection whose handler responds early, or the order of notifications fails",
             full: 3600, quick: 600
 

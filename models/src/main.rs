@@ -1,5 +1,5 @@
-//! Tries every order in which threads of the core can meet, within stated bounds, with loom: the door, the lobby, the
-//! pool, the hand-over of a connection whose handler responds early, and the order of notifications.
+//! Tries every order in which threads of the core can meet, within stated bounds, with loom: the door, the ready queue,
+//! the pool, the hand-over of a connection whose handler responds early, and the order of notifications.
 //!
 //! The core's files are compiled here as they are. What lies below them has stand-ins that loom sees: locks and atomics,
 //! pipes, sockets and a poll (`world/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
@@ -37,7 +37,7 @@ mod server {
     mod line;
     #[path = "../../models/src/server/listener.rs"]
     mod listener;
-    mod lobby;
+    mod ready_queue;
     #[path = "../../models/src/server/meeting.rs"]
     pub(crate) mod meeting;
     #[path = "../../models/src/server/notifications.rs"]

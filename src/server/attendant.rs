@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::hall::Hall;
-use super::lobby::Found;
+use super::ready_queue::Found;
 use super::session::{Next, Session, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
@@ -39,7 +39,7 @@ enum Outcome {
 impl Attendant {
     /// Another attendant, if one is needed.
     pub(super) fn enlist(hall: &Arc<Hall>) -> Option<Self> {
-        hall.lobby.enlist().then(|| Self { hall: hall.clone(), state: State::Spare })
+        hall.ready_queue.enlist().then(|| Self { hall: hall.clone(), state: State::Spare })
     }
 
     /// Blocks until there is a call for a handler. What the core answers itself is answered inside the wait, and so are
@@ -124,9 +124,9 @@ impl Attendant {
         match std::mem::replace(&mut self.state, State::Left) {
             State::Left => return,
             State::Spare | State::InCall(_) => {}
-            State::Lost => self.hall.lobby.is_free_again(),
+            State::Lost => self.hall.ready_queue.is_free_again(),
             State::Serving(session) => {
-                self.hall.lobby.is_free_again();
+                self.hall.ready_queue.is_free_again();
                 self.hall.seek_attendant(session);
             }
         }
@@ -157,7 +157,7 @@ impl Attendant {
                     self.state = State::Left;
                     return Ok(Outcome::Leave);
                 }
-                State::Spare | State::InCall(_) => match self.hall.lobby.find()? {
+                State::Spare | State::InCall(_) => match self.hall.ready_queue.find()? {
                     Found::Session(session) => self.state = State::Serving(session),
                     Found::Signal => return Ok(Outcome::Signal),
                     Found::Leave => {
@@ -183,7 +183,7 @@ impl Attendant {
         self.state = match session {
             Some(session) => State::Serving(session),
             None => {
-                self.hall.lobby.is_free_again();
+                self.hall.ready_queue.is_free_again();
                 State::Spare
             }
         };

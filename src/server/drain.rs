@@ -20,7 +20,7 @@ pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Resul
     let mut silence = deadline.within(SILENCE);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
     for session in hall.senders.take_all() {
-        hall.lobby.enter(session);
+        hall.ready_queue.enter(session);
     }
     loop {
         match wait.block(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
@@ -69,12 +69,12 @@ fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Re
 /// waits in its place.
 fn skip_what_has_arrived(hall: &Hall, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
-    for mut session in hall.lobby.take_waiting() {
+    for mut session in hall.ready_queue.take_waiting() {
         let (count, may_go_on) = session.skip_notifications(deadline);
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());
-            hall.lobby.enter(session);
+            hall.ready_queue.enter(session);
         }
     }
     (open, has_progressed)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::desk::Desk;
-use super::lobby::Lobby;
+use super::ready_queue::ReadyQueue;
 use super::parking::Parking;
 use super::senders::Senders;
 use super::session::Session;
@@ -24,7 +24,7 @@ use rustix::io::Errno;
 #[derive(Debug)]
 pub(super) struct Hall {
     pub(super) desk: Arc<Desk>,
-    pub(super) lobby: Lobby,
+    pub(super) ready_queue: ReadyQueue,
     pub(super) parking: Parking,
     pub(super) senders: Senders,
     /// Posted when the acceptor is to look up.
@@ -49,7 +49,7 @@ impl Hall {
         Ok(Arc::new(Self {
             dropped_before: counters.dropped_notifications.read(),
             desk: Desk::new(options, documents, counters)?,
-            lobby: Lobby::new(options.spare_threads, options.max_threads)?,
+            ready_queue: ReadyQueue::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
             senders: Senders::default(),
             acceptor_waker: Semaphore::new()?,
@@ -70,7 +70,7 @@ impl Hall {
 
     /// Lets a connection that has something to say wait for an attendant.
     pub(super) fn seek_attendant(&self, session: Box<Session>) {
-        if self.lobby.enter(session) {
+        if self.ready_queue.enter(session) {
             self.desk.steward_bell.post();
         }
         self.wake_acceptor_if_unsupervised();
@@ -78,7 +78,7 @@ impl Hall {
 
     /// There is an attendant less.
     pub(super) fn note_attendant_left(&self) {
-        self.lobby.leave();
+        self.ready_queue.leave();
         // One less may be too few.
         self.desk.steward_bell.post();
         self.wake_acceptor_if_unsupervised();
@@ -99,7 +99,7 @@ impl Hall {
 
     /// Takes the connections that wait for an attendant who will not come: none is spare, and nobody starts another.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
-        if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.lobby.take_stranded() }
+        if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
     }
 
     /// Without a steward it is the acceptor who looks after those that wait.
@@ -113,7 +113,7 @@ impl Hall {
     pub(super) fn close(&self) {
         self.desk.close();
         // Dropped after the locks inside are released: each of them takes one of the desk's.
-        drop((self.lobby.close(), self.parking.close()));
+        drop((self.ready_queue.close(), self.parking.close()));
         self.acceptor_waker.post();
     }
 
@@ -170,7 +170,7 @@ impl Hall {
 
     /// Figures by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
-        let (threads, spare_threads) = self.lobby.attendants_and_spares();
+        let (threads, spare_threads) = self.ready_queue.attendants_and_spares();
         vec![
             ("connections", self.desk.connections() as u64),
             ("threads", threads as u64),

@@ -124,7 +124,7 @@ impl Scene {
         }
         assert!(self.worker.inbox().receive().is_empty());
         assert_eq!(self.hall.desk.connections(), 0);
-        assert_eq!(self.hall.lobby.attendants_and_spares(), (0, 0));
+        assert_eq!(self.hall.ready_queue.attendants_and_spares(), (0, 0));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The lobby: connections that come, attendants that come and go, and an end.
+//! The ready queue: connections that come, attendants that come and go, and an end.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use mio::kernel::{Descriptor, Peeked};
 
 use super::counters::Counters;
 use super::hall::Hall;
-use super::lobby::{Found, Lobby};
+use super::ready_queue::{Found, ReadyQueue};
 use super::session::Session;
 use super::steward::{Duty, Steward};
 use crate::connection::Connection;
@@ -21,14 +21,14 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
-        claim: "every connection that enters the lobby finds one attendant, and nobody turns in circles",
+        claim: "every connection that enters the ready queue finds one attendant, and nobody turns in circles",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: connections_enter,
     },
     Model {
-        claim: "closing the lobby sends every attendant away and closes who still waits",
+        claim: "closing the ready queue sends every attendant away and closes who still waits",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
@@ -44,25 +44,25 @@ pub(crate) const MODELS: [Model; 3] = [
 ];
 
 struct Scene {
-    lobby: Lobby,
+    ready_queue: ReadyQueue,
     served: Semaphore,
 }
 
 impl Scene {
     /// With two attendants, who are still to come.
     fn new() -> Arc<Self> {
-        let lobby = Lobby::new(2, 4).unwrap();
-        assert!(lobby.enlist() && lobby.enlist() && !lobby.enlist());
-        Arc::new(Self { lobby, served: Semaphore::new().unwrap() })
+        let ready_queue = ReadyQueue::new(2, 4).unwrap();
+        assert!(ready_queue.enlist() && ready_queue.enlist() && !ready_queue.enlist());
+        Arc::new(Self { ready_queue, served: Semaphore::new().unwrap() })
     }
 
     /// Serves one connection after the other.
     fn attend(&self) {
         loop {
-            match self.lobby.find().unwrap() {
+            match self.ready_queue.find().unwrap() {
                 Found::Session(session) => {
                     drop(session);
-                    self.lobby.is_free_again();
+                    self.ready_queue.is_free_again();
                     self.served.post();
                 }
                 Found::Leave => return,
@@ -83,33 +83,33 @@ fn connections_enter() {
     let hall = hall();
     let workers = [(); 2].map(|()| {
         let (session, worker) = connection(&hall);
-        scene.lobby.enter(session);
+        scene.ready_queue.enter(session);
         worker
     });
     for _ in &workers {
         scene.wait_for_one_served();
     }
     assert_eq!(hall.desk.connections(), 0);
-    assert_eq!(scene.lobby.attendants_and_spares(), (2, 2));
-    assert!(scene.lobby.close().is_empty());
+    assert_eq!(scene.ready_queue.attendants_and_spares(), (2, 2));
+    assert!(scene.ready_queue.close().is_empty());
     for attendant in attendants {
         attendant.join().unwrap();
     }
-    assert_eq!(scene.lobby.attendants_and_spares(), (0, 0));
+    assert_eq!(scene.ready_queue.attendants_and_spares(), (0, 0));
 }
 
 fn one_closes() {
     let scene = Scene::new();
     let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
     let (session, worker) = connection(&hall());
-    let entering = spawn(&scene, |scene| scene.lobby.enter(session));
-    drop(scene.lobby.close());
+    let entering = spawn(&scene, |scene| scene.ready_queue.enter(session));
+    drop(scene.ready_queue.close());
     entering.join().unwrap();
     for attendant in attendants {
         attendant.join().unwrap();
     }
     assert_eq!(worker.inbox().peek(), Peeked::End);
-    assert_eq!(scene.lobby.attendants_and_spares(), (0, 0));
+    assert_eq!(scene.ready_queue.attendants_and_spares(), (0, 0));
 }
 
 fn steward_starts_attendants() {
@@ -140,7 +140,7 @@ fn steward_starts_attendants() {
     for attendant in steward.join().unwrap() {
         attendant.join().unwrap();
     }
-    assert_eq!(hall.lobby.attendants_and_spares(), (0, 0));
+    assert_eq!(hall.ready_queue.attendants_and_spares(), (0, 0));
 }
 
 fn hall() -> Arc<Hall> {

@@ -91,7 +91,7 @@ impl Scene {
         for attendant in attendants {
             attendant.join().unwrap();
         }
-        assert_eq!(self.hall.lobby.attendants_and_spares(), (0, 0));
+        assert_eq!(self.hall.ready_queue.attendants_and_spares(), (0, 0));
     }
 
     /// As [`Scene::stop`], and everything was handled.
@@ -144,7 +144,7 @@ fn attendant_is_ended() {
     scene.stop([ended, other]);
     // As `drain` does, where the other one had gone when this one was ended.
     let skipped: u64 =
-        scene.hall.lobby.seal().into_iter().map(|mut session| session.skip_notifications(&Deadline::never()).0).sum();
+        scene.hall.ready_queue.seal().into_iter().map(|mut session| session.skip_notifications(&Deadline::never()).0).sum();
     let expected = if skipped == 0 { vec![1, 2] } else { vec![1] };
     assert_eq!((lock(&scene.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
 }

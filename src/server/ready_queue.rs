@@ -10,7 +10,7 @@ use crate::sync::{Mutex, lock};
 
 /// Where connections and attendants meet.
 #[derive(Debug)]
-pub(super) struct Lobby {
+pub(super) struct ReadyQueue {
     spare_threads: usize,
     max_threads: usize,
     state: Mutex<State>,
@@ -45,15 +45,15 @@ pub(super) enum Found {
     Leave,
 }
 
-impl Lobby {
-    /// An empty lobby in which `spare_threads` attendants should wait at any time, of `max_threads` in all.
+impl ReadyQueue {
+    /// An empty ready queue in which `spare_threads` attendants should wait at any time, of `max_threads` in all.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
         Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
     }
 
     /// Lets a connection wait. True if an attendant more will be needed.
     ///
-    /// After the lobby was closed the connection is closed instead, unless it carries notifications that are still to be
+    /// After the ready queue was closed the connection is closed instead, unless it carries notifications that are still to be
     /// read.
     pub(super) fn enter(&self, session: Box<Session>) -> bool {
         let mut state = lock(&self.state);
