@@ -1,22 +1,22 @@
 //! The parent's side: bind, start, hand out calls, stop.
 //!
 //! The core starts one thread, the acceptor. Everything else is done by threads of the host, which come and ask:
-//! *attendants*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
-//! what is to be logged and when another attendant is needed.
+//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
+//! what is to be logged and when another handler thread is needed.
 
 mod acceptor;
-mod attendant;
 mod call;
 mod counters;
 mod desk;
 mod drain;
 mod hall;
+mod handler_thread;
 mod handshakes;
 mod line;
 mod listener;
-mod ready_queue;
 mod local;
 mod parking;
+mod ready_queue;
 mod rejections;
 mod restraint;
 mod rounds;
@@ -29,8 +29,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-pub use attendant::Attendant;
 pub use call::Call;
+pub use handler_thread::HandlerThread;
 pub use local::LocalCall;
 pub use steward::{Duty, Steward};
 pub use successor::Snapshot;

@@ -252,16 +252,16 @@ fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
     let server = zen_ipc::Server::bind(ServerOptions::default(), zen_ipc::Secret::generate().unwrap()).unwrap();
     // It starts no threads, as if all of them had been ended.
     let steward = server.start().unwrap().unwrap();
-    let zen_ipc::server::Duty::Start(mut attendant) = steward.next_duty(&Uninterrupted).unwrap().unwrap() else {
+    let zen_ipc::server::Duty::Start(mut handler_thread) = steward.next_duty(&Uninterrupted).unwrap().unwrap() else {
         panic!("a server that was just started needs a thread");
     };
     let client = Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap();
     std::thread::scope(|scope| {
         // The first is handled until its thread is ended; the rest waits behind it.
         scope.spawn(|| {
-            attendant.next_call(&Uninterrupted).unwrap().unwrap();
+            handler_thread.next_call(&Uninterrupted).unwrap().unwrap();
             server.begin_stop();
-            attendant.leave();
+            handler_thread.leave();
         });
         (0..1000).for_each(|number| {
             // Those that come when stopping has begun need not be taken.

@@ -95,11 +95,11 @@ class Panics < Faults::Case
     judge("steward", seen, seen == [:answer, more], log: /forced at steward.*was rejected/m)
   end
 
-  # Of an attendant: its connection is served by another one.
+  # Of a handler thread: its connection is served by another one.
   def waits
     arm(@parent, "wait")
     seen = ask(@victim, "call twice")
-    judge("an attendant's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
+    judge("a handler thread's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
   end
 
   def native_methods

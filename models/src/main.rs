@@ -23,7 +23,6 @@ pub(crate) use real::{counter, document, error, frame, journal, memory, message,
 #[path = "../../src/server"]
 mod server {
     mod acceptor;
-    mod attendant;
     mod call;
     mod counters;
     mod desk;
@@ -32,17 +31,18 @@ mod server {
     mod hall;
     #[path = "../../models/src/server/hand_over.rs"]
     pub(crate) mod hand_over;
+    mod handler_thread;
     #[path = "../../models/src/server/handshakes.rs"]
     mod handshakes;
     mod line;
     #[path = "../../models/src/server/listener.rs"]
     mod listener;
-    mod ready_queue;
     #[path = "../../models/src/server/meeting.rs"]
     pub(crate) mod meeting;
     #[path = "../../models/src/server/notifications.rs"]
     pub(crate) mod notifications;
     mod parking;
+    mod ready_queue;
     mod rejections;
     mod restraint;
     #[path = "../../models/src/server/rounds.rs"]

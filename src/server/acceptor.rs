@@ -161,7 +161,7 @@ impl Acceptor {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
                     if let Some(session) = self.hall.parking.take(token) {
-                        self.hall.seek_attendant(session);
+                        self.hall.dispatch(session);
                     }
                 }
             },
@@ -173,7 +173,7 @@ impl Acceptor {
             self.reject(&socket, "the handshake took too long");
         }
         for session in self.hall.parking.look_around() {
-            self.hall.seek_attendant(session);
+            self.hall.dispatch(session);
         }
         if self.accept_again.is_some_and(|again| again.has_passed()) {
             self.accept();
@@ -185,7 +185,7 @@ impl Acceptor {
     fn turn_away(&mut self) {
         for mut session in self.hall.take_stranded() {
             match session.turn_away() {
-                Ok(true) => self.hall.seek_attendant(session),
+                Ok(true) => self.hall.dispatch(session),
                 // It waits for its next request among the parked ones, whether a thread takes it then or not.
                 Ok(false) => drop(self.hall.parking.keep(session)),
                 Err(_) => {}

@@ -18,7 +18,7 @@ use crate::wait::Wait;
 
 /// A request and the duty to answer it, once.
 ///
-/// The connection is here until the answer is sent, then parked, so that its next request finds an attendant although
+/// The connection is here until the answer is sent, then parked, so that its next request finds a handler thread although
 /// the handler goes on. No lock is held while anything waits.
 #[derive(Debug)]
 pub struct Call {
@@ -40,7 +40,7 @@ enum Place {
     Parked(Token),
     /// There is none: the answer waits for the caller, which is this process.
     Answered(Option<Response>),
-    /// Being written to, or with another attendant, or closed.
+    /// Being written to, or with another handler thread, or closed.
     Gone,
 }
 
@@ -149,7 +149,7 @@ impl Call {
     ///
     /// # Returns
     ///
-    /// The connection, if its next request has found no other attendant.
+    /// The connection, if its next request has found no other handler thread.
     pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
         if let Some((id, mut line)) = self.claim() {
             let sent = match failure {
@@ -220,7 +220,7 @@ fn too_large(error: &Error) -> RemoteFailure {
     RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
 }
 
-/// Lets the next request of a connection find another attendant, unless it carries notifications: of those the next is
+/// Lets the next request of a connection find another handler thread, unless it carries notifications: of those the next is
 /// read when this one was handled.
 fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
     if session.sender().is_some() {
@@ -235,7 +235,7 @@ fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
             Place::Parked(token)
         }
         Parked::Busy(session) => {
-            hall.seek_attendant(session);
+            hall.dispatch(session);
             Place::Gone
         }
         Parked::Closed => Place::Gone,

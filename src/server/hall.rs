@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::counters::Counters;
 use super::desk::Desk;
-use super::ready_queue::ReadyQueue;
 use super::parking::Parking;
+use super::ready_queue::ReadyQueue;
 use super::senders::Senders;
 use super::session::Session;
 use crate::connection::{Connection, Socket};
@@ -65,19 +65,19 @@ impl Hall {
     pub(super) fn admit(self: &Arc<Self>, socket: Socket) {
         let number = self.desk.enroll(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
-        self.seek_attendant(Session::new(connection, self, number));
+        self.dispatch(Session::new(connection, self, number));
     }
 
-    /// Lets a connection that has something to say wait for an attendant.
-    pub(super) fn seek_attendant(&self, session: Box<Session>) {
+    /// Lets a connection that has something to say wait for a handler thread.
+    pub(super) fn dispatch(&self, session: Box<Session>) {
         if self.ready_queue.enter(session) {
             self.desk.steward_bell.post();
         }
         self.wake_acceptor_if_unsupervised();
     }
 
-    /// There is an attendant less.
-    pub(super) fn note_attendant_left(&self) {
+    /// There is a handler thread less.
+    pub(super) fn handler_thread_exited(&self) {
         self.ready_queue.leave();
         // One less may be too few.
         self.desk.steward_bell.post();
@@ -89,7 +89,7 @@ impl Hall {
         !self.has_steward.swap(true, Ordering::AcqRel)
     }
 
-    /// Notes that nobody starts attendants any more. Does nothing in a forked copy.
+    /// Notes that nobody starts handler threads any more. Does nothing in a forked copy.
     pub(super) fn note_steward_left(&self) {
         if self.desk.is_of_this_process() {
             self.has_steward.store(false, Ordering::Release);
@@ -97,7 +97,7 @@ impl Hall {
         }
     }
 
-    /// Takes the connections that wait for an attendant who will not come: none is spare, and nobody starts another.
+    /// Takes the connections that wait for a handler thread who will not come: none is spare, and nobody starts another.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
         if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
     }
@@ -109,7 +109,7 @@ impl Hall {
         }
     }
 
-    /// Sends everybody home: the acceptor, the steward, and each attendant when it next looks for work.
+    /// Sends everybody home: the acceptor, the steward, and each handler thread when it next looks for work.
     pub(super) fn close(&self) {
         self.desk.close();
         // Dropped after the locks inside are released: each of them takes one of the desk's.
@@ -170,7 +170,7 @@ impl Hall {
 
     /// Figures by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
-        let (threads, spare_threads) = self.ready_queue.attendants_and_spares();
+        let (threads, spare_threads) = self.ready_queue.threads_and_idle();
         vec![
             ("connections", self.desk.connections() as u64),
             ("threads", threads as u64),

@@ -1,6 +1,6 @@
 //! Connections whose handler has answered, or need not, and is still at work.
 //!
-//! Whoever takes one out of the map owns it: the attendant when the handler ends, or the acceptor when the next request
+//! Whoever takes one out of the map owns it: the handler thread when the handler ends, or the acceptor when the next request
 //! arrives first. Nearly every handler ends within microseconds, so the acceptor begins to watch a connection only after
 //! [`GRACE`]: while anything is parked it looks around every so often, and parking costs no system call.
 
@@ -50,7 +50,7 @@ struct Place {
 pub(super) enum Parked {
     /// It is here. True if the acceptor is to be told, because it sleeps.
     At(Token, bool),
-    /// Its next request has arrived already, or it cannot be watched: it needs an attendant.
+    /// Its next request has arrived already, or it cannot be watched: it needs a handler thread.
     Busy(Box<Session>),
     /// The server stops: it was closed.
     Closed,
@@ -124,7 +124,7 @@ impl Parking {
     ///
     /// # Returns
     ///
-    /// Those that cannot be watched and need an attendant at once.
+    /// Those that cannot be watched and need a handler thread at once.
     pub(super) fn look_around(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         let Some(rounds) = state.rounds else { return VecDeque::new() };

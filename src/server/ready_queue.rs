@@ -1,4 +1,4 @@
-//! Connections that wait for an attendant, and attendants that wait for a connection.
+//! Connections that wait for a handler thread, and handler threads that wait for a connection.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::semaphore::{Semaphore, Waited};
 use crate::sync::{Mutex, lock};
 
-/// Where connections and attendants meet.
+/// Where connections and handler threads meet.
 #[derive(Debug)]
 pub(super) struct ReadyQueue {
     spare_threads: usize,
@@ -20,8 +20,8 @@ pub(super) struct ReadyQueue {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Box<Session>>,
-    attendants: usize,
-    /// How many of the attendants have a connection.
+    handler_threads: usize,
+    /// How many of the handler threads have a connection.
     serving: usize,
     closed: bool,
     /// Whether nothing is served any more.
@@ -30,11 +30,11 @@ struct State {
 
 impl State {
     fn spares(&self) -> usize {
-        self.attendants.saturating_sub(self.serving)
+        self.handler_threads.saturating_sub(self.serving)
     }
 }
 
-/// What an attendant found.
+/// What a handler thread found.
 #[derive(Debug)]
 pub(super) enum Found {
     /// A connection to serve.
@@ -46,12 +46,12 @@ pub(super) enum Found {
 }
 
 impl ReadyQueue {
-    /// An empty ready queue in which `spare_threads` attendants should wait at any time, of `max_threads` in all.
+    /// An empty ready queue in which `spare_threads` handler threads should wait at any time, of `max_threads` in all.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
         Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
     }
 
-    /// Lets a connection wait. True if an attendant more will be needed.
+    /// Lets a connection wait. True if a handler thread more will be needed.
     ///
     /// After the ready queue was closed the connection is closed instead, unless it carries notifications that are still to be
     /// read.
@@ -64,7 +64,7 @@ impl ReadyQueue {
         }
         state.waiting.push_back(session);
         // Under the lock: whoever finds the connection takes this post, and one that came later would stay for ever and
-        // let no attendant sleep.
+        // let no handler thread sleep.
         self.arrivals.post();
         self.is_short(&state)
     }
@@ -81,29 +81,29 @@ impl ReadyQueue {
         }
     }
 
-    /// Counts another attendant, if one is needed.
+    /// Counts another handler thread, if one is needed.
     pub(super) fn enlist(&self) -> bool {
         let mut state = lock(&self.state);
         let is_needed = !state.closed && self.is_short(&state);
         if is_needed {
-            state.attendants = state.attendants.saturating_add(1);
+            state.handler_threads = state.handler_threads.saturating_add(1);
         }
         is_needed
     }
 
-    /// An attendant's connection has ended, or gone to another.
+    /// A handler thread's connection has ended, or gone to another.
     pub(super) fn is_free_again(&self) {
         let mut state = lock(&self.state);
         state.serving = state.serving.saturating_sub(1);
     }
 
-    /// An attendant without a connection is counted no more.
+    /// A handler thread without a connection is counted no more.
     pub(super) fn leave(&self) {
         let mut state = lock(&self.state);
-        state.attendants = state.attendants.saturating_sub(1);
+        state.handler_threads = state.handler_threads.saturating_sub(1);
     }
 
-    /// Sends attendants away when they find no connection, and gives back those that waited, but for those that carry
+    /// Sends handler threads away when they find no connection, and gives back those that waited, but for those that carry
     /// notifications.
     pub(super) fn close(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
@@ -116,12 +116,12 @@ impl ReadyQueue {
         given_back
     }
 
-    /// Gives back the connections that no attendant has found.
+    /// Gives back the connections that no handler thread has found.
     pub(super) fn take_waiting(&self) -> VecDeque<Box<Session>> {
         std::mem::take(&mut lock(&self.state).waiting)
     }
 
-    /// Takes the connections for which no attendant is spare. Those that carry notifications stay: nobody waits for an
+    /// Takes the connections for which no handler thread is spare. Those that carry notifications stay: nobody waits for an
     /// answer to these.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
@@ -139,15 +139,15 @@ impl ReadyQueue {
         self.take_waiting()
     }
 
-    /// How many attendants there are, and how many of them have no connection.
-    pub(super) fn attendants_and_spares(&self) -> (usize, usize) {
+    /// How many handler threads there are, and how many of them have no connection.
+    pub(super) fn threads_and_idle(&self) -> (usize, usize) {
         let state = lock(&self.state);
-        (state.attendants, state.spares())
+        (state.handler_threads, state.spares())
     }
 
     fn is_short(&self, state: &State) -> bool {
         let wanted = self.spare_threads.saturating_add(state.waiting.len());
-        state.spares() < wanted && state.attendants < self.max_threads
+        state.spares() < wanted && state.handler_threads < self.max_threads
     }
 
     fn look(&self) -> Option<Found> {
@@ -158,7 +158,7 @@ impl ReadyQueue {
             return Some(Found::Session(session));
         }
         if state.closed || state.spares() > self.spare_threads {
-            state.attendants = state.attendants.saturating_sub(1);
+            state.handler_threads = state.handler_threads.saturating_sub(1);
             return Some(Found::Leave);
         }
         None

@@ -40,7 +40,7 @@ pub(super) struct Session {
     unfinished: Option<(Answer, usize, Deadline)>,
 }
 
-/// What a session has for its attendant.
+/// What a session has for its handler thread.
 #[derive(Debug)]
 pub(super) enum Next {
     /// A call or notification for a handler.
@@ -324,7 +324,7 @@ impl Drop for Session {
             && let Some(mut next) = hall.senders.leave(sender, self.number)
         {
             next.admit_to_service();
-            hall.seek_attendant(next);
+            hall.dispatch(next);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What one thread of the host does besides: it logs what the core cannot, and sees that attendants are waiting.
+//! What one thread of the host does besides: it logs what the core cannot, and sees that handler threads are waiting.
 
 use std::sync::Arc;
 
-use super::attendant::Attendant;
 use super::hall::Hall;
+use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::journal::Entry;
@@ -22,8 +22,8 @@ pub struct Steward {
 pub enum Duty {
     /// Write these to the log.
     Log(Vec<Entry>),
-    /// Let a thread serve this attendant.
-    Start(Attendant),
+    /// Let a thread serve this handler thread.
+    Start(HandlerThread),
 }
 
 impl Steward {
@@ -50,8 +50,8 @@ impl Steward {
         let mut is_deaf = false;
         while self.hall.desk.is_of_this_process() {
             panic_point("steward");
-            if let Some(attendant) = Attendant::enlist(&self.hall) {
-                return Ok(Some(Duty::Start(attendant)));
+            if let Some(handler_thread) = HandlerThread::enlist(&self.hall) {
+                return Ok(Some(Duty::Start(handler_thread)));
             }
             // Asked first: what was reported before is taken below.
             let is_over = is_deaf || self.hall.is_deserted();

@@ -1,4 +1,4 @@
-//! A server whose attendants are plain threads, and a client, over real sockets.
+//! A server whose handler threads are plain threads, and a client, over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(
     clippy::panic,
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
-use zen_ipc::server::{Attendant, Call, Duty, Server, Steward};
+use zen_ipc::server::{Call, Duty, HandlerThread, Server, Steward};
 use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
 
 /// Long enough for a busy machine; nothing that works waits for it.
@@ -31,7 +31,7 @@ pub type Handler = Arc<dyn Fn(&Call) -> Result<Option<String>, RemoteFailure> + 
 /// A started server with its threads.
 pub struct TestServer {
     pub server: Server,
-    /// How many threads of attendants live.
+    /// How many threads of handler threads live.
     pub threads: Arc<AtomicUsize>,
     /// What it has logged.
     pub log: Log,
@@ -82,7 +82,7 @@ fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
     stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
 }
 
-/// Starts a server and gives it a steward and attendants, whose number it returns.
+/// Starts a server and gives it a steward and handler threads, whose number it returns.
 pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
     serve_with_log(server, handler, &Log::default())
 }
@@ -99,12 +99,12 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
     std::thread::spawn(move || {
         while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
             match duty {
-                Duty::Start(attendant) => {
+                Duty::Start(handler_thread) => {
                     let handler = handler.clone();
                     let presence = Presence::new(&count);
                     std::thread::spawn(move || {
                         let _presence = presence;
-                        attend(attendant, &handler);
+                        attend(handler_thread, &handler);
                     });
                 }
                 Duty::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
@@ -116,11 +116,11 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
 
 /// What is to be logged until the server stops.
 pub fn log_of(steward: &Steward) -> Vec<String> {
-    let (mut lines, mut attendants) = (Vec::new(), Vec::new());
+    let (mut lines, mut handler_threads) = (Vec::new(), Vec::new());
     while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
         match duty {
             Duty::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
-            Duty::Start(attendant) => attendants.push(attendant),
+            Duty::Start(handler_thread) => handler_threads.push(handler_thread),
         }
     }
     lines
@@ -142,8 +142,8 @@ impl Drop for Presence {
     }
 }
 
-fn attend(mut attendant: Attendant, handler: &Handler) {
-    while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+fn attend(mut handler_thread: HandlerThread, handler: &Handler) {
+    while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
         let failure = match handler(&call) {
             Ok(Some(result)) => {
                 call.respond(result.as_bytes(), &Uninterrupted).unwrap();
@@ -152,7 +152,7 @@ fn attend(mut attendant: Attendant, handler: &Handler) {
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        attendant.conclude(failure.as_ref(), &Uninterrupted).unwrap();
+        handler_thread.conclude(failure.as_ref(), &Uninterrupted).unwrap();
     }
 }
 

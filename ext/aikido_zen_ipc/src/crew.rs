@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::journal::{Entry, Level};
-use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
+use zen_ipc::server::{Duty, HandlerThread as CoreHandlerThread, Steward as CoreSteward};
 
 use crate::call::{Call, failure_of};
 use crate::error::internal;
@@ -12,7 +12,7 @@ use crate::gvl::{contain, waiting};
 
 /// A thread that serves connections.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
-pub(crate) struct Attendant(Post<CoreAttendant>);
+pub(crate) struct Attendant(Post<CoreHandlerThread>);
 
 /// The thread that logs and starts attendants.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]

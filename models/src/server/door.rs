@@ -56,7 +56,7 @@ pub(super) fn keep(hall: &Arc<Hall>, listener: Arc<Listener>, options: &ServerOp
     acceptor::spawn(hall.clone(), (listener, address), Secret, options).unwrap()
 }
 
-/// A started server without attendants.
+/// A started server without handler threads.
 struct Scene {
     hall: Arc<Hall>,
     listener: Arc<Listener>,
@@ -112,8 +112,10 @@ fn strangers_knock(failures: usize) {
 fn threads_leave() {
     let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
     let steward = Steward::new(scene.hall.clone());
-    let Some(Duty::Start(attendant)) = steward.next_duty(&Uninterrupted).unwrap() else { panic!("none is needed") };
-    let leaving = [thread::spawn(move || drop(attendant)), thread::spawn(move || drop(steward))];
+    let Some(Duty::Start(handler_thread)) = steward.next_duty(&Uninterrupted).unwrap() else {
+        panic!("none is needed")
+    };
+    let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(steward))];
     let (here, worker) = Descriptor::socket_pair();
     scene.hall.admit(Arc::new(ProcessLocal::new(here)));
     assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));

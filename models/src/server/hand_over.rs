@@ -1,15 +1,15 @@
-//! The hand-over of a connection whose handler has answered and goes on: between its attendant, the acceptor and the
-//! next attendant.
+//! The hand-over of a connection whose handler has answered and goes on: between its handler thread, the acceptor and the
+//! next handler thread.
 
 use std::sync::Arc;
 
 use mio::kernel::Descriptor;
 
-use super::attendant::Attendant;
 use super::call::Call;
 use super::counters::Counters;
 use super::door;
 use super::hall::Hall;
+use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::explorer::Model;
@@ -29,7 +29,7 @@ pub(crate) const MODELS: [Model; 6] = [
         run: handler_ends,
     },
     Model {
-        claim: "a handler goes on after its answer: the next request finds another attendant",
+        claim: "a handler goes on after its answer: the next request finds another handler thread",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
@@ -50,11 +50,11 @@ pub(crate) const MODELS: [Model; 6] = [
         run: call_follows_notification,
     },
     Model {
-        claim: "an attendant is ended inside a call: its caller is told, and another attendant takes the connection",
+        claim: "a handler thread is ended inside a call: its caller is told, and another handler thread takes the connection",
         preemptions: 3,
         quick_preemptions: 1,
         threads: 4,
-        run: attendant_is_ended,
+        run: handler_thread_is_killed,
     },
     Model {
         claim: "the server stops as a handler answers early: every thread ends, and so does the connection",
@@ -82,16 +82,16 @@ impl Scene {
         Self { hall, acceptor, worker }
     }
 
-    fn attendant(&self, handle: impl Fn(&Call) + 'static) -> JoinHandle<()> {
-        self.attendant_of(move |call| handle(&call))
+    fn handler_thread(&self, handle: impl Fn(&Call) + 'static) -> JoinHandle<()> {
+        self.handler_thread_of(move |call| handle(&call))
     }
 
-    fn attendant_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
-        let mut attendant = Attendant::enlist(&self.hall).unwrap();
+    fn handler_thread_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
+        let mut handler_thread = HandlerThread::enlist(&self.hall).unwrap();
         thread::spawn(move || {
-            while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
                 handle(call);
-                attendant.conclude(None, &Uninterrupted).unwrap();
+                handler_thread.conclude(None, &Uninterrupted).unwrap();
             }
         })
     }
@@ -114,34 +114,34 @@ impl Scene {
     }
 
     /// As `Server::begin_stop` does.
-    fn stop(self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
+    fn stop(self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.hall.close();
         self.acceptor.join().unwrap();
         assert!(self.hall.is_deserted());
         self.hall.desk.end_connections();
-        for attendant in attendants {
-            attendant.join().unwrap();
+        for handler_thread in handler_threads {
+            handler_thread.join().unwrap();
         }
         assert!(self.worker.inbox().receive().is_empty());
         assert_eq!(self.hall.desk.connections(), 0);
-        assert_eq!(self.hall.ready_queue.attendants_and_spares(), (0, 0));
+        assert_eq!(self.hall.ready_queue.threads_and_idle(), (0, 0));
     }
 }
 
 fn handler_ends() {
     let scene = Scene::new();
-    let attendant = scene.attendant(respond);
+    let handler_thread = scene.handler_thread(respond);
     scene.call("1");
     scene.call("2");
-    scene.stop([attendant]);
+    scene.stop([handler_thread]);
 }
 
 fn handler_goes_on() {
     let scene = Scene::new();
     let is_over = Arc::new(Semaphore::new().unwrap());
-    let attendants = [(); 2].map(|()| {
+    let handler_threads = [(); 2].map(|()| {
         let is_over = is_over.clone();
-        scene.attendant(move |call| {
+        scene.handler_thread(move |call| {
             respond(call);
             if call.args() == b"[1]" {
                 is_over.wait(&Deadline::never()).unwrap();
@@ -151,14 +151,14 @@ fn handler_goes_on() {
     scene.call("1");
     scene.call("2");
     is_over.post();
-    scene.stop(attendants);
+    scene.stop(handler_threads);
 }
 
 fn another_thread_answers() {
     let scene = Scene::new();
     let handed = Arc::new((Mutex::new(None), Semaphore::new().unwrap()));
     let to_other = handed.clone();
-    let attendant = scene.attendant_of(move |call| {
+    let handler_thread = scene.handler_thread_of(move |call| {
         if call.args() == b"[1]" {
             *lock(&to_other.0) = Some(call);
             to_other.1.post();
@@ -176,15 +176,15 @@ fn another_thread_answers() {
     let was_first = other.join().unwrap();
     assert_eq!(answer, if was_first { "[\"1\",[1],null]" } else { "[\"1\",null,null]" });
     scene.call("2");
-    scene.stop([attendant]);
+    scene.stop([handler_thread]);
 }
 
 fn call_follows_notification() {
     let scene = Scene::new();
     let is_over = Arc::new(Semaphore::new().unwrap());
-    let attendants = [(); 2].map(|()| {
+    let handler_threads = [(); 2].map(|()| {
         let is_over = is_over.clone();
-        scene.attendant(move |call| {
+        scene.handler_thread(move |call| {
             if call.is_notification() {
                 is_over.wait(&Deadline::never()).unwrap();
             } else {
@@ -195,16 +195,16 @@ fn call_follows_notification() {
     assert!(scene.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
     scene.call("1");
     is_over.post();
-    scene.stop(attendants);
+    scene.stop(handler_threads);
 }
 
-fn attendant_is_ended() {
+fn handler_thread_is_killed() {
     let scene = Scene::new();
-    let mut ended = Attendant::enlist(&scene.hall).unwrap();
+    let mut ended = HandlerThread::enlist(&scene.hall).unwrap();
     let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
     scene.ask("1");
     assert!(scene.answer().contains("was ended before it answered"));
-    let other = scene.attendant(respond);
+    let other = scene.handler_thread(respond);
     scene.call("2");
     ended.join().unwrap();
     scene.stop([other]);
@@ -212,9 +212,9 @@ fn attendant_is_ended() {
 
 fn server_stops() {
     let scene = Scene::new();
-    let attendant = scene.attendant(respond);
+    let handler_thread = scene.handler_thread(respond);
     scene.call("1");
-    scene.stop([attendant]);
+    scene.stop([handler_thread]);
 }
 
 fn respond(call: &Call) {

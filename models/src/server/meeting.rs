@@ -1,4 +1,4 @@
-//! The ready queue: connections that come, attendants that come and go, and an end.
+//! The ready queue: connections that come, handler threads that come and go, and an end.
 
 use std::sync::Arc;
 
@@ -21,25 +21,25 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
-        claim: "every connection that enters the ready queue finds one attendant, and nobody turns in circles",
+        claim: "every connection that enters the ready queue finds one handler thread, and nobody turns in circles",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: connections_enter,
     },
     Model {
-        claim: "closing the ready queue sends every attendant away and closes who still waits",
+        claim: "closing the ready queue sends every handler thread away and closes who still waits",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
         run: one_closes,
     },
     Model {
-        claim: "a connection that arrives when no attendant waits gets a new one from the steward",
+        claim: "a connection that arrives when no handler thread waits gets a new one from the steward",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
-        run: steward_starts_attendants,
+        run: supervisor_starts_threads,
     },
 ];
 
@@ -49,7 +49,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With two attendants, who are still to come.
+    /// With two handler threads, who are still to come.
     fn new() -> Arc<Self> {
         let ready_queue = ReadyQueue::new(2, 4).unwrap();
         assert!(ready_queue.enlist() && ready_queue.enlist() && !ready_queue.enlist());
@@ -79,7 +79,7 @@ impl Scene {
 
 fn connections_enter() {
     let scene = Scene::new();
-    let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
     let hall = hall();
     let workers = [(); 2].map(|()| {
         let (session, worker) = connection(&hall);
@@ -90,39 +90,40 @@ fn connections_enter() {
         scene.wait_for_one_served();
     }
     assert_eq!(hall.desk.connections(), 0);
-    assert_eq!(scene.ready_queue.attendants_and_spares(), (2, 2));
+    assert_eq!(scene.ready_queue.threads_and_idle(), (2, 2));
     assert!(scene.ready_queue.close().is_empty());
-    for attendant in attendants {
-        attendant.join().unwrap();
+    for handler_thread in handler_threads {
+        handler_thread.join().unwrap();
     }
-    assert_eq!(scene.ready_queue.attendants_and_spares(), (0, 0));
+    assert_eq!(scene.ready_queue.threads_and_idle(), (0, 0));
 }
 
 fn one_closes() {
     let scene = Scene::new();
-    let attendants = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
     let (session, worker) = connection(&hall());
     let entering = spawn(&scene, |scene| scene.ready_queue.enter(session));
     drop(scene.ready_queue.close());
     entering.join().unwrap();
-    for attendant in attendants {
-        attendant.join().unwrap();
+    for handler_thread in handler_threads {
+        handler_thread.join().unwrap();
     }
     assert_eq!(worker.inbox().peek(), Peeked::End);
-    assert_eq!(scene.ready_queue.attendants_and_spares(), (0, 0));
+    assert_eq!(scene.ready_queue.threads_and_idle(), (0, 0));
 }
 
-fn steward_starts_attendants() {
+fn supervisor_starts_threads() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
     let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
     let steward = Steward::new(hall.clone());
     let steward = thread::spawn(move || {
-        let mut attendants = Vec::new();
+        let mut handler_threads = Vec::new();
         while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-            let Duty::Start(mut attendant) = duty else { panic!("nothing is worth a report here: {duty:?}") };
-            attendants.push(thread::spawn(move || assert!(attendant.next_call(&Uninterrupted).unwrap().is_none())));
+            let Duty::Start(mut handler_thread) = duty else { panic!("nothing is worth a report here: {duty:?}") };
+            handler_threads
+                .push(thread::spawn(move || assert!(handler_thread.next_call(&Uninterrupted).unwrap().is_none())));
         }
-        attendants
+        handler_threads
     });
     let workers = [(); 2].map(|()| {
         let (here, worker) = Descriptor::socket_pair();
@@ -137,10 +138,10 @@ fn steward_starts_attendants() {
     // As the acceptor does, without whom this is small enough.
     hall.acceptor_exited();
     hall.desk.end_connections();
-    for attendant in steward.join().unwrap() {
-        attendant.join().unwrap();
+    for handler_thread in steward.join().unwrap() {
+        handler_thread.join().unwrap();
     }
-    assert_eq!(hall.ready_queue.attendants_and_spares(), (0, 0));
+    assert_eq!(hall.ready_queue.threads_and_idle(), (0, 0));
 }
 
 fn hall() -> Arc<Hall> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use mio::kernel::Descriptor;
 
-use super::attendant::Attendant;
 use super::call::Call;
 use super::counters::Counters;
 use super::hall::Hall;
+use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::explorer::Model;
@@ -33,11 +33,11 @@ pub(crate) const MODELS: [Model; 4] = [
         run: sender_goes_on,
     },
     Model {
-        claim: "an attendant is ended inside a notification: another one goes on with the next, or it is counted",
+        claim: "a handler thread is ended inside a notification: another one goes on with the next, or it is counted",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
-        run: attendant_is_ended,
+        run: handler_thread_is_killed,
     },
     Model {
         claim: "the server stops: what was sent before is handled, behind an earlier connection as well",
@@ -72,31 +72,31 @@ impl Scene {
         worker
     }
 
-    fn attendant(&self) -> JoinHandle<()> {
-        let mut attendant = Attendant::enlist(&self.hall).unwrap();
+    fn handler_thread(&self) -> JoinHandle<()> {
+        let mut handler_thread = HandlerThread::enlist(&self.hall).unwrap();
         let seen = self.seen.clone();
         thread::spawn(move || {
-            while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
                 note(&seen, &call);
-                attendant.conclude(None, &Uninterrupted).unwrap();
+                handler_thread.conclude(None, &Uninterrupted).unwrap();
             }
         })
     }
 
     /// As `Server::begin_stop` does.
-    fn stop(&self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
+    fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.hall.close();
         self.hall.acceptor_exited();
         self.hall.desk.end_connections();
-        for attendant in attendants {
-            attendant.join().unwrap();
+        for handler_thread in handler_threads {
+            handler_thread.join().unwrap();
         }
-        assert_eq!(self.hall.ready_queue.attendants_and_spares(), (0, 0));
+        assert_eq!(self.hall.ready_queue.threads_and_idle(), (0, 0));
     }
 
     /// As [`Scene::stop`], and everything was handled.
-    fn stop_after_all(&self, attendants: impl IntoIterator<Item = JoinHandle<()>>) {
-        self.stop(attendants);
+    fn stop_after_all(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
+        self.stop(handler_threads);
         assert_eq!(self.hall.desk.connections(), 0);
     }
 }
@@ -108,29 +108,29 @@ fn note(seen: &Mutex<Vec<u8>>, call: &Call) {
 
 fn others_have_time() {
     let scene = Scene::new();
-    let attendants = [(); 2].map(|()| scene.attendant());
+    let handler_threads = [(); 2].map(|()| scene.handler_thread());
     let worker = scene.worker(&[1, 2, 3]);
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
-    scene.stop_after_all(attendants);
+    scene.stop_after_all(handler_threads);
     assert_eq!(*lock(&scene.seen), [1, 2, 3]);
 }
 
 fn sender_goes_on() {
     let scene = Scene::new();
-    let attendants = [(); 2].map(|()| scene.attendant());
+    let handler_threads = [(); 2].map(|()| scene.handler_thread());
     let first = scene.worker(&[1, 2]);
     assert_eq!(first.inbox().receive(), [b"[\"1\",true,null]"]);
     drop(first);
     let second = scene.worker(&[3]);
     assert_eq!(second.inbox().receive(), [b"[\"1\",true,null]"]);
     drop(second);
-    scene.stop_after_all(attendants);
+    scene.stop_after_all(handler_threads);
     assert_eq!(*lock(&scene.seen), [1, 2, 3]);
 }
 
-fn attendant_is_ended() {
+fn handler_thread_is_killed() {
     let scene = Scene::new();
-    let mut ended = Attendant::enlist(&scene.hall).unwrap();
+    let mut ended = HandlerThread::enlist(&scene.hall).unwrap();
     let seen = scene.seen.clone();
     let ended = thread::spawn(move || {
         // None where the other one was faster.
@@ -138,13 +138,18 @@ fn attendant_is_ended() {
             note(&seen, &call);
         }
     });
-    let other = scene.attendant();
+    let other = scene.handler_thread();
     let worker = scene.worker(&[1, 2]);
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
     scene.stop([ended, other]);
     // As `drain` does, where the other one had gone when this one was ended.
-    let skipped: u64 =
-        scene.hall.ready_queue.seal().into_iter().map(|mut session| session.skip_notifications(&Deadline::never()).0).sum();
+    let skipped: u64 = scene
+        .hall
+        .ready_queue
+        .seal()
+        .into_iter()
+        .map(|mut session| session.skip_notifications(&Deadline::never()).0)
+        .sum();
     let expected = if skipped == 0 { vec![1, 2] } else { vec![1] };
     assert_eq!((lock(&scene.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
 }
@@ -153,11 +158,11 @@ fn server_stops() {
     let scene = Scene::new();
     let first = scene.worker(&[1]);
     let second = scene.worker(&[2]);
-    let attendants = [(); 2].map(|()| scene.attendant());
+    let handler_threads = [(); 2].map(|()| scene.handler_thread());
     for worker in [&first, &second] {
         assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
     }
-    scene.stop_after_all(attendants);
+    scene.stop_after_all(handler_threads);
     let mut seen = lock(&scene.seen).clone();
     seen.sort_unstable();
     assert_eq!(seen, [1, 2]);

@@ -143,7 +143,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whose threads are kil
     expect(callers.flat_map(&:value).uniq - [:right]).not_to include(:wrong, ipc::TimeoutError)
     eventually do
       expect(server.stats).to include(spare_threads: 4)
-      expect(server.stats[:threads]).to eq(Thread.list.count { |thread| thread.name == "zen-ipc attendant" })
+      expect(server.stats[:threads]).to eq(Thread.list.count { |thread| thread.name == "zen-ipc handler" })
     end
   end
 

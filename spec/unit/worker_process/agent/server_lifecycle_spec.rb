@@ -279,8 +279,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     calls
   end
 
-  def thread_names(attendants)
-    ["zen-ipc steward"] + (["zen-ipc attendant"] * attendants)
+  def thread_names(handlers)
+    ["zen-ipc steward"] + (["zen-ipc handler"] * handlers)
   end
 
   def now

@@ -128,6 +128,6 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
   def expect_spare_threads(count)
     client.close
     eventually { expect(server.stats).to include(connections: 0, spare_threads: count) }
-    eventually { expect(Thread.list.map(&:name).count("zen-ipc attendant")).to eq(count) }
+    eventually { expect(Thread.list.map(&:name).count("zen-ipc handler")).to eq(count) }
   end
 end

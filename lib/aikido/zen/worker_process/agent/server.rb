@@ -308,7 +308,7 @@ module Aikido
           end
 
           def start_attendant(attendant)
-            @crew.start("zen-ipc attendant", attendant) { attend(attendant) }
+            @crew.start("zen-ipc handler", attendant) { attend(attendant) }
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)

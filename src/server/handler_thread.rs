@@ -11,9 +11,9 @@ use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 
-/// A thread's place among the attendants. Dropping it gives the place up, as [`Attendant::leave`] does.
+/// A thread's place among the handler threads. Dropping it gives the place up, as [`HandlerThread::leave`] does.
 #[derive(Debug)]
-pub struct Attendant {
+pub struct HandlerThread {
     hall: Arc<Hall>,
     state: State,
 }
@@ -36,8 +36,8 @@ enum Outcome {
     Leave,
 }
 
-impl Attendant {
-    /// Another attendant, if one is needed.
+impl HandlerThread {
+    /// Another handler thread, if one is needed.
     pub(super) fn enlist(hall: &Arc<Hall>) -> Option<Self> {
         hall.ready_queue.enlist().then(|| Self { hall: hall.clone(), state: State::Spare })
     }
@@ -104,7 +104,7 @@ impl Attendant {
     }
 
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
-    /// and the connection finds another attendant.
+    /// and the connection finds another handler thread.
     pub fn leave(&mut self) {
         if !self.hall.desk.is_of_this_process() {
             return;
@@ -127,10 +127,10 @@ impl Attendant {
             State::Lost => self.hall.ready_queue.is_free_again(),
             State::Serving(session) => {
                 self.hall.ready_queue.is_free_again();
-                self.hall.seek_attendant(session);
+                self.hall.dispatch(session);
             }
         }
-        self.hall.note_attendant_left();
+        self.hall.handler_thread_exited();
     }
 
     fn work(&mut self) -> Result<Outcome> {
@@ -196,7 +196,7 @@ fn abandoned() -> RemoteFailure {
     RemoteFailure { message, ..RemoteFailure::default() }
 }
 
-impl Drop for Attendant {
+impl Drop for HandlerThread {
     fn drop(&mut self) {
         self.leave();
     }
