@@ -1,7 +1,7 @@
 //! The parent's side: bind, start, hand out calls, stop.
 //!
 //! The core starts one thread, the acceptor. Everything else is done by threads of the host, which come and ask:
-//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
+//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *supervisor*, which learns
 //! what is to be logged and when another handler thread is needed.
 
 mod acceptor;
@@ -22,8 +22,8 @@ mod restraint;
 mod rounds;
 mod senders;
 mod session;
-mod steward;
 mod successor;
+mod supervisor;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -32,8 +32,8 @@ use std::time::Duration;
 pub use call::Call;
 pub use handler_thread::HandlerThread;
 pub use local::LocalCall;
-pub use steward::{Duty, Steward};
 pub use successor::Snapshot;
+pub use supervisor::{Supervisor, Task};
 
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -100,12 +100,12 @@ impl Server {
     ///
     /// # Returns
     ///
-    /// The steward, whom one thread of the host must serve; `None` if it was started already.
+    /// The supervisor, whom one thread of the host must serve; `None` if it was started already.
     ///
     /// # Errors
     ///
     /// [`Error::System`] if the address was taken meanwhile or no thread can be had, [`Error::Closed`] in a forked copy.
-    pub fn start(&self) -> Result<Option<Steward>> {
+    pub fn start(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
         if running.as_ref().is_some_and(|running| !running.hall.has_failed()) {
@@ -119,19 +119,19 @@ impl Server {
         self.launch(&mut running, listener.clone()).map(Some)
     }
 
-    fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Steward> {
+    fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Supervisor> {
         let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
         let acceptor = acceptor::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
         *running = Some(Running { hall: hall.clone(), acceptor: Some(acceptor) });
-        Ok(Steward::new(hall))
+        Ok(Supervisor::new(hall))
     }
 
-    /// Another steward, if the thread that served the last one has ended and the server goes on.
-    pub fn replace_steward(&self) -> Option<Steward> {
+    /// Another supervisor, if the thread that served the last one has ended and the server goes on.
+    pub fn replace_supervisor(&self) -> Option<Supervisor> {
         self.check_process().ok()?;
         let running = lock(&self.running);
         let hall = running.as_ref().map(|running| &running.hall).filter(|hall| !hall.desk.is_closed())?;
-        Steward::succeed(hall)
+        Supervisor::succeed(hall)
     }
 
     /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after

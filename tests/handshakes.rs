@@ -173,9 +173,9 @@ fn beyond_max_connections_a_worker_is_refused_until_another_leaves() {
 #[test]
 fn of_many_rejections_the_first_are_told_one_by_one_and_the_others_counted_at_the_latest_when_the_server_stops() {
     let server = Server::bind(ServerOptions::default(), Secret::generate().unwrap()).unwrap();
-    let steward = server.start().unwrap().unwrap();
+    let supervisor = server.start().unwrap().unwrap();
     std::thread::scope(|scope| {
-        let log = scope.spawn(|| log_of(&steward));
+        let log = scope.spawn(|| log_of(&supervisor));
         for _ in 0..150 {
             let mut peer = Peer::silent(server.address());
             peer.write(&[0; CLIENT_PROOF_LENGTH]);

@@ -251,8 +251,9 @@ fn a_client_learns_that_the_server_stops_at_its_next_notification() {
 fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
     let server = zen_ipc::Server::bind(ServerOptions::default(), zen_ipc::Secret::generate().unwrap()).unwrap();
     // It starts no threads, as if all of them had been ended.
-    let steward = server.start().unwrap().unwrap();
-    let zen_ipc::server::Duty::Start(mut handler_thread) = steward.next_duty(&Uninterrupted).unwrap().unwrap() else {
+    let supervisor = server.start().unwrap().unwrap();
+    let zen_ipc::server::Task::SpawnThread(mut handler_thread) = supervisor.next_task(&Uninterrupted).unwrap().unwrap()
+    else {
         panic!("a server that was just started needs a thread");
     };
     let client = Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap();

@@ -32,9 +32,9 @@ fn threads_that_come_afterwards_serve_the_same_connections() {
     let server = unattended_server();
     let client = client_of(&server);
     assert!(client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).is_err());
-    let steward = server.replace_steward().unwrap();
-    assert!(server.replace_steward().is_none(), "two stewards");
-    let _threads = serve_as(steward, Arc::new(echo), &Log::default());
+    let supervisor = server.replace_supervisor().unwrap();
+    assert!(server.replace_supervisor().is_none(), "two supervisors");
+    let _threads = serve_as(supervisor, Arc::new(echo), &Log::default());
     let result = client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).unwrap();
     assert_eq!(result.as_slice(), b"[1]");
     assert_eq!(stat_of(&client, "connects"), 1);
@@ -77,7 +77,7 @@ fn notifications_wait_for_threads_and_are_handled_in_order() {
     assert!(client.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).is_err());
     let (seen, numbers) = std::sync::mpsc::channel();
     let _threads = serve_as(
-        server.replace_steward().unwrap(),
+        server.replace_supervisor().unwrap(),
         Arc::new(move |call| {
             seen.send(String::from_utf8(call.args().to_vec()).unwrap()).unwrap();
             Ok(None)
@@ -95,7 +95,7 @@ fn it_can_be_stopped() {
     let client = client_of(&server);
     client.ping(PATIENCE, &Uninterrupted).unwrap();
     assert!(server.begin_stop());
-    assert!(server.replace_steward().is_none(), "a steward of a server that stops");
+    assert!(server.replace_supervisor().is_none(), "a supervisor of a server that stops");
     assert!(client.ping(PATIENCE, &Uninterrupted).is_err());
 }
 

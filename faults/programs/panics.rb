@@ -20,7 +20,7 @@ class Panics < Faults::Case
   # Seconds, for all of it.
   LIMIT = 300.0
 
-  # Of the server: as many connections more than this need the steward.
+  # Of the server: as many connections more than this need the supervisor.
   SPARE_THREADS = 2
 
   # Runs all of it.
@@ -34,7 +34,7 @@ class Panics < Faults::Case
     handshake
     session
     answer
-    steward
+    supervisor
     waits
     native_methods
     client_calls
@@ -87,12 +87,12 @@ class Panics < Faults::Case
   end
 
   # A rejected connection is what it is called for; more connections than there are threads need it afterwards.
-  def steward
-    arm(@parent, "steward")
+  def supervisor
+    arm(@parent, "supervisor")
     raw_client(@port).tap(&:read_hello).send_bytes("x" * CLIENT_PROOF_LENGTH).ended?
     more = SPARE_THREADS * 3
     seen = ask(@victim, "call #{more} at once")
-    judge("steward", seen, seen == [:answer, more], log: /forced at steward.*was rejected/m)
+    judge("supervisor", seen, seen == [:answer, more], log: /forced at supervisor.*was rejected/m)
   end
 
   # Of a handler thread: its connection is served by another one.

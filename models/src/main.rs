@@ -49,7 +49,7 @@ mod server {
     mod rounds;
     mod senders;
     mod session;
-    mod steward;
+    mod supervisor;
 }
 
 #[path = "../../src/client"]

@@ -24,8 +24,8 @@ pub(super) struct Desk {
     pub(super) counters: Arc<Counters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
-    /// Posted when the steward has something to do.
-    pub(super) steward_bell: Semaphore,
+    /// Posted when the supervisor has something to do.
+    pub(super) supervisor_waker: Semaphore,
     /// Posted when the server stops, and never taken.
     pub(super) closing: Semaphore,
     journal: Journal,
@@ -61,7 +61,7 @@ impl Desk {
             counters,
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
-            steward_bell: Semaphore::new()?,
+            supervisor_waker: Semaphore::new()?,
             closing: Semaphore::new()?,
             journal: Journal::default(),
             max_connections: options.max_connections,
@@ -137,10 +137,10 @@ impl Desk {
         }
     }
 
-    /// Writes to the journal and calls the steward.
+    /// Writes to the journal and calls the supervisor.
     pub(super) fn report(&self, level: Level, message: impl Into<String>) {
         self.journal.write(level, message);
-        self.steward_bell.post();
+        self.supervisor_waker.post();
     }
 
     /// What was reported and not taken yet.
@@ -152,7 +152,7 @@ impl Desk {
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.closing.post();
-        self.steward_bell.post();
+        self.supervisor_waker.post();
     }
 
     /// Has what is still read be counted, and handled no more.

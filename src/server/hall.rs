@@ -35,7 +35,7 @@ pub(super) struct Hall {
     pending_handshakes: AtomicUsize,
     acceptor_exited: AtomicBool,
     /// Whether some thread of the host starts others where they are needed.
-    has_steward: AtomicBool,
+    has_supervisor: AtomicBool,
     failed: Mutex<bool>,
 }
 
@@ -56,7 +56,7 @@ impl Hall {
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
             acceptor_exited: AtomicBool::new(false),
-            has_steward: AtomicBool::new(true),
+            has_supervisor: AtomicBool::new(true),
             failed: Mutex::default(),
         }))
     }
@@ -71,7 +71,7 @@ impl Hall {
     /// Lets a connection that has something to say wait for a handler thread.
     pub(super) fn dispatch(&self, session: Box<Session>) {
         if self.ready_queue.enter(session) {
-            self.desk.steward_bell.post();
+            self.desk.supervisor_waker.post();
         }
         self.wake_acceptor_if_unsupervised();
     }
@@ -80,36 +80,36 @@ impl Hall {
     pub(super) fn handler_thread_exited(&self) {
         self.ready_queue.leave();
         // One less may be too few.
-        self.desk.steward_bell.post();
+        self.desk.supervisor_waker.post();
         self.wake_acceptor_if_unsupervised();
     }
 
-    /// Takes the place of the steward. False if somebody has it.
-    pub(super) fn take_stewardship(&self) -> bool {
-        !self.has_steward.swap(true, Ordering::AcqRel)
+    /// Takes the place of the supervisor. False if somebody has it.
+    pub(super) fn claim_supervision(&self) -> bool {
+        !self.has_supervisor.swap(true, Ordering::AcqRel)
     }
 
     /// Notes that nobody starts handler threads any more. Does nothing in a forked copy.
-    pub(super) fn note_steward_left(&self) {
+    pub(super) fn supervisor_exited(&self) {
         if self.desk.is_of_this_process() {
-            self.has_steward.store(false, Ordering::Release);
+            self.has_supervisor.store(false, Ordering::Release);
             self.acceptor_waker.post();
         }
     }
 
     /// Takes the connections that wait for a handler thread who will not come: none is spare, and nobody starts another.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
-        if self.has_steward.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
+        if self.has_supervisor.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
     }
 
-    /// Without a steward it is the acceptor who looks after those that wait.
+    /// Without a supervisor it is the acceptor who looks after those that wait.
     fn wake_acceptor_if_unsupervised(&self) {
-        if !self.has_steward.load(Ordering::Acquire) {
+        if !self.has_supervisor.load(Ordering::Acquire) {
             self.acceptor_waker.post();
         }
     }
 
-    /// Sends everybody home: the acceptor, the steward, and each handler thread when it next looks for work.
+    /// Sends everybody home: the acceptor, the supervisor, and each handler thread when it next looks for work.
     pub(super) fn close(&self) {
         self.desk.close();
         // Dropped after the locks inside are released: each of them takes one of the desk's.
@@ -120,7 +120,7 @@ impl Hall {
     /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.
     pub(super) fn fail(&self, cause: &dyn Display) {
         {
-            // Held until it is reported: the steward may come here too, and logs what there is before it ends.
+            // Held until it is reported: the supervisor may come here too, and logs what there is before it ends.
             let mut failed = lock(&self.failed);
             if *failed || self.desk.is_closed() {
                 return;
@@ -155,7 +155,7 @@ impl Hall {
     /// Notes that the acceptor has gone and will report nothing more.
     pub(super) fn acceptor_exited(&self) {
         self.acceptor_exited.store(true, Ordering::Release);
-        self.desk.steward_bell.post();
+        self.desk.supervisor_waker.post();
     }
 
     /// Whether it was closed and the acceptor has gone; also in a forked copy.

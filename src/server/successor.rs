@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Server;
 use super::listener::Listener;
-use super::steward::Steward;
+use super::supervisor::Supervisor;
 use crate::document::{Documents, State};
 use crate::error::Result;
 use crate::fork;
@@ -81,7 +81,7 @@ impl Server {
     /// # Errors
     ///
     /// As for it.
-    pub fn start_as_it_listens(&self) -> Result<Option<Steward>> {
+    pub fn start_as_it_listens(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
         if running.is_some() {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
-use zen_ipc::server::{Call, Duty, HandlerThread, Server, Steward};
+use zen_ipc::server::{Call, HandlerThread, Server, Supervisor, Task};
 use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
 
 /// Long enough for a busy machine; nothing that works waits for it.
@@ -82,7 +82,7 @@ fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
     stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
 }
 
-/// Starts a server and gives it a steward and handler threads, whose number it returns.
+/// Starts a server and gives it a supervisor and handler threads, whose number it returns.
 pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
     serve_with_log(server, handler, &Log::default())
 }
@@ -93,13 +93,13 @@ pub fn serve_with_log(server: &Server, handler: Handler, log: &Log) -> Arc<Atomi
 }
 
 /// As [`serve_with_log`], of a server that has been started.
-pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
+pub fn serve_as(supervisor: Supervisor, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
     std::thread::spawn(move || {
-        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-            match duty {
-                Duty::Start(handler_thread) => {
+        while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+            match task {
+                Task::SpawnThread(handler_thread) => {
                     let handler = handler.clone();
                     let presence = Presence::new(&count);
                     std::thread::spawn(move || {
@@ -107,7 +107,7 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
                         attend(handler_thread, &handler);
                     });
                 }
-                Duty::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
+                Task::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
             }
         }
     });
@@ -115,12 +115,12 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
 }
 
 /// What is to be logged until the server stops.
-pub fn log_of(steward: &Steward) -> Vec<String> {
+pub fn log_of(supervisor: &Supervisor) -> Vec<String> {
     let (mut lines, mut handler_threads) = (Vec::new(), Vec::new());
-    while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-        match duty {
-            Duty::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
-            Duty::Start(handler_thread) => handler_threads.push(handler_thread),
+    while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+        match task {
+            Task::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
+            Task::SpawnThread(handler_thread) => handler_threads.push(handler_thread),
         }
     }
     lines

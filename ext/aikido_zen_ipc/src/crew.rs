@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::journal::{Entry, Level};
-use zen_ipc::server::{Duty, HandlerThread as CoreHandlerThread, Steward as CoreSteward};
+use zen_ipc::server::{HandlerThread as CoreHandlerThread, Supervisor as CoreSupervisor, Task};
 
 use crate::call::{Call, failure_of};
 use crate::error::internal;
@@ -16,7 +16,7 @@ pub(crate) struct Attendant(Post<CoreHandlerThread>);
 
 /// The thread that logs and starts attendants.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
-pub(crate) struct Steward(Post<CoreSteward>);
+pub(crate) struct Steward(Post<CoreSupervisor>);
 
 /// Defines both classes.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
@@ -52,16 +52,16 @@ impl Attendant {
 
 impl Steward {
     /// The steward of a server that was just started.
-    pub(crate) fn new(steward: CoreSteward) -> Self {
+    pub(crate) fn new(steward: CoreSupervisor) -> Self {
         Self(Post::new(steward))
     }
 
     /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
         contain(ruby, || {
-            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
-                Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
-                Some(Duty::Log(entries)) => {
+            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_task(wait)))? {
+                Some(Task::SpawnThread(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
+                Some(Task::Log(entries)) => {
                     let lines = ruby.ary_new();
                     for Entry { level, message } in entries {
                         lines.push((level_name(ruby, level), message))?;

@@ -117,7 +117,7 @@ impl Server {
 
     /// Another steward; nil unless the thread that served the last one has ended while the server goes on.
     fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
-        this.with(ruby, |server| Ok(server.replace_steward().map(Steward::new)))
+        this.with(ruby, |server| Ok(server.replace_supervisor().map(Steward::new)))
     }
 
     fn begin_stop(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use super::acceptor;
 use super::counters::Counters;
 use super::hall::Hall;
 use super::listener::Listener;
-use super::steward::{Duty, Steward};
+use super::supervisor::{Supervisor, Task};
 use crate::document::Documents;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
@@ -34,9 +34,9 @@ pub(crate) const MODELS: [Model; 4] = [
         run: || strangers_knock(1),
     },
     Model {
-        claim: "the server stops as a stranger knocks: the steward ends last, and has logged what became of it",
+        claim: "the server stops as a stranger knocks: the supervisor ends last, and has logged what became of it",
         preemptions: 4,
-        // With two no steward is seen that ends before the acceptor.
+        // With two no supervisor is seen that ends before the acceptor.
         quick_preemptions: 3,
         threads: 3,
         run: server_stops,
@@ -76,13 +76,13 @@ impl Scene {
     }
 
     /// How many lines it has logged when it ends.
-    fn steward(&self) -> JoinHandle<u64> {
+    fn supervisor(&self) -> JoinHandle<u64> {
         let hall = self.hall.clone();
         thread::spawn(move || {
-            let steward = Steward::new(hall.clone());
+            let supervisor = Supervisor::new(hall.clone());
             let mut lines = 0;
-            while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-                let Duty::Log(entries) = duty else { panic!("nobody is to be started: {duty:?}") };
+            while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+                let Task::Log(entries) = task else { panic!("nobody is to be started: {task:?}") };
                 lines += entries.len() as u64;
             }
             assert!(hall.is_deserted());
@@ -111,11 +111,11 @@ fn strangers_knock(failures: usize) {
 
 fn threads_leave() {
     let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
-    let steward = Steward::new(scene.hall.clone());
-    let Some(Duty::Start(handler_thread)) = steward.next_duty(&Uninterrupted).unwrap() else {
+    let supervisor = Supervisor::new(scene.hall.clone());
+    let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&Uninterrupted).unwrap() else {
         panic!("none is needed")
     };
-    let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(steward))];
+    let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(supervisor))];
     let (here, worker) = Descriptor::socket_pair();
     scene.hall.admit(Arc::new(ProcessLocal::new(here)));
     assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
@@ -128,9 +128,9 @@ fn threads_leave() {
 
 fn server_stops() {
     let scene = Scene::new(0);
-    let steward = scene.steward();
+    let supervisor = scene.supervisor();
     let stranger = scene.listener.knock();
     let hall = scene.stop();
-    assert_eq!(steward.join().unwrap(), hall.desk.counters.rejected_handshakes.read());
+    assert_eq!(supervisor.join().unwrap(), hall.desk.counters.rejected_handshakes.read());
     assert!(stranger.inbox().receive().is_empty());
 }

@@ -8,7 +8,7 @@ use super::counters::Counters;
 use super::hall::Hall;
 use super::ready_queue::{Found, ReadyQueue};
 use super::session::Session;
-use super::steward::{Duty, Steward};
+use super::supervisor::{Supervisor, Task};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -35,7 +35,7 @@ pub(crate) const MODELS: [Model; 3] = [
         run: one_closes,
     },
     Model {
-        claim: "a connection that arrives when no handler thread waits gets a new one from the steward",
+        claim: "a connection that arrives when no handler thread waits gets a new one from the supervisor",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
@@ -115,11 +115,13 @@ fn one_closes() {
 fn supervisor_starts_threads() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
     let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-    let steward = Steward::new(hall.clone());
-    let steward = thread::spawn(move || {
+    let supervisor = Supervisor::new(hall.clone());
+    let supervisor = thread::spawn(move || {
         let mut handler_threads = Vec::new();
-        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-            let Duty::Start(mut handler_thread) = duty else { panic!("nothing is worth a report here: {duty:?}") };
+        while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+            let Task::SpawnThread(mut handler_thread) = task else {
+                panic!("nothing is worth a report here: {task:?}")
+            };
             handler_threads
                 .push(thread::spawn(move || assert!(handler_thread.next_call(&Uninterrupted).unwrap().is_none())));
         }
@@ -138,7 +140,7 @@ fn supervisor_starts_threads() {
     // As the acceptor does, without whom this is small enough.
     hall.acceptor_exited();
     hall.desk.end_connections();
-    for handler_thread in steward.join().unwrap() {
+    for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
     assert_eq!(hall.ready_queue.threads_and_idle(), (0, 0));

@@ -112,7 +112,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whose threads are kil
   end
 
   it "goes on with the threads that are left where only the one is killed that starts others" do
-    kill_threads(/steward/)
+    kill_threads(/supervisor/)
     served = Array.new(server.__send__(:figures)[:spare_threads]) { client_of(server) }
 
     expect(served.map { |each| each.invoke("echo", patience, 1) }).to all(eq(1))

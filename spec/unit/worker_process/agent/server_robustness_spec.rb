@@ -118,7 +118,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
       threads = Thread.list.select { |thread| thread.name.to_s.start_with?("zen-ipc") }
       threads.each { |thread| thread.raise(IOError) }
       # One that still takes a call before it notices would end inside it.
-      threads.reject { |thread| thread.name == "zen-ipc steward" }.each(&:join)
+      threads.reject { |thread| thread.name == "zen-ipc supervisor" }.each(&:join)
       Array.new(3) { |number| in_thread { client_of(server).invoke("echo", patience, number) } }.map(&:value)
     end
 

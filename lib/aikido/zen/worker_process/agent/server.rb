@@ -272,7 +272,7 @@ module Aikido
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
-            @crew.start("zen-ipc steward", steward) do
+            @crew.start("zen-ipc supervisor", steward) do
               # Killed where it waits only: an attendant that it was just given would be counted on for ever.
               Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
             end
@@ -294,7 +294,7 @@ module Aikido
             IPC.pause(STEWARD_PAUSE)
             begin
               # Where memory is short, there is none for a line in the log.
-              @log.failure("the steward goes on", failure) unless failure.is_a?(NoMemoryError)
+              @log.failure("the supervisor goes on", failure) unless failure.is_a?(NoMemoryError)
             rescue Exception
               # The logger has failed.
             end

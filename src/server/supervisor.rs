@@ -13,28 +13,28 @@ use crate::wait::Wait;
 
 /// The one who is called when the core needs the host.
 #[derive(Debug)]
-pub struct Steward {
+pub struct Supervisor {
     hall: Arc<Hall>,
 }
 
 /// What the host is to do.
 #[derive(Debug)]
-pub enum Duty {
+pub enum Task {
     /// Write these to the log.
     Log(Vec<Entry>),
     /// Let a thread serve this handler thread.
-    Start(HandlerThread),
+    SpawnThread(HandlerThread),
 }
 
-impl Steward {
-    /// The steward of a hall.
+impl Supervisor {
+    /// The supervisor of a hall.
     pub(super) fn new(hall: Arc<Hall>) -> Self {
         Self { hall }
     }
 
-    /// Another steward for a hall that has none any more.
+    /// Another supervisor for a hall that has none any more.
     pub(super) fn succeed(hall: &Arc<Hall>) -> Option<Self> {
-        hall.take_stewardship().then(|| Self::new(hall.clone()))
+        hall.claim_supervision().then(|| Self::new(hall.clone()))
     }
 
     /// Blocks until there is something to do.
@@ -46,26 +46,26 @@ impl Steward {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
-    pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
+    pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
         let mut is_deaf = false;
         while self.hall.desk.is_of_this_process() {
-            panic_point("steward");
+            panic_point("supervisor");
             if let Some(handler_thread) = HandlerThread::enlist(&self.hall) {
-                return Ok(Some(Duty::Start(handler_thread)));
+                return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Asked first: what was reported before is taken below.
             let is_over = is_deaf || self.hall.is_deserted();
             let reports = self.hall.desk.take_reports();
             if !reports.is_empty() {
-                return Ok(Some(Duty::Log(reports)));
+                return Ok(Some(Task::Log(reports)));
             }
             if is_over {
                 return Ok(None);
             }
             // Also what the host has deferred until the thread waits, and does not mention again.
             wait.interrupted()?;
-            match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
-                Ok(Some(Waited::Woken)) => self.hall.desk.steward_bell.take(),
+            match wait.block(|| self.hall.desk.supervisor_waker.wait(&Deadline::never())).transpose() {
+                Ok(Some(Waited::Woken)) => self.hall.desk.supervisor_waker.take(),
                 Ok(_) => wait.interrupted()?,
                 Err(error) => {
                     self.hall.fail_if_closed_by_others(error)?;
@@ -77,8 +77,8 @@ impl Steward {
     }
 }
 
-impl Drop for Steward {
+impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.hall.note_steward_left();
+        self.hall.supervisor_exited();
     }
 }
