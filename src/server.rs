@@ -8,8 +8,8 @@ mod acceptor;
 mod call;
 mod counters;
 mod desk;
+mod dispatcher;
 mod drain;
-mod hall;
 mod handler_thread;
 mod handshakes;
 mod line;
@@ -46,7 +46,7 @@ use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
 use counters::Counters;
-use hall::Hall;
+use dispatcher::Dispatcher;
 use listener::Listener;
 
 /// A server. In a process forked from its own it answers `address` and `secret` and does nothing else.
@@ -66,7 +66,7 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Running {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     /// `None` once it was told to end.
     acceptor: Option<JoinHandle<()>>,
 }
@@ -108,7 +108,7 @@ impl Server {
     pub fn start(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
-        if running.as_ref().is_some_and(|running| !running.hall.has_failed()) {
+        if running.as_ref().is_some_and(|running| !running.dispatcher.has_failed()) {
             return Ok(None);
         }
         let mut listener = lock(&self.listener);
@@ -120,18 +120,20 @@ impl Server {
     }
 
     fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Supervisor> {
-        let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
-        let acceptor = acceptor::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
-        *running = Some(Running { hall: hall.clone(), acceptor: Some(acceptor) });
-        Ok(Supervisor::new(hall))
+        let dispatcher = Dispatcher::new(&self.options, self.documents.clone(), self.counters.clone())?;
+        let acceptor =
+            acceptor::spawn(dispatcher.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
+        *running = Some(Running { dispatcher: dispatcher.clone(), acceptor: Some(acceptor) });
+        Ok(Supervisor::new(dispatcher))
     }
 
     /// Another supervisor, if the thread that served the last one has ended and the server goes on.
     pub fn replace_supervisor(&self) -> Option<Supervisor> {
         self.check_process().ok()?;
         let running = lock(&self.running);
-        let hall = running.as_ref().map(|running| &running.hall).filter(|hall| !hall.desk.is_closed())?;
-        Supervisor::succeed(hall)
+        let dispatcher =
+            running.as_ref().map(|running| &running.dispatcher).filter(|dispatcher| !dispatcher.desk.is_closed())?;
+        Supervisor::succeed(dispatcher)
     }
 
     /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
@@ -144,21 +146,21 @@ impl Server {
         let mut running = lock(&self.running);
         let Some(running) = running.as_mut() else { return false };
         lock(&self.listener).close();
-        running.hall.close();
+        running.dispatcher.close();
         if let Some(acceptor) = running.acceptor.take()
-            && running.hall.acceptor_waker.is_whole()
+            && running.dispatcher.acceptor_waker.is_whole()
         {
             // It handles each event without blocking, and contains its own panics.
             let _ = acceptor.join();
         }
-        running.hall.desk.end_connections();
+        running.dispatcher.desk.end_connections();
         true
     }
 
     /// Second part of stopping: ends every connection that is in a call.
     pub fn end_calls(&self) {
-        if let Some(hall) = self.running_hall() {
-            hall.desk.shut_down_calls();
+        if let Some(dispatcher) = self.running_dispatcher() {
+            dispatcher.desk.shut_down_calls();
         }
     }
 
@@ -173,26 +175,26 @@ impl Server {
     ///
     /// [`Error::Interrupted`], after which the connections are closed all the same.
     pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
-        let Some(hall) = self.running_hall() else { return Ok(0) };
-        let drained = drain::drain(&hall, &Deadline::after(allowed), wait);
+        let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
+        let drained = drain::drain(&dispatcher, &Deadline::after(allowed), wait);
         self.close_connections();
-        drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(hall.dropped_before))
+        drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(dispatcher.dropped_before))
     }
 
     fn close_connections(&self) {
         if self.check_process().is_ok()
             && let Some(running) = lock(&self.running).take()
         {
-            running.hall.desk.seal();
-            running.hall.desk.shut_down_all();
-            // Dropped after the locks inside are released, as when the hall is closed.
-            drop((running.hall.ready_queue.seal(), running.hall.senders.take_all()));
+            running.dispatcher.desk.seal();
+            running.dispatcher.desk.shut_down_all();
+            // Dropped after the locks inside are released, as when the dispatcher is closed.
+            drop((running.dispatcher.ready_queue.seal(), running.dispatcher.senders.take_all()));
         }
     }
 
-    fn running_hall(&self) -> Option<Arc<Hall>> {
+    fn running_dispatcher(&self) -> Option<Arc<Dispatcher>> {
         self.check_process().ok()?;
-        lock(&self.running).as_ref().map(|running| running.hall.clone())
+        lock(&self.running).as_ref().map(|running| running.dispatcher.clone())
     }
 
     /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
@@ -202,7 +204,8 @@ impl Server {
 
     /// Whether it was started, in this process, and did not end since.
     pub fn is_started(&self) -> bool {
-        self.check_process().is_ok() && lock(&self.running).as_ref().is_some_and(|running| !running.hall.has_failed())
+        self.check_process().is_ok()
+            && lock(&self.running).as_ref().is_some_and(|running| !running.dispatcher.has_failed())
     }
 
     /// Stores a document and tells every worker. The text is checked here, so the host's lock should be left.
@@ -267,7 +270,7 @@ impl Server {
         if self.check_process().is_err() {
             return Vec::new();
         }
-        let mut stats = lock(&self.running).as_ref().map(|running| running.hall.stats()).unwrap_or_default();
+        let mut stats = lock(&self.running).as_ref().map(|running| running.dispatcher.stats()).unwrap_or_default();
         stats.push(("documents", self.documents.count() as u64));
         stats.extend(self.counters.read());
         stats

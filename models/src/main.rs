@@ -26,9 +26,9 @@ mod server {
     mod call;
     mod counters;
     mod desk;
+    mod dispatcher;
     #[path = "../../models/src/server/door.rs"]
     pub(crate) mod door;
-    mod hall;
     #[path = "../../models/src/server/hand_over.rs"]
     pub(crate) mod hand_over;
     mod handler_thread;

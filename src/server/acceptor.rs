@@ -13,7 +13,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::getpeername;
 
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
 use super::rejections::Rejections;
@@ -31,13 +31,13 @@ use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 
-/// Starts the acceptor of a hall.
+/// Starts the acceptor of a dispatcher.
 ///
 /// # Errors
 ///
 /// [`Error::System`] if no thread can be had.
 pub(super) fn spawn(
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     (listener, address): (Arc<Listener>, SocketAddr),
     secret: Secret,
     options: &ServerOptions,
@@ -45,7 +45,7 @@ pub(super) fn spawn(
     let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
     let rejections = Rejections::new(address);
     let acceptor = Acceptor {
-        hall: hall.clone(),
+        dispatcher: dispatcher.clone(),
         listener,
         handshakes,
         rejections,
@@ -54,7 +54,7 @@ pub(super) fn spawn(
         is_door_watched: true,
     };
     let poll = acceptor.prepare_poll()?;
-    let presence = Presence(hall);
+    let presence = Presence(dispatcher);
     thread::Builder::new()
         .name("zen-ipc accept".to_owned())
         .stack_size(STACK_SIZE)
@@ -83,7 +83,7 @@ const BELL: Token = Token(0);
 const DOOR: Token = Token(1);
 
 struct Acceptor {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     listener: Arc<Listener>,
     handshakes: Handshakes,
     rejections: Rejections,
@@ -96,12 +96,12 @@ struct Acceptor {
 
 impl Acceptor {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
-        let poll = self.hall.parking.take_poll().ok_or_else(crate::fork::inherited)?;
+        let poll = self.dispatcher.parking.take_poll().ok_or_else(crate::fork::inherited)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let bell = self.hall.acceptor_waker.reader().here()?.as_raw_fd();
+        let bell = self.dispatcher.acceptor_waker.reader().here()?.as_raw_fd();
         let registry = poll.here()?.registry();
         registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
         self.listener.with_descriptor(|door| watch_door(registry, door)).transpose().map_err(failed)?;
@@ -118,16 +118,16 @@ impl Acceptor {
 
     fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
         let mut events = Events::with_capacity(256);
-        while !self.hall.desk.is_closed() {
+        while !self.dispatcher.desk.is_closed() {
             let timeout = self.time_to_next_deadline();
             let Ok(poll) = poll.here_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
-                return self.hall.fail(&format!("its connections cannot be polled: {error}"));
+                return self.dispatcher.fail(&format!("its connections cannot be polled: {error}"));
             }
-            if let Err(error) = self.hall.parking.registry() {
-                return self.hall.fail(&error);
+            if let Err(error) = self.dispatcher.parking.registry() {
+                return self.dispatcher.fail(&error);
             }
             // The door comes last: who has proved itself meanwhile need not make room.
             for is_door in [false, true] {
@@ -137,14 +137,14 @@ impl Acceptor {
             }
             self.contain(Self::handle_deadlines);
             self.contain(Self::turn_away);
-            self.hall.note_pending_handshakes(self.handshakes.count());
+            self.dispatcher.note_pending_handshakes(self.handshakes.count());
         }
     }
 
     /// Runs a step; a panic in it is reported and costs only that step.
     fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.hall.desk.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
+            self.dispatcher.desk.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
             // Others may have come with the one that was lost, and the poll tells of each arrival once.
             self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
         }
@@ -153,15 +153,15 @@ impl Acceptor {
     fn handle(&mut self, token: Token) {
         match token {
             // Of what comes on top of a post that was left there, the poll need not tell.
-            BELL => self.hall.acceptor_waker.take_all(),
+            BELL => self.dispatcher.acceptor_waker.take_all(),
             // Its time will come.
             DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
             _ => match self.handshakes.advance(token) {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
-                    if let Some(session) = self.hall.parking.take(token) {
-                        self.hall.dispatch(session);
+                    if let Some(session) = self.dispatcher.parking.take(token) {
+                        self.dispatcher.dispatch(session);
                     }
                 }
             },
@@ -172,8 +172,8 @@ impl Acceptor {
         for socket in self.handshakes.take_late() {
             self.reject(&socket, "the handshake took too long");
         }
-        for session in self.hall.parking.look_around() {
-            self.hall.dispatch(session);
+        for session in self.dispatcher.parking.look_around() {
+            self.dispatcher.dispatch(session);
         }
         if self.accept_again.is_some_and(|again| again.has_passed()) {
             self.accept();
@@ -183,11 +183,11 @@ impl Acceptor {
 
     /// Has those answered who wait for a thread that will not come.
     fn turn_away(&mut self) {
-        for mut session in self.hall.take_stranded() {
+        for mut session in self.dispatcher.take_stranded() {
             match session.turn_away() {
-                Ok(true) => self.hall.dispatch(session),
+                Ok(true) => self.dispatcher.dispatch(session),
                 // It waits for its next request among the parked ones, whether a thread takes it then or not.
-                Ok(false) => drop(self.hall.parking.keep(session)),
+                Ok(false) => drop(self.dispatcher.parking.keep(session)),
                 Err(_) => {}
             }
         }
@@ -195,7 +195,7 @@ impl Acceptor {
 
     fn time_to_next_deadline(&self) -> Option<Duration> {
         let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejections.next_deadline()];
-        let round = self.hall.parking.needs_rounds().then_some(GRACE);
+        let round = self.dispatcher.parking.needs_rounds().then_some(GRACE);
         deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
 
@@ -219,7 +219,7 @@ impl Acceptor {
                 Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
                 // Other code has closed it, and its number may be another file's.
                 Some(Err(errno @ (Errno::BADF | Errno::NOTSOCK | Errno::INVAL | Errno::OPNOTSUPP))) => {
-                    return self.hall.fail(&format!("its listening socket cannot be used: {errno}"));
+                    return self.dispatcher.fail(&format!("its listening socket cannot be used: {errno}"));
                 }
                 // Out of descriptors or memory, or something that asking again at once would not change either.
                 Some(Err(errno)) => return self.pause_for_want(&errno.into()),
@@ -229,15 +229,15 @@ impl Acceptor {
     }
 
     fn pause_for_want(&mut self, cause: &std::io::Error) {
-        self.hall.desk.counters.accept_pauses.add_one();
-        self.hall.desk.report(Level::Warn, format!("accepting connections pauses: {cause}"));
+        self.dispatcher.desk.counters.accept_pauses.add_one();
+        self.dispatcher.desk.report(Level::Warn, format!("accepting connections pauses: {cause}"));
         self.pause(Deadline::after(ACCEPT_PAUSE));
     }
 
     fn pause(&mut self, until: Deadline) {
         self.accept_again = Some(until);
         if self.is_door_watched
-            && let Ok(registry) = self.hall.parking.registry()
+            && let Ok(registry) = self.dispatcher.parking.registry()
         {
             let ignored = self.listener.with_descriptor(|door| registry.deregister(&mut SourceFd(&door)));
             self.is_door_watched = !matches!(ignored, Some(Ok(())));
@@ -247,7 +247,7 @@ impl Acceptor {
     /// Has the poll tell of arrivals again.
     fn resume(&mut self) -> std::io::Result<()> {
         if !self.is_door_watched
-            && let Ok(registry) = self.hall.parking.registry()
+            && let Ok(registry) = self.dispatcher.parking.registry()
         {
             self.listener.with_descriptor(|door| watch_door(registry, door)).transpose()?;
             self.is_door_watched = true;
@@ -256,11 +256,11 @@ impl Acceptor {
     }
 
     fn greet(&mut self, socket: Socket) {
-        self.hall.desk.counters.accepted.add_one();
+        self.dispatcher.desk.counters.accepted.add_one();
         panic_point("acceptor");
-        let token = self.hall.parking.fresh_token();
+        let token = self.dispatcher.parking.fresh_token();
         let greeted =
-            self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
+            self.dispatcher.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
         match greeted {
             Ok(None) => {}
             Ok(Some(displaced)) => self.reject(&displaced, "max_handshakes others came before it proved itself"),
@@ -277,14 +277,14 @@ impl Acceptor {
             Progress::Abandoned => self.note_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Proved(socket, server_proof) => {
-                self.hall.parking.unwatch(&socket);
-                if !self.hall.desk.has_room() {
-                    self.hall.desk.counters.refused_connections.add_one();
+                self.dispatcher.parking.unwatch(&socket);
+                if !self.dispatcher.desk.has_room() {
+                    self.dispatcher.desk.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if send_whole(&socket, &server_proof).is_err() {
                     self.note_abandoned();
                 } else {
-                    self.hall.admit(socket);
+                    self.dispatcher.register(socket);
                 }
             }
         }
@@ -292,7 +292,7 @@ impl Acceptor {
 
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
     fn reject(&mut self, socket: &Socket, reason: &str) {
-        self.hall.desk.counters.rejected_handshakes.add_one();
+        self.dispatcher.desk.counters.rejected_handshakes.add_one();
         self.restraint.charge();
         self.report_rejection(socket, reason);
         // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
@@ -302,20 +302,20 @@ impl Acceptor {
     /// Counts a connection that its client has ended, before it said anything or after it proved itself. A worker does
     /// so where the server is too slow for it, and makes another: there is nothing to warn of.
     fn note_abandoned(&mut self) {
-        self.hall.desk.counters.abandoned_handshakes.add_one();
+        self.dispatcher.desk.counters.abandoned_handshakes.add_one();
         self.restraint.charge();
     }
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {
         if let Some(line) = self.rejections.note(reason, || peer_of(socket)) {
-            self.hall.desk.report(Level::Warn, line);
+            self.dispatcher.desk.report(Level::Warn, line);
         }
     }
 
     /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
     fn tell_rejections(&mut self, last_chance: bool) {
         if let Some(line) = self.rejections.end_period(last_chance) {
-            self.hall.desk.report(Level::Warn, line);
+            self.dispatcher.desk.report(Level::Warn, line);
         }
     }
 }
@@ -329,8 +329,8 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     SocketAddr::try_from(peer).ok()
 }
 
-/// Tells the hall when the acceptor has gone, whatever it died of.
-struct Presence(Arc<Hall>);
+/// Tells the dispatcher when the acceptor has gone, whatever it died of.
+struct Presence(Arc<Dispatcher>);
 
 impl Drop for Presence {
     fn drop(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mio::Token;
 
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::line::{Line, Local};
 use super::parking::Parked;
 use super::session::Session;
@@ -27,7 +27,7 @@ pub struct Call {
     answered: AtomicBool,
     place: Mutex<Place>,
     /// Not kept alive: a host may hold on to a call for long after its server was stopped.
-    hall: Weak<Hall>,
+    dispatcher: Weak<Dispatcher>,
 }
 
 /// 1 ms: a handler is nearly always reached within microseconds, and no caller's patience ends so soon.
@@ -46,16 +46,17 @@ enum Place {
 
 impl Call {
     /// A request that was just read over `session`.
-    pub(super) fn new(request: Request, session: Box<Session>, hall: &Arc<Hall>) -> Self {
+    pub(super) fn new(request: Request, session: Box<Session>, dispatcher: &Arc<Dispatcher>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { set_aside(session, Some(hall)) } else { Place::Here(Line::Session(session)) };
+        let place =
+            if is_notification { set_aside(session, Some(dispatcher)) } else { Place::Here(Line::Session(session)) };
         Self {
             request,
             deadline,
             answered: AtomicBool::new(is_notification),
             place: Mutex::new(place),
-            hall: Arc::downgrade(hall),
+            dispatcher: Arc::downgrade(dispatcher),
         }
     }
 
@@ -66,7 +67,7 @@ impl Call {
             answered: AtomicBool::new(request.id.is_none()),
             request,
             place: Mutex::new(Place::Here(Line::Local(Local::new(max_frame_size)))),
-            hall: Weak::new(),
+            dispatcher: Weak::new(),
         }
     }
 
@@ -135,7 +136,7 @@ impl Call {
         match answered {
             Ok(()) => {
                 *lock(&self.place) = match line {
-                    Line::Session(session) => set_aside(session, self.hall.upgrade().as_ref()),
+                    Line::Session(session) => set_aside(session, self.dispatcher.upgrade().as_ref()),
                     Line::Local(local) => Place::Answered(local.response),
                 };
                 sent.map(|()| true)
@@ -204,7 +205,7 @@ impl Call {
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
             Place::Here(Line::Session(session)) => Some(session),
-            Place::Parked(token) => self.hall.upgrade()?.parking.take(token),
+            Place::Parked(token) => self.dispatcher.upgrade()?.parking.take(token),
             answered @ Place::Answered(..) => {
                 *place = answered;
                 None
@@ -222,20 +223,20 @@ fn too_large(error: &Error) -> RemoteFailure {
 
 /// Lets the next request of a connection find another handler thread, unless it carries notifications: of those the next is
 /// read when this one was handled.
-fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
+fn set_aside(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> Place {
     if session.sender().is_some() {
         return Place::Here(Line::Session(session));
     }
-    let Some(hall) = hall else { return Place::Gone };
-    match hall.parking.park(session) {
+    let Some(dispatcher) = dispatcher else { return Place::Gone };
+    match dispatcher.parking.park(session) {
         Parked::At(token, wakes_acceptor) => {
             if wakes_acceptor {
-                hall.acceptor_waker.post();
+                dispatcher.acceptor_waker.post();
             }
             Place::Parked(token)
         }
         Parked::Busy(session) => {
-            hall.dispatch(session);
+            dispatcher.dispatch(session);
             Place::Gone
         }
         Parked::Closed => Place::Gone,

@@ -2,7 +2,7 @@
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::session::SILENCE;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
@@ -16,14 +16,14 @@ use crate::wait::Wait;
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`], after which a further call goes on.
-pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+pub(super) fn drain(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
     let mut silence = deadline.within(SILENCE);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
-    for session in hall.senders.take_all() {
-        hall.ready_queue.enter(session);
+    for session in dispatcher.senders.take_all() {
+        dispatcher.ready_queue.enter(session);
     }
     loop {
-        match wait.block(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
+        match wait.block(|| skip_and_wait(dispatcher, deadline, &mut silence)).transpose()? {
             Some(Round::Over) => return Ok(()),
             Some(Round::GoOn) => {}
             Some(Round::Signalled) | None => wait.interrupted()?,
@@ -42,8 +42,8 @@ enum Round {
 }
 
 /// Reads what has arrived, and waits for more.
-fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Result<Round> {
-    let (open, has_progressed) = skip_what_has_arrived(hall, deadline);
+fn skip_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, silence: &mut Deadline) -> Result<Round> {
+    let (open, has_progressed) = skip_what_has_arrived(dispatcher, deadline);
     if deadline.has_passed() {
         return Ok(Round::Over);
     }
@@ -67,14 +67,14 @@ fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Re
 ///
 /// The connections that may bring more, and whether any brought something or has ended: then the next one of its sender
 /// waits in its place.
-fn skip_what_has_arrived(hall: &Hall, deadline: &Deadline) -> (Vec<Socket>, bool) {
+fn skip_what_has_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
-    for mut session in hall.ready_queue.take_waiting() {
+    for mut session in dispatcher.ready_queue.take_waiting() {
         let (count, may_go_on) = session.skip_notifications(deadline);
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());
-            hall.ready_queue.enter(session);
+            dispatcher.ready_queue.enter(session);
         }
     }
     (open, has_progressed)

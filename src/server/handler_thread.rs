@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::call::Call;
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::ready_queue::Found;
 use super::session::{Next, Session, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
@@ -14,7 +14,7 @@ use crate::wait::{UntilSignal, Wait};
 /// A thread's place among the handler threads. Dropping it gives the place up, as [`HandlerThread::leave`] does.
 #[derive(Debug)]
 pub struct HandlerThread {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     state: State,
 }
 
@@ -38,8 +38,8 @@ enum Outcome {
 
 impl HandlerThread {
     /// Another handler thread, if one is needed.
-    pub(super) fn enlist(hall: &Arc<Hall>) -> Option<Self> {
-        hall.ready_queue.enlist().then(|| Self { hall: hall.clone(), state: State::Spare })
+    pub(super) fn enlist(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
+        dispatcher.ready_queue.enlist().then(|| Self { dispatcher: dispatcher.clone(), state: State::Spare })
     }
 
     /// Blocks until there is a call for a handler. What the core answers itself is answered inside the wait, and so are
@@ -55,18 +55,18 @@ impl HandlerThread {
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
         self.conclude(Some(&abandoned()), wait)?;
-        while self.hall.desk.is_of_this_process() {
+        while self.dispatcher.desk.is_of_this_process() {
             match wait.block(|| self.work()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
                 Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
-                    self.hall.desk.counters.expired_calls.add_one();
+                    self.dispatcher.desk.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }
                 Ok(Some(Outcome::Call(call))) => return Ok(Some(call)),
                 Ok(Some(Outcome::Leave)) => return Ok(None),
                 Ok(Some(Outcome::Signal) | None) => wait.interrupted()?,
                 Err(error) => {
-                    self.hall.fail_if_closed_by_others(error)?;
+                    self.dispatcher.fail_if_closed_by_others(error)?;
                     return Ok(None);
                 }
             }
@@ -81,7 +81,7 @@ impl HandlerThread {
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
-        if !self.hall.desk.is_of_this_process() {
+        if !self.dispatcher.desk.is_of_this_process() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
@@ -106,17 +106,17 @@ impl HandlerThread {
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another handler thread.
     pub fn leave(&mut self) {
-        if !self.hall.desk.is_of_this_process() {
+        if !self.dispatcher.desk.is_of_this_process() {
             return;
         }
         if let State::InCall(call) = &self.state
             && call.is_notification()
         {
-            self.hall.desk.counters.dropped_notifications.add_one();
+            self.dispatcher.desk.counters.dropped_notifications.add_one();
             // At a stop they are told in one line.
-            if !self.hall.desk.is_closed() {
+            if !self.dispatcher.desk.is_closed() {
                 let line = format!("the thread that handled a notification {:?} was ended", excerpt(call.name()));
-                self.hall.desk.report(Level::Warn, line);
+                self.dispatcher.desk.report(Level::Warn, line);
             }
         }
         // It can only be closed instead if this fails.
@@ -124,13 +124,13 @@ impl HandlerThread {
         match std::mem::replace(&mut self.state, State::Left) {
             State::Left => return,
             State::Spare | State::InCall(_) => {}
-            State::Lost => self.hall.ready_queue.is_free_again(),
+            State::Lost => self.dispatcher.ready_queue.is_free_again(),
             State::Serving(session) => {
-                self.hall.ready_queue.is_free_again();
-                self.hall.dispatch(session);
+                self.dispatcher.ready_queue.is_free_again();
+                self.dispatcher.dispatch(session);
             }
         }
-        self.hall.handler_thread_exited();
+        self.dispatcher.handler_thread_exited();
     }
 
     fn work(&mut self) -> Result<Outcome> {
@@ -140,7 +140,7 @@ impl HandlerThread {
                     self.state = State::Lost;
                     match session.next() {
                         Next::Request(request) => {
-                            let call = Arc::new(Call::new(request, session, &self.hall));
+                            let call = Arc::new(Call::new(request, session, &self.dispatcher));
                             self.state = State::InCall(call.clone());
                             return Ok(Outcome::Call(call));
                         }
@@ -157,7 +157,7 @@ impl HandlerThread {
                     self.state = State::Left;
                     return Ok(Outcome::Leave);
                 }
-                State::Spare | State::InCall(_) => match self.hall.ready_queue.find()? {
+                State::Spare | State::InCall(_) => match self.dispatcher.ready_queue.find()? {
                     Found::Session(session) => self.state = State::Serving(session),
                     Found::Signal => return Ok(Outcome::Signal),
                     Found::Leave => {
@@ -172,7 +172,7 @@ impl HandlerThread {
     /// Lets a connection wait until earlier ones of its sender have ended.
     fn wait_for_turn(&mut self, session: Box<Session>) {
         let Some(sender) = session.sender() else { return self.resume(Some(session)) };
-        let mut session = self.hall.senders.wait(sender, session);
+        let mut session = self.dispatcher.senders.wait(sender, session);
         if let Some(session) = &mut session {
             session.admit_to_service();
         }
@@ -183,7 +183,7 @@ impl HandlerThread {
         self.state = match session {
             Some(session) => State::Serving(session),
             None => {
-                self.hall.ready_queue.is_free_again();
+                self.dispatcher.ready_queue.is_free_again();
                 State::Spare
             }
         };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::desk::Desk;
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::senders::Place;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
@@ -28,7 +28,7 @@ pub(super) struct Session {
     connection: Connection,
     desk: Arc<Desk>,
     /// Not kept alive: it keeps this one.
-    hall: Weak<Hall>,
+    dispatcher: Weak<Dispatcher>,
     number: u64,
     /// Whose notifications it carries; `None` if it is for calls.
     sender: Option<Sender>,
@@ -55,12 +55,12 @@ pub(super) enum Next {
 
 impl Session {
     /// A session over an authenticated connection.
-    pub(super) fn new(connection: Connection, hall: &Arc<Hall>, number: u64) -> Box<Self> {
-        let (desk, hall) = (hall.desk.clone(), Arc::downgrade(hall));
+    pub(super) fn new(connection: Connection, dispatcher: &Arc<Dispatcher>, number: u64) -> Box<Self> {
+        let (desk, dispatcher) = (dispatcher.desk.clone(), Arc::downgrade(dispatcher));
         Box::new(Self {
             connection,
             desk,
-            hall,
+            dispatcher,
             number,
             sender: None,
             is_in_burst: false,
@@ -289,11 +289,11 @@ impl Session {
     /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
     /// there.
     fn carry_notifications(&mut self, id: &str, request: &Request) -> Answer {
-        let (None, Some(sender), Some(hall)) = (self.sender, request.sender(), self.hall.upgrade()) else {
+        let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
             return Answer::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
         };
-        let place = hall.senders.enter(sender, self.number);
+        let place = dispatcher.senders.enter(sender, self.number);
         if place == Place::Refused {
             return Answer::Text(ResultEnvelope::new(id), "false");
         }
@@ -319,12 +319,12 @@ impl Drop for Session {
             self.skip_notifications(&Deadline::after(SILENCE));
         }
         // In a forked copy another thread may have had the lock at the fork.
-        if let (Some(sender), Some(hall)) = (self.sender, self.hall.upgrade())
+        if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
             && self.desk.is_of_this_process()
-            && let Some(mut next) = hall.senders.leave(sender, self.number)
+            && let Some(mut next) = dispatcher.senders.leave(sender, self.number)
         {
             next.admit_to_service();
-            hall.dispatch(next);
+            dispatcher.dispatch(next);
         }
     }
 }

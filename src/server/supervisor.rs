@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -14,7 +14,7 @@ use crate::wait::Wait;
 /// The one who is called when the core needs the host.
 #[derive(Debug)]
 pub struct Supervisor {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
 }
 
 /// What the host is to do.
@@ -27,14 +27,14 @@ pub enum Task {
 }
 
 impl Supervisor {
-    /// The supervisor of a hall.
-    pub(super) fn new(hall: Arc<Hall>) -> Self {
-        Self { hall }
+    /// The supervisor of a dispatcher.
+    pub(super) fn new(dispatcher: Arc<Dispatcher>) -> Self {
+        Self { dispatcher }
     }
 
-    /// Another supervisor for a hall that has none any more.
-    pub(super) fn succeed(hall: &Arc<Hall>) -> Option<Self> {
-        hall.claim_supervision().then(|| Self::new(hall.clone()))
+    /// Another supervisor for a dispatcher that has none any more.
+    pub(super) fn succeed(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
+        dispatcher.claim_supervision().then(|| Self::new(dispatcher.clone()))
     }
 
     /// Blocks until there is something to do.
@@ -48,14 +48,14 @@ impl Supervisor {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
         let mut is_deaf = false;
-        while self.hall.desk.is_of_this_process() {
+        while self.dispatcher.desk.is_of_this_process() {
             panic_point("supervisor");
-            if let Some(handler_thread) = HandlerThread::enlist(&self.hall) {
+            if let Some(handler_thread) = HandlerThread::enlist(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Asked first: what was reported before is taken below.
-            let is_over = is_deaf || self.hall.is_deserted();
-            let reports = self.hall.desk.take_reports();
+            let is_over = is_deaf || self.dispatcher.has_shut_down();
+            let reports = self.dispatcher.desk.take_reports();
             if !reports.is_empty() {
                 return Ok(Some(Task::Log(reports)));
             }
@@ -64,11 +64,11 @@ impl Supervisor {
             }
             // Also what the host has deferred until the thread waits, and does not mention again.
             wait.interrupted()?;
-            match wait.block(|| self.hall.desk.supervisor_waker.wait(&Deadline::never())).transpose() {
-                Ok(Some(Waited::Woken)) => self.hall.desk.supervisor_waker.take(),
+            match wait.block(|| self.dispatcher.desk.supervisor_waker.wait(&Deadline::never())).transpose() {
+                Ok(Some(Waited::Woken)) => self.dispatcher.desk.supervisor_waker.take(),
                 Ok(_) => wait.interrupted()?,
                 Err(error) => {
-                    self.hall.fail_if_closed_by_others(error)?;
+                    self.dispatcher.fail_if_closed_by_others(error)?;
                     is_deaf = true;
                 }
             }
@@ -79,6 +79,6 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.hall.supervisor_exited();
+        self.dispatcher.supervisor_exited();
     }
 }

@@ -7,7 +7,7 @@ use mio::kernel::Descriptor;
 
 use super::acceptor;
 use super::counters::Counters;
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::listener::Listener;
 use super::supervisor::{Supervisor, Task};
 use crate::document::Documents;
@@ -51,14 +51,14 @@ pub(crate) const MODELS: [Model; 4] = [
 ];
 
 /// Starts an acceptor.
-pub(super) fn keep(hall: &Arc<Hall>, listener: Arc<Listener>, options: &ServerOptions) -> JoinHandle<()> {
+pub(super) fn keep(dispatcher: &Arc<Dispatcher>, listener: Arc<Listener>, options: &ServerOptions) -> JoinHandle<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    acceptor::spawn(hall.clone(), (listener, address), Secret, options).unwrap()
+    acceptor::spawn(dispatcher.clone(), (listener, address), Secret, options).unwrap()
 }
 
 /// A started server without handler threads.
 struct Scene {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     listener: Arc<Listener>,
     acceptor: JoinHandle<()>,
 }
@@ -69,33 +69,33 @@ impl Scene {
     }
 
     fn with(options: ServerOptions, failures: usize) -> Self {
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
         let listener = Listener::open(failures);
-        let acceptor = keep(&hall, listener.clone(), &options);
-        Self { hall, listener, acceptor }
+        let acceptor = keep(&dispatcher, listener.clone(), &options);
+        Self { dispatcher, listener, acceptor }
     }
 
     /// How many lines it has logged when it ends.
     fn supervisor(&self) -> JoinHandle<u64> {
-        let hall = self.hall.clone();
+        let dispatcher = self.dispatcher.clone();
         thread::spawn(move || {
-            let supervisor = Supervisor::new(hall.clone());
+            let supervisor = Supervisor::new(dispatcher.clone());
             let mut lines = 0;
             while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
                 let Task::Log(entries) = task else { panic!("nobody is to be started: {task:?}") };
                 lines += entries.len() as u64;
             }
-            assert!(hall.is_deserted());
+            assert!(dispatcher.has_shut_down());
             lines
         })
     }
 
     /// As `Server::begin_stop` does.
-    fn stop(self) -> Arc<Hall> {
+    fn stop(self) -> Arc<Dispatcher> {
         self.listener.close();
-        self.hall.close();
+        self.dispatcher.close();
         self.acceptor.join().unwrap();
-        self.hall
+        self.dispatcher
     }
 }
 
@@ -111,13 +111,13 @@ fn strangers_knock(failures: usize) {
 
 fn threads_leave() {
     let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
-    let supervisor = Supervisor::new(scene.hall.clone());
+    let supervisor = Supervisor::new(scene.dispatcher.clone());
     let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&Uninterrupted).unwrap() else {
         panic!("none is needed")
     };
     let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(supervisor))];
     let (here, worker) = Descriptor::socket_pair();
-    scene.hall.admit(Arc::new(ProcessLocal::new(here)));
+    scene.dispatcher.register(Arc::new(ProcessLocal::new(here)));
     assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
     assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
     for thread in leaving {
@@ -130,7 +130,7 @@ fn server_stops() {
     let scene = Scene::new(0);
     let supervisor = scene.supervisor();
     let stranger = scene.listener.knock();
-    let hall = scene.stop();
-    assert_eq!(supervisor.join().unwrap(), hall.desk.counters.rejected_handshakes.read());
+    let dispatcher = scene.stop();
+    assert_eq!(supervisor.join().unwrap(), dispatcher.desk.counters.rejected_handshakes.read());
     assert!(stranger.inbox().receive().is_empty());
 }

@@ -7,8 +7,8 @@ use mio::kernel::Descriptor;
 
 use super::call::Call;
 use super::counters::Counters;
+use super::dispatcher::Dispatcher;
 use super::door;
-use super::hall::Hall;
 use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -67,7 +67,7 @@ pub(crate) const MODELS: [Model; 6] = [
 
 /// A started server with one connection.
 struct Scene {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     acceptor: JoinHandle<()>,
     worker: Descriptor,
 }
@@ -75,11 +75,11 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-        let acceptor = door::keep(&hall, Arc::default(), &options);
+        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let acceptor = door::keep(&dispatcher, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
-        hall.admit(Arc::new(ProcessLocal::new(here)));
-        Self { hall, acceptor, worker }
+        dispatcher.register(Arc::new(ProcessLocal::new(here)));
+        Self { dispatcher, acceptor, worker }
     }
 
     fn handler_thread(&self, handle: impl Fn(&Call) + 'static) -> JoinHandle<()> {
@@ -87,7 +87,7 @@ impl Scene {
     }
 
     fn handler_thread_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
-        let mut handler_thread = HandlerThread::enlist(&self.hall).unwrap();
+        let mut handler_thread = HandlerThread::enlist(&self.dispatcher).unwrap();
         thread::spawn(move || {
             while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
                 handle(call);
@@ -115,16 +115,16 @@ impl Scene {
 
     /// As `Server::begin_stop` does.
     fn stop(self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
-        self.hall.close();
+        self.dispatcher.close();
         self.acceptor.join().unwrap();
-        assert!(self.hall.is_deserted());
-        self.hall.desk.end_connections();
+        assert!(self.dispatcher.has_shut_down());
+        self.dispatcher.desk.end_connections();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
         assert!(self.worker.inbox().receive().is_empty());
-        assert_eq!(self.hall.desk.connections(), 0);
-        assert_eq!(self.hall.ready_queue.threads_and_idle(), (0, 0));
+        assert_eq!(self.dispatcher.desk.connections(), 0);
+        assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
     }
 }
 
@@ -200,7 +200,7 @@ fn call_follows_notification() {
 
 fn handler_thread_is_killed() {
     let scene = Scene::new();
-    let mut ended = HandlerThread::enlist(&scene.hall).unwrap();
+    let mut ended = HandlerThread::enlist(&scene.dispatcher).unwrap();
     let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
     scene.ask("1");
     assert!(scene.answer().contains("was ended before it answered"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mio::kernel::{Descriptor, Peeked};
 
 use super::counters::Counters;
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::ready_queue::{Found, ReadyQueue};
 use super::session::Session;
 use super::supervisor::{Supervisor, Task};
@@ -80,16 +80,16 @@ impl Scene {
 fn connections_enter() {
     let scene = Scene::new();
     let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
-    let hall = hall();
+    let dispatcher = dispatcher();
     let workers = [(); 2].map(|()| {
-        let (session, worker) = connection(&hall);
+        let (session, worker) = connection(&dispatcher);
         scene.ready_queue.enter(session);
         worker
     });
     for _ in &workers {
         scene.wait_for_one_served();
     }
-    assert_eq!(hall.desk.connections(), 0);
+    assert_eq!(dispatcher.desk.connections(), 0);
     assert_eq!(scene.ready_queue.threads_and_idle(), (2, 2));
     assert!(scene.ready_queue.close().is_empty());
     for handler_thread in handler_threads {
@@ -101,7 +101,7 @@ fn connections_enter() {
 fn one_closes() {
     let scene = Scene::new();
     let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
-    let (session, worker) = connection(&hall());
+    let (session, worker) = connection(&dispatcher());
     let entering = spawn(&scene, |scene| scene.ready_queue.enter(session));
     drop(scene.ready_queue.close());
     entering.join().unwrap();
@@ -114,8 +114,8 @@ fn one_closes() {
 
 fn supervisor_starts_threads() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
-    let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-    let supervisor = Supervisor::new(hall.clone());
+    let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+    let supervisor = Supervisor::new(dispatcher.clone());
     let supervisor = thread::spawn(move || {
         let mut handler_threads = Vec::new();
         while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
@@ -129,33 +129,33 @@ fn supervisor_starts_threads() {
     });
     let workers = [(); 2].map(|()| {
         let (here, worker) = Descriptor::socket_pair();
-        hall.admit(Arc::new(ProcessLocal::new(here)));
+        dispatcher.register(Arc::new(ProcessLocal::new(here)));
         assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
         worker
     });
     for worker in &workers {
         assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
     }
-    hall.close();
+    dispatcher.close();
     // As the acceptor does, without whom this is small enough.
-    hall.acceptor_exited();
-    hall.desk.end_connections();
+    dispatcher.acceptor_exited();
+    dispatcher.desk.end_connections();
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
-    assert_eq!(hall.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(dispatcher.ready_queue.threads_and_idle(), (0, 0));
 }
 
-fn hall() -> Arc<Hall> {
-    Hall::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
+fn dispatcher() -> Arc<Dispatcher> {
+    Dispatcher::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
 }
 
 /// An admitted connection, and the worker's end of it.
-fn connection(hall: &Arc<Hall>) -> (Box<Session>, Descriptor) {
+fn connection(dispatcher: &Arc<Dispatcher>) -> (Box<Session>, Descriptor) {
     let (here, worker) = Descriptor::socket_pair();
     let socket = Arc::new(ProcessLocal::new(here));
-    let number = hall.desk.enroll(socket.clone());
-    (Session::new(Connection::new(socket, 0), hall, number), worker)
+    let number = dispatcher.desk.enroll(socket.clone());
+    (Session::new(Connection::new(socket, 0), dispatcher, number), worker)
 }
 
 fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static) -> thread::JoinHandle<T> {

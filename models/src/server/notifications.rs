@@ -6,7 +6,7 @@ use mio::kernel::Descriptor;
 
 use super::call::Call;
 use super::counters::Counters;
-use super::hall::Hall;
+use super::dispatcher::Dispatcher;
 use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -50,15 +50,15 @@ pub(crate) const MODELS: [Model; 4] = [
 
 /// A started server without an acceptor, and what its handlers have seen.
 struct Scene {
-    hall: Arc<Hall>,
+    dispatcher: Arc<Dispatcher>,
     seen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-        Self { hall, seen: Arc::default() }
+        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        Self { dispatcher, seen: Arc::default() }
     }
 
     /// A connection over which a worker has said that it carries notifications, and sent some.
@@ -68,12 +68,12 @@ impl Scene {
         for number in numbers {
             assert!(worker.send(format!("[null,\"seen\",[{number}],{{}}]").into_bytes()));
         }
-        self.hall.admit(Arc::new(ProcessLocal::new(here)));
+        self.dispatcher.register(Arc::new(ProcessLocal::new(here)));
         worker
     }
 
     fn handler_thread(&self) -> JoinHandle<()> {
-        let mut handler_thread = HandlerThread::enlist(&self.hall).unwrap();
+        let mut handler_thread = HandlerThread::enlist(&self.dispatcher).unwrap();
         let seen = self.seen.clone();
         thread::spawn(move || {
             while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
@@ -85,19 +85,19 @@ impl Scene {
 
     /// As `Server::begin_stop` does.
     fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
-        self.hall.close();
-        self.hall.acceptor_exited();
-        self.hall.desk.end_connections();
+        self.dispatcher.close();
+        self.dispatcher.acceptor_exited();
+        self.dispatcher.desk.end_connections();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
-        assert_eq!(self.hall.ready_queue.threads_and_idle(), (0, 0));
+        assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
     }
 
     /// As [`Scene::stop`], and everything was handled.
     fn stop_after_all(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.stop(handler_threads);
-        assert_eq!(self.hall.desk.connections(), 0);
+        assert_eq!(self.dispatcher.desk.connections(), 0);
     }
 }
 
@@ -130,7 +130,7 @@ fn sender_goes_on() {
 
 fn handler_thread_is_killed() {
     let scene = Scene::new();
-    let mut ended = HandlerThread::enlist(&scene.hall).unwrap();
+    let mut ended = HandlerThread::enlist(&scene.dispatcher).unwrap();
     let seen = scene.seen.clone();
     let ended = thread::spawn(move || {
         // None where the other one was faster.
@@ -144,7 +144,7 @@ fn handler_thread_is_killed() {
     scene.stop([ended, other]);
     // As `drain` does, where the other one had gone when this one was ended.
     let skipped: u64 = scene
-        .hall
+        .dispatcher
         .ready_queue
         .seal()
         .into_iter()

@@ -22,7 +22,7 @@ use rustix::io::Errno;
 
 /// What the threads of a started server share.
 #[derive(Debug)]
-pub(super) struct Hall {
+pub(super) struct Dispatcher {
     pub(super) desk: Arc<Desk>,
     pub(super) ready_queue: ReadyQueue,
     pub(super) parking: Parking,
@@ -39,8 +39,8 @@ pub(super) struct Hall {
     failed: Mutex<bool>,
 }
 
-impl Hall {
-    /// An empty hall.
+impl Dispatcher {
+    /// An empty dispatcher.
     pub(super) fn new(
         options: &ServerOptions,
         documents: Arc<Documents>,
@@ -62,7 +62,7 @@ impl Hall {
     }
 
     /// Takes in a connection that has proved itself.
-    pub(super) fn admit(self: &Arc<Self>, socket: Socket) {
+    pub(super) fn register(self: &Arc<Self>, socket: Socket) {
         let number = self.desk.enroll(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
         self.dispatch(Session::new(connection, self, number));
@@ -159,7 +159,7 @@ impl Hall {
     }
 
     /// Whether it was closed and the acceptor has gone; also in a forked copy.
-    pub(super) fn is_deserted(&self) -> bool {
+    pub(super) fn has_shut_down(&self) -> bool {
         self.desk.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.desk.is_of_this_process())
     }
 
