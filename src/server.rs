@@ -7,7 +7,6 @@
 mod acceptor;
 mod call;
 mod counters;
-mod desk;
 mod dispatcher;
 mod drain;
 mod handler_thread;
@@ -22,6 +21,7 @@ mod restraint;
 mod rounds;
 mod senders;
 mod session;
+mod state;
 mod successor;
 mod supervisor;
 
@@ -132,7 +132,7 @@ impl Server {
         self.check_process().ok()?;
         let running = lock(&self.running);
         let dispatcher =
-            running.as_ref().map(|running| &running.dispatcher).filter(|dispatcher| !dispatcher.desk.is_closed())?;
+            running.as_ref().map(|running| &running.dispatcher).filter(|dispatcher| !dispatcher.state.is_closed())?;
         Supervisor::succeed(dispatcher)
     }
 
@@ -153,14 +153,14 @@ impl Server {
             // It handles each event without blocking, and contains its own panics.
             let _ = acceptor.join();
         }
-        running.dispatcher.desk.end_connections();
+        running.dispatcher.state.end_connections();
         true
     }
 
     /// Second part of stopping: ends every connection that is in a call.
     pub fn end_calls(&self) {
         if let Some(dispatcher) = self.running_dispatcher() {
-            dispatcher.desk.shut_down_calls();
+            dispatcher.state.shut_down_calls();
         }
     }
 
@@ -185,8 +185,8 @@ impl Server {
         if self.check_process().is_ok()
             && let Some(running) = lock(&self.running).take()
         {
-            running.dispatcher.desk.seal();
-            running.dispatcher.desk.shut_down_all();
+            running.dispatcher.state.seal();
+            running.dispatcher.state.shut_down_all();
             // Dropped after the locks inside are released, as when the dispatcher is closed.
             drop((running.dispatcher.ready_queue.seal(), running.dispatcher.senders.take_all()));
         }

@@ -25,7 +25,6 @@ mod server {
     mod acceptor;
     mod call;
     mod counters;
-    mod desk;
     mod dispatcher;
     #[path = "../../models/src/server/door.rs"]
     pub(crate) mod door;
@@ -49,6 +48,7 @@ mod server {
     mod rounds;
     mod senders;
     mod session;
+    mod state;
     mod supervisor;
 }
 

@@ -118,7 +118,7 @@ impl Acceptor {
 
     fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
         let mut events = Events::with_capacity(256);
-        while !self.dispatcher.desk.is_closed() {
+        while !self.dispatcher.state.is_closed() {
             let timeout = self.time_to_next_deadline();
             let Ok(poll) = poll.here_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
@@ -144,7 +144,7 @@ impl Acceptor {
     /// Runs a step; a panic in it is reported and costs only that step.
     fn contain(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.dispatcher.desk.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
+            self.dispatcher.state.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
             // Others may have come with the one that was lost, and the poll tells of each arrival once.
             self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
         }
@@ -229,8 +229,8 @@ impl Acceptor {
     }
 
     fn pause_for_want(&mut self, cause: &std::io::Error) {
-        self.dispatcher.desk.counters.accept_pauses.add_one();
-        self.dispatcher.desk.report(Level::Warn, format!("accepting connections pauses: {cause}"));
+        self.dispatcher.state.counters.accept_pauses.add_one();
+        self.dispatcher.state.report(Level::Warn, format!("accepting connections pauses: {cause}"));
         self.pause(Deadline::after(ACCEPT_PAUSE));
     }
 
@@ -256,7 +256,7 @@ impl Acceptor {
     }
 
     fn greet(&mut self, socket: Socket) {
-        self.dispatcher.desk.counters.accepted.add_one();
+        self.dispatcher.state.counters.accepted.add_one();
         panic_point("acceptor");
         let token = self.dispatcher.parking.fresh_token();
         let greeted =
@@ -278,8 +278,8 @@ impl Acceptor {
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Proved(socket, server_proof) => {
                 self.dispatcher.parking.unwatch(&socket);
-                if !self.dispatcher.desk.has_room() {
-                    self.dispatcher.desk.counters.refused_connections.add_one();
+                if !self.dispatcher.state.has_room() {
+                    self.dispatcher.state.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if send_whole(&socket, &server_proof).is_err() {
                     self.note_abandoned();
@@ -292,7 +292,7 @@ impl Acceptor {
 
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
     fn reject(&mut self, socket: &Socket, reason: &str) {
-        self.dispatcher.desk.counters.rejected_handshakes.add_one();
+        self.dispatcher.state.counters.rejected_handshakes.add_one();
         self.restraint.charge();
         self.report_rejection(socket, reason);
         // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
@@ -302,20 +302,20 @@ impl Acceptor {
     /// Counts a connection that its client has ended, before it said anything or after it proved itself. A worker does
     /// so where the server is too slow for it, and makes another: there is nothing to warn of.
     fn note_abandoned(&mut self) {
-        self.dispatcher.desk.counters.abandoned_handshakes.add_one();
+        self.dispatcher.state.counters.abandoned_handshakes.add_one();
         self.restraint.charge();
     }
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {
         if let Some(line) = self.rejections.note(reason, || peer_of(socket)) {
-            self.dispatcher.desk.report(Level::Warn, line);
+            self.dispatcher.state.report(Level::Warn, line);
         }
     }
 
     /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
     fn tell_rejections(&mut self, last_chance: bool) {
         if let Some(line) = self.rejections.end_period(last_chance) {
-            self.dispatcher.desk.report(Level::Warn, line);
+            self.dispatcher.state.report(Level::Warn, line);
         }
     }
 }

@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::desk::Desk;
 use super::parking::Parking;
 use super::ready_queue::ReadyQueue;
 use super::senders::Senders;
 use super::session::Session;
+use super::state::ServerState;
 use crate::connection::{Connection, Socket};
 use crate::document::Documents;
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use rustix::io::Errno;
 /// What the threads of a started server share.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
-    pub(super) desk: Arc<Desk>,
+    pub(super) state: Arc<ServerState>,
     pub(super) ready_queue: ReadyQueue,
     pub(super) parking: Parking,
     pub(super) senders: Senders,
@@ -48,7 +48,7 @@ impl Dispatcher {
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             dropped_before: counters.dropped_notifications.read(),
-            desk: Desk::new(options, documents, counters)?,
+            state: ServerState::new(options, documents, counters)?,
             ready_queue: ReadyQueue::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
             senders: Senders::default(),
@@ -63,7 +63,7 @@ impl Dispatcher {
 
     /// Takes in a connection that has proved itself.
     pub(super) fn register(self: &Arc<Self>, socket: Socket) {
-        let number = self.desk.enroll(socket.clone());
+        let number = self.state.enroll(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
         self.dispatch(Session::new(connection, self, number));
     }
@@ -71,7 +71,7 @@ impl Dispatcher {
     /// Lets a connection that has something to say wait for a handler thread.
     pub(super) fn dispatch(&self, session: Box<Session>) {
         if self.ready_queue.enter(session) {
-            self.desk.supervisor_waker.post();
+            self.state.supervisor_waker.post();
         }
         self.wake_acceptor_if_unsupervised();
     }
@@ -80,7 +80,7 @@ impl Dispatcher {
     pub(super) fn handler_thread_exited(&self) {
         self.ready_queue.leave();
         // One less may be too few.
-        self.desk.supervisor_waker.post();
+        self.state.supervisor_waker.post();
         self.wake_acceptor_if_unsupervised();
     }
 
@@ -91,7 +91,7 @@ impl Dispatcher {
 
     /// Notes that nobody starts handler threads any more. Does nothing in a forked copy.
     pub(super) fn supervisor_exited(&self) {
-        if self.desk.is_of_this_process() {
+        if self.state.is_of_this_process() {
             self.has_supervisor.store(false, Ordering::Release);
             self.acceptor_waker.post();
         }
@@ -111,8 +111,8 @@ impl Dispatcher {
 
     /// Sends everybody home: the acceptor, the supervisor, and each handler thread when it next looks for work.
     pub(super) fn close(&self) {
-        self.desk.close();
-        // Dropped after the locks inside are released: each of them takes one of the desk's.
+        self.state.close();
+        // Dropped after the locks inside are released: each of them takes one of the state's.
         drop((self.ready_queue.close(), self.parking.close()));
         self.acceptor_waker.post();
     }
@@ -122,14 +122,14 @@ impl Dispatcher {
         {
             // Held until it is reported: the supervisor may come here too, and logs what there is before it ends.
             let mut failed = lock(&self.failed);
-            if *failed || self.desk.is_closed() {
+            if *failed || self.state.is_closed() {
                 return;
             }
             *failed = true;
-            self.desk.report(Level::Error, format!("the server ends: {cause}"));
+            self.state.report(Level::Error, format!("the server ends: {cause}"));
         }
         self.close();
-        self.desk.shut_down_all();
+        self.state.shut_down_all();
     }
 
     /// Whether it ended by itself.
@@ -155,12 +155,12 @@ impl Dispatcher {
     /// Notes that the acceptor has gone and will report nothing more.
     pub(super) fn acceptor_exited(&self) {
         self.acceptor_exited.store(true, Ordering::Release);
-        self.desk.supervisor_waker.post();
+        self.state.supervisor_waker.post();
     }
 
     /// Whether it was closed and the acceptor has gone; also in a forked copy.
     pub(super) fn has_shut_down(&self) -> bool {
-        self.desk.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.desk.is_of_this_process())
+        self.state.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.state.is_of_this_process())
     }
 
     /// Notes how many connections are in the middle of a handshake.
@@ -172,7 +172,7 @@ impl Dispatcher {
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
         let (threads, spare_threads) = self.ready_queue.threads_and_idle();
         vec![
-            ("connections", self.desk.connections() as u64),
+            ("connections", self.state.connections() as u64),
             ("threads", threads as u64),
             ("spare_threads", spare_threads as u64),
             ("pending_handshakes", self.pending_handshakes.load(Ordering::Relaxed) as u64),

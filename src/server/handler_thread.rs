@@ -55,11 +55,11 @@ impl HandlerThread {
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
         self.conclude(Some(&abandoned()), wait)?;
-        while self.dispatcher.desk.is_of_this_process() {
+        while self.dispatcher.state.is_of_this_process() {
             match wait.block(|| self.work()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
                 Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
-                    self.dispatcher.desk.counters.expired_calls.add_one();
+                    self.dispatcher.state.counters.expired_calls.add_one();
                     self.resume(call.drop_unanswered());
                 }
                 Ok(Some(Outcome::Call(call))) => return Ok(Some(call)),
@@ -81,7 +81,7 @@ impl HandlerThread {
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
-        if !self.dispatcher.desk.is_of_this_process() {
+        if !self.dispatcher.state.is_of_this_process() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
@@ -106,17 +106,17 @@ impl HandlerThread {
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another handler thread.
     pub fn leave(&mut self) {
-        if !self.dispatcher.desk.is_of_this_process() {
+        if !self.dispatcher.state.is_of_this_process() {
             return;
         }
         if let State::InCall(call) = &self.state
             && call.is_notification()
         {
-            self.dispatcher.desk.counters.dropped_notifications.add_one();
+            self.dispatcher.state.counters.dropped_notifications.add_one();
             // At a stop they are told in one line.
-            if !self.dispatcher.desk.is_closed() {
+            if !self.dispatcher.state.is_closed() {
                 let line = format!("the thread that handled a notification {:?} was ended", excerpt(call.name()));
-                self.dispatcher.desk.report(Level::Warn, line);
+                self.dispatcher.state.report(Level::Warn, line);
             }
         }
         // It can only be closed instead if this fails.

@@ -6,9 +6,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::desk::Desk;
 use super::dispatcher::Dispatcher;
 use super::senders::Place;
+use super::state::ServerState;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
 use crate::document::{Document, Documents};
@@ -26,7 +26,7 @@ use crate::wait::{UntilSignal, Wait};
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Connection,
-    desk: Arc<Desk>,
+    state: Arc<ServerState>,
     /// Not kept alive: it keeps this one.
     dispatcher: Weak<Dispatcher>,
     number: u64,
@@ -56,10 +56,10 @@ pub(super) enum Next {
 impl Session {
     /// A session over an authenticated connection.
     pub(super) fn new(connection: Connection, dispatcher: &Arc<Dispatcher>, number: u64) -> Box<Self> {
-        let (desk, dispatcher) = (dispatcher.desk.clone(), Arc::downgrade(dispatcher));
+        let (state, dispatcher) = (dispatcher.state.clone(), Arc::downgrade(dispatcher));
         Box::new(Self {
             connection,
-            desk,
+            state,
             dispatcher,
             number,
             sender: None,
@@ -77,8 +77,8 @@ impl Session {
             Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
             Err(Error::Interrupted) => Next::Signal,
             Err(error) => {
-                self.desk.counters.protocol_errors.add_one();
-                self.desk.report(Level::Warn, format!("a worker's connection was closed: {error}"));
+                self.state.counters.protocol_errors.add_one();
+                self.state.report(Level::Warn, format!("a worker's connection was closed: {error}"));
                 Next::End
             }
         }
@@ -87,7 +87,7 @@ impl Session {
     /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
     /// connection itself then.
     pub(super) fn was_left(&self) -> bool {
-        !self.desk.is_closed() && self.connection.has_ended()
+        !self.state.is_closed() && self.connection.has_ended()
     }
 
     /// Whether part of a further request has been read already.
@@ -130,7 +130,7 @@ impl Session {
                 break true;
             }
         };
-        self.desk.counters.dropped_notifications.add(count);
+        self.state.counters.dropped_notifications.add(count);
         (count, may_go_on)
     }
 
@@ -155,9 +155,9 @@ impl Session {
             match &request.id {
                 Some(id) => self.answer(Answer::Failure(failure_response(id, &unavailable()))),
                 None => {
-                    self.desk.counters.dropped_notifications.add_one();
+                    self.state.counters.dropped_notifications.add_one();
                     let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
-                    self.desk.report(Level::Warn, line);
+                    self.state.report(Level::Warn, line);
                 }
             }
         }
@@ -173,9 +173,9 @@ impl Session {
     /// Sends the answer to a call, in `parts`.
     pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
         panic_point("answer");
-        let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
+        let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
-            self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
+            self.state.report(Level::Warn, format!("a worker did not take its answer: {error}"));
         }
         sent
     }
@@ -198,12 +198,12 @@ impl Session {
         let request = match Request::parse(body)? {
             Parsed::Message(request) => request,
             Parsed::Unusable { id, reason } => {
-                self.desk.counters.requests.add_one();
+                self.state.counters.requests.add_one();
                 self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
                 return Ok(None);
             }
             Parsed::Other => {
-                self.desk.counters.skipped_messages.add_one();
+                self.state.counters.skipped_messages.add_one();
                 return Ok(None);
             }
         };
@@ -211,8 +211,8 @@ impl Session {
         match &request.id {
             // No call of anybody's, but part of how notifications are sent.
             Some(_) if request.name == CARRY_NOTIFICATIONS => {}
-            Some(_) => self.desk.counters.requests.add_one(),
-            None => self.desk.counters.notifications.add_one(),
+            Some(_) => self.state.counters.requests.add_one(),
+            None => self.state.counters.notifications.add_one(),
         }
         if !is_answered_by_core(&request.name) {
             return Ok(Some(request));
@@ -220,7 +220,7 @@ impl Session {
         if let Some(id) = &request.id {
             let answer = match request.name.as_str() {
                 CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
-                _ => native_answer(&self.desk.documents, id, &request),
+                _ => native_answer(&self.state.documents, id, &request),
             };
             self.answer(answer);
         }
@@ -229,9 +229,9 @@ impl Session {
 
     /// `None` once the server stops and nothing more is to be read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
+        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.state.read_timeout };
         if self.sender.is_none() {
-            let is_closed = self.desk.is_closed();
+            let is_closed = self.state.is_closed();
             return if is_closed {
                 Ok(None)
             } else {
@@ -239,7 +239,7 @@ impl Session {
             };
         }
         loop {
-            if self.desk.is_sealed() {
+            if self.state.is_sealed() {
                 self.skip_notifications(&Deadline::after(SILENCE));
                 return Ok(None);
             }
@@ -256,10 +256,10 @@ impl Session {
                     // To be looked at once more.
                     Waited::TimedOut | Waited::Woken => Waited::Woken,
                 }
-            } else if self.desk.is_closed() {
+            } else if self.state.is_closed() {
                 self.connection.wait_readable(&Deadline::after(SILENCE))?
             } else {
-                self.connection.wait_readable_or_posted(&self.desk.closing, &Deadline::never())?
+                self.connection.wait_readable_or_posted(&self.state.closing, &Deadline::never())?
             };
             match waited {
                 Waited::Woken => {}
@@ -271,7 +271,7 @@ impl Session {
 
     /// Sends an answer of the core's own before the next request is read.
     fn answer(&mut self, answer: Answer) {
-        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+        self.unfinished = Some((answer, 0, Deadline::after(self.state.write_timeout)));
     }
 
     /// Sends what is left of an answer of the core's own.
@@ -299,7 +299,7 @@ impl Session {
         }
         self.sender = Some(sender);
         self.must_wait = place == Place::Waiting;
-        self.desk.note_notifications(self.number);
+        self.state.note_notifications(self.number);
         Answer::Text(ResultEnvelope::new(id), "true")
     }
 
@@ -314,13 +314,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.desk.forget(self.number);
-        if self.sender.is_some() && self.desk.is_sealed() && self.desk.is_of_this_process() {
+        self.state.forget(self.number);
+        if self.sender.is_some() && self.state.is_sealed() && self.state.is_of_this_process() {
             self.skip_notifications(&Deadline::after(SILENCE));
         }
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
-            && self.desk.is_of_this_process()
+            && self.state.is_of_this_process()
             && let Some(mut next) = dispatcher.senders.leave(sender, self.number)
         {
             next.admit_to_service();

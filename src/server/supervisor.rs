@@ -48,14 +48,14 @@ impl Supervisor {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
         let mut is_deaf = false;
-        while self.dispatcher.desk.is_of_this_process() {
+        while self.dispatcher.state.is_of_this_process() {
             panic_point("supervisor");
             if let Some(handler_thread) = HandlerThread::enlist(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Asked first: what was reported before is taken below.
             let is_over = is_deaf || self.dispatcher.has_shut_down();
-            let reports = self.dispatcher.desk.take_reports();
+            let reports = self.dispatcher.state.take_reports();
             if !reports.is_empty() {
                 return Ok(Some(Task::Log(reports)));
             }
@@ -64,8 +64,8 @@ impl Supervisor {
             }
             // Also what the host has deferred until the thread waits, and does not mention again.
             wait.interrupted()?;
-            match wait.block(|| self.dispatcher.desk.supervisor_waker.wait(&Deadline::never())).transpose() {
-                Ok(Some(Waited::Woken)) => self.dispatcher.desk.supervisor_waker.take(),
+            match wait.block(|| self.dispatcher.state.supervisor_waker.wait(&Deadline::never())).transpose() {
+                Ok(Some(Waited::Woken)) => self.dispatcher.state.supervisor_waker.take(),
                 Ok(_) => wait.interrupted()?,
                 Err(error) => {
                     self.dispatcher.fail_if_closed_by_others(error)?;

@@ -105,7 +105,7 @@ fn strangers_knock(failures: usize) {
     let other = thread::spawn(move || assert!(listener.knock().inbox().receive().is_empty()));
     assert!(scene.listener.knock().inbox().receive().is_empty());
     other.join().unwrap();
-    let counters = scene.stop().desk.counters.clone();
+    let counters = scene.stop().state.counters.clone();
     assert_eq!((counters.accept_pauses.read(), counters.rejected_handshakes.read()), (failures as u64, 2));
 }
 
@@ -131,6 +131,6 @@ fn server_stops() {
     let supervisor = scene.supervisor();
     let stranger = scene.listener.knock();
     let dispatcher = scene.stop();
-    assert_eq!(supervisor.join().unwrap(), dispatcher.desk.counters.rejected_handshakes.read());
+    assert_eq!(supervisor.join().unwrap(), dispatcher.state.counters.rejected_handshakes.read());
     assert!(stranger.inbox().receive().is_empty());
 }

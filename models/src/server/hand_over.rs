@@ -118,12 +118,12 @@ impl Scene {
         self.dispatcher.close();
         self.acceptor.join().unwrap();
         assert!(self.dispatcher.has_shut_down());
-        self.dispatcher.desk.end_connections();
+        self.dispatcher.state.end_connections();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
         assert!(self.worker.inbox().receive().is_empty());
-        assert_eq!(self.dispatcher.desk.connections(), 0);
+        assert_eq!(self.dispatcher.state.connections(), 0);
         assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
     }
 }

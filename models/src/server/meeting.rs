@@ -89,7 +89,7 @@ fn connections_enter() {
     for _ in &workers {
         scene.wait_for_one_served();
     }
-    assert_eq!(dispatcher.desk.connections(), 0);
+    assert_eq!(dispatcher.state.connections(), 0);
     assert_eq!(scene.ready_queue.threads_and_idle(), (2, 2));
     assert!(scene.ready_queue.close().is_empty());
     for handler_thread in handler_threads {
@@ -139,7 +139,7 @@ fn supervisor_starts_threads() {
     dispatcher.close();
     // As the acceptor does, without whom this is small enough.
     dispatcher.acceptor_exited();
-    dispatcher.desk.end_connections();
+    dispatcher.state.end_connections();
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
@@ -154,7 +154,7 @@ fn dispatcher() -> Arc<Dispatcher> {
 fn connection(dispatcher: &Arc<Dispatcher>) -> (Box<Session>, Descriptor) {
     let (here, worker) = Descriptor::socket_pair();
     let socket = Arc::new(ProcessLocal::new(here));
-    let number = dispatcher.desk.enroll(socket.clone());
+    let number = dispatcher.state.enroll(socket.clone());
     (Session::new(Connection::new(socket, 0), dispatcher, number), worker)
 }
 

@@ -19,7 +19,7 @@ use crate::sync::{Mutex, lock};
 
 /// From a server's start to its stop.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct ServerState {
     pub(super) documents: Arc<Documents>,
     pub(super) counters: Arc<Counters>,
     pub(super) read_timeout: Duration,
@@ -30,27 +30,27 @@ pub(super) struct Desk {
     pub(super) closing: Semaphore,
     journal: Journal,
     max_connections: usize,
-    guests: Mutex<Guests>,
+    connections: Mutex<ConnectionTable>,
     closed: AtomicBool,
     sealed: AtomicBool,
     generation: u32,
 }
 
 #[derive(Debug, Default)]
-struct Guests {
+struct ConnectionTable {
     /// In the order in which they came.
-    connections: BTreeMap<u64, Guest>,
+    by_number: BTreeMap<u64, ConnectionEntry>,
     next_number: u64,
 }
 
 #[derive(Debug)]
-struct Guest {
+struct ConnectionEntry {
     socket: Socket,
     carries_notifications: bool,
 }
 
-impl Desk {
-    /// A desk at which nobody is yet.
+impl ServerState {
+    /// The state of a server that has no connections yet.
     pub(super) fn new(
         options: &ServerOptions,
         documents: Arc<Documents>,
@@ -65,7 +65,7 @@ impl Desk {
             closing: Semaphore::new()?,
             journal: Journal::default(),
             max_connections: options.max_connections,
-            guests: Mutex::default(),
+            connections: Mutex::default(),
             closed: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             generation: fork::generation(),
@@ -86,42 +86,44 @@ impl Desk {
     /// Takes note of an admitted connection, and gives it a number.
     pub(super) fn enroll(&self, socket: Socket) -> u64 {
         self.counters.admitted.add_one();
-        let mut guests = lock(&self.guests);
-        let number = guests.next_number;
-        guests.next_number = number.wrapping_add(1);
-        guests.connections.insert(number, Guest { socket, carries_notifications: false });
+        let mut connections = lock(&self.connections);
+        let number = connections.next_number;
+        connections.next_number = number.wrapping_add(1);
+        connections.by_number.insert(number, ConnectionEntry { socket, carries_notifications: false });
         number
     }
 
     /// Takes note that a connection carries notifications.
     pub(super) fn note_notifications(&self, number: u64) {
-        if let Some(guest) = lock(&self.guests).connections.get_mut(&number) {
-            guest.carries_notifications = true;
+        if let Some(connection) = lock(&self.connections).by_number.get_mut(&number) {
+            connection.carries_notifications = true;
         }
     }
 
     /// Forgets a connection that ended. Does nothing in a forked copy.
     pub(super) fn forget(&self, number: u64) {
         if self.is_of_this_process() {
-            lock(&self.guests).connections.remove(&number);
+            lock(&self.connections).by_number.remove(&number);
         }
     }
 
     /// How many connections are admitted.
     pub(super) fn connections(&self) -> usize {
-        lock(&self.guests).connections.len()
+        lock(&self.connections).by_number.len()
     }
 
     /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
     /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
     /// which tells the sender.
     pub(super) fn end_connections(&self) {
-        self.shut_down(|guest| Some(if guest.carries_notifications { Shutdown::Write } else { Shutdown::Read }));
+        self.shut_down(|connection| {
+            Some(if connection.carries_notifications { Shutdown::Write } else { Shutdown::Read })
+        });
     }
 
     /// Ends every connection that is for calls.
     pub(super) fn shut_down_calls(&self) {
-        self.shut_down(|guest| (!guest.carries_notifications).then_some(Shutdown::Both));
+        self.shut_down(|connection| (!connection.carries_notifications).then_some(Shutdown::Both));
     }
 
     /// Ends every connection.
@@ -129,10 +131,10 @@ impl Desk {
         self.shut_down(|_| Some(Shutdown::Both));
     }
 
-    fn shut_down(&self, how: impl Fn(&Guest) -> Option<Shutdown>) {
-        for guest in lock(&self.guests).connections.values() {
-            if let Some(how) = how(guest) {
-                shut_down(&guest.socket, how);
+    fn shut_down(&self, how: impl Fn(&ConnectionEntry) -> Option<Shutdown>) {
+        for connection in lock(&self.connections).by_number.values() {
+            if let Some(how) = how(connection) {
+                shut_down(&connection.socket, how);
             }
         }
     }
