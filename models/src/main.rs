@@ -40,12 +40,12 @@ mod server {
     pub(crate) mod meeting;
     #[path = "../../models/src/server/notifications.rs"]
     pub(crate) mod notifications;
-    mod parking;
+    #[path = "../../models/src/server/polling.rs"]
+    mod polling;
+    mod reactor;
     mod ready_queue;
     mod rejections;
     mod restraint;
-    #[path = "../../models/src/server/rounds.rs"]
-    mod rounds;
     mod senders;
     mod session;
     mod state;

@@ -16,9 +16,9 @@ use rustix::net::getpeername;
 use super::dispatcher::Dispatcher;
 use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
+use super::polling::POLL_INTERVAL;
 use super::rejections::Rejections;
 use super::restraint::Restraint;
-use super::rounds::GRACE;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ struct Acceptor {
 
 impl Acceptor {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
-        let poll = self.dispatcher.parking.take_poll().ok_or_else(crate::fork::inherited)?;
+        let poll = self.dispatcher.reactor.take_poll().ok_or_else(crate::fork::inherited)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
@@ -126,7 +126,7 @@ impl Acceptor {
             {
                 return self.dispatcher.fail(&format!("its connections cannot be polled: {error}"));
             }
-            if let Err(error) = self.dispatcher.parking.registry() {
+            if let Err(error) = self.dispatcher.reactor.registry() {
                 return self.dispatcher.fail(&error);
             }
             // The door comes last: who has proved itself meanwhile need not make room.
@@ -160,7 +160,7 @@ impl Acceptor {
             _ => match self.handshakes.advance(token) {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
-                    if let Some(session) = self.dispatcher.parking.take(token) {
+                    if let Some(session) = self.dispatcher.reactor.take(token) {
                         self.dispatcher.dispatch(session);
                     }
                 }
@@ -172,7 +172,7 @@ impl Acceptor {
         for socket in self.handshakes.take_late() {
             self.reject(&socket, "the handshake took too long");
         }
-        for session in self.dispatcher.parking.look_around() {
+        for session in self.dispatcher.reactor.poll_parked() {
             self.dispatcher.dispatch(session);
         }
         if self.accept_again.is_some_and(|again| again.has_passed()) {
@@ -187,7 +187,7 @@ impl Acceptor {
             match session.turn_away() {
                 Ok(true) => self.dispatcher.dispatch(session),
                 // It waits for its next request among the parked ones, whether a thread takes it then or not.
-                Ok(false) => drop(self.dispatcher.parking.keep(session)),
+                Ok(false) => drop(self.dispatcher.reactor.keep(session)),
                 Err(_) => {}
             }
         }
@@ -195,7 +195,7 @@ impl Acceptor {
 
     fn time_to_next_deadline(&self) -> Option<Duration> {
         let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejections.next_deadline()];
-        let round = self.dispatcher.parking.needs_rounds().then_some(GRACE);
+        let round = self.dispatcher.reactor.is_polling().then_some(POLL_INTERVAL);
         deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
 
@@ -237,7 +237,7 @@ impl Acceptor {
     fn pause(&mut self, until: Deadline) {
         self.accept_again = Some(until);
         if self.is_door_watched
-            && let Ok(registry) = self.dispatcher.parking.registry()
+            && let Ok(registry) = self.dispatcher.reactor.registry()
         {
             let ignored = self.listener.with_descriptor(|door| registry.deregister(&mut SourceFd(&door)));
             self.is_door_watched = !matches!(ignored, Some(Ok(())));
@@ -247,7 +247,7 @@ impl Acceptor {
     /// Has the poll tell of arrivals again.
     fn resume(&mut self) -> std::io::Result<()> {
         if !self.is_door_watched
-            && let Ok(registry) = self.dispatcher.parking.registry()
+            && let Ok(registry) = self.dispatcher.reactor.registry()
         {
             self.listener.with_descriptor(|door| watch_door(registry, door)).transpose()?;
             self.is_door_watched = true;
@@ -258,9 +258,9 @@ impl Acceptor {
     fn greet(&mut self, socket: Socket) {
         self.dispatcher.state.counters.accepted.add_one();
         panic_point("acceptor");
-        let token = self.dispatcher.parking.fresh_token();
+        let token = self.dispatcher.reactor.fresh_token();
         let greeted =
-            self.dispatcher.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
+            self.dispatcher.reactor.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
         match greeted {
             Ok(None) => {}
             Ok(Some(displaced)) => self.reject(&displaced, "max_handshakes others came before it proved itself"),
@@ -277,7 +277,7 @@ impl Acceptor {
             Progress::Abandoned => self.note_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Proved(socket, server_proof) => {
-                self.dispatcher.parking.unwatch(&socket);
+                self.dispatcher.reactor.unwatch(&socket);
                 if !self.dispatcher.state.has_room() {
                     self.dispatcher.state.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");

@@ -7,7 +7,7 @@ use mio::Token;
 
 use super::dispatcher::Dispatcher;
 use super::line::{Line, Local};
-use super::parking::Parked;
+use super::reactor::Parked;
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, RemoteFailure, Result};
@@ -205,7 +205,7 @@ impl Call {
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
             Place::Here(Line::Session(session)) => Some(session),
-            Place::Parked(token) => self.dispatcher.upgrade()?.parking.take(token),
+            Place::Parked(token) => self.dispatcher.upgrade()?.reactor.take(token),
             answered @ Place::Answered(..) => {
                 *place = answered;
                 None
@@ -228,7 +228,7 @@ fn set_aside(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> Pla
         return Place::Here(Line::Session(session));
     }
     let Some(dispatcher) = dispatcher else { return Place::Gone };
-    match dispatcher.parking.park(session) {
+    match dispatcher.reactor.park(session) {
         Parked::At(token, wakes_acceptor) => {
             if wakes_acceptor {
                 dispatcher.acceptor_waker.post();

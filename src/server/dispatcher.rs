@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::counters::Counters;
-use super::parking::Parking;
+use super::reactor::Reactor;
 use super::ready_queue::ReadyQueue;
 use super::senders::Senders;
 use super::session::Session;
@@ -25,7 +25,7 @@ use rustix::io::Errno;
 pub(super) struct Dispatcher {
     pub(super) state: Arc<ServerState>,
     pub(super) ready_queue: ReadyQueue,
-    pub(super) parking: Parking,
+    pub(super) reactor: Reactor,
     pub(super) senders: Senders,
     /// Posted when the acceptor is to look up.
     pub(super) acceptor_waker: Semaphore,
@@ -50,7 +50,7 @@ impl Dispatcher {
             dropped_before: counters.dropped_notifications.read(),
             state: ServerState::new(options, documents, counters)?,
             ready_queue: ReadyQueue::new(options.spare_threads, options.max_threads)?,
-            parking: Parking::new()?,
+            reactor: Reactor::new()?,
             senders: Senders::default(),
             acceptor_waker: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
@@ -113,7 +113,7 @@ impl Dispatcher {
     pub(super) fn close(&self) {
         self.state.close();
         // Dropped after the locks inside are released: each of them takes one of the state's.
-        drop((self.ready_queue.close(), self.parking.close()));
+        drop((self.ready_queue.close(), self.reactor.close()));
         self.acceptor_waker.post();
     }
 

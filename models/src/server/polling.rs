@@ -2,5 +2,5 @@
 
 use std::time::Duration;
 
-pub(super) const GRACE: Duration = Duration::from_millis(1);
-pub(super) const IDLE_ROUNDS: u32 = 1;
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);
+pub(super) const IDLE_POLLS: u32 = 1;

@@ -2,7 +2,7 @@
 //!
 //! Whoever takes one out of the map owns it: the handler thread when the handler ends, or the acceptor when the next request
 //! arrives first. Nearly every handler ends within microseconds, so the acceptor begins to watch a connection only after
-//! [`GRACE`]: while anything is parked it looks around every so often, and parking costs no system call.
+//! [`POLL_INTERVAL`]: while anything is parked it looks around every so often, and parking costs no system call.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Registry, Token};
 
-use super::rounds::{GRACE, IDLE_ROUNDS};
+use super::polling::{IDLE_POLLS, POLL_INTERVAL};
 use super::session::Session;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
@@ -21,7 +21,7 @@ use crate::sync::{Mutex, lock};
 
 /// The parked connections, and the poll that watches over them.
 #[derive(Debug)]
-pub(super) struct Parking {
+pub(super) struct Reactor {
     registry: ProcessLocal<Registry>,
     /// Until the acceptor takes it.
     poll: Mutex<Option<ProcessLocal<Poll>>>,
@@ -31,15 +31,15 @@ pub(super) struct Parking {
 
 #[derive(Debug, Default)]
 struct State {
-    parked: HashMap<Token, Place>,
+    parked: HashMap<Token, ParkedSession>,
     closed: bool,
     /// Whether the acceptor looks around, and how many times in a row it found nothing.
-    rounds: Option<u32>,
+    idle_polls: Option<u32>,
 }
 
 /// A parked connection.
 #[derive(Debug)]
-struct Place {
+struct ParkedSession {
     session: Box<Session>,
     grace: Deadline,
     watched: bool,
@@ -56,7 +56,7 @@ pub(super) enum Parked {
     Closed,
 }
 
-impl Parking {
+impl Reactor {
     /// Nothing parked.
     pub(super) fn new() -> Result<Self> {
         let failed = |error: std::io::Error| Error::System {
@@ -96,7 +96,7 @@ impl Parking {
         self.keep(session)
     }
 
-    /// As [`Parking::park`], for one whose next request is known not to have arrived as a whole.
+    /// As [`Reactor::park`], for one whose next request is known not to have arrived as a whole.
     pub(super) fn keep(&self, session: Box<Session>) -> Parked {
         let token = self.fresh_token();
         let mut state = lock(&self.state);
@@ -105,15 +105,15 @@ impl Parking {
             drop(session);
             return Parked::Closed;
         }
-        state.parked.insert(token, Place { session, grace: Deadline::after(GRACE), watched: false });
-        let is_first = state.rounds.is_none();
-        state.rounds = Some(0);
+        state.parked.insert(token, ParkedSession { session, grace: Deadline::after(POLL_INTERVAL), watched: false });
+        let is_first = state.idle_polls.is_none();
+        state.idle_polls = Some(0);
         Parked::At(token, is_first)
     }
 
     /// Takes a connection, if nobody else has.
     pub(super) fn take(&self, token: Token) -> Option<Box<Session>> {
-        let Place { session, watched, .. } = lock(&self.state).parked.remove(&token)?;
+        let ParkedSession { session, watched, .. } = lock(&self.state).parked.remove(&token)?;
         if watched {
             self.unwatch(session.socket());
         }
@@ -125,9 +125,9 @@ impl Parking {
     /// # Returns
     ///
     /// Those that cannot be watched and need a handler thread at once.
-    pub(super) fn look_around(&self) -> VecDeque<Box<Session>> {
+    pub(super) fn poll_parked(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
-        let Some(rounds) = state.rounds else { return VecDeque::new() };
+        let Some(idle_polls) = state.idle_polls else { return VecDeque::new() };
         let mut unwatchable = Vec::new();
         let mut is_idle = true;
         for (token, place) in state.parked.iter_mut().filter(|(_, place)| !place.watched) {
@@ -137,14 +137,14 @@ impl Parking {
                 unwatchable.extend((!place.watched).then_some(*token));
             }
         }
-        let rounds = if is_idle { rounds.saturating_add(1) } else { 0 };
-        state.rounds = (rounds < IDLE_ROUNDS).then_some(rounds);
+        let idle_polls = if is_idle { idle_polls.saturating_add(1) } else { 0 };
+        state.idle_polls = (idle_polls < IDLE_POLLS).then_some(idle_polls);
         unwatchable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
     }
 
     /// Whether the acceptor is to look around.
-    pub(super) fn needs_rounds(&self) -> bool {
-        lock(&self.state).rounds.is_some()
+    pub(super) fn is_polling(&self) -> bool {
+        lock(&self.state).idle_polls.is_some()
     }
 
     /// What says what that poll watches, unless other code has closed it.
