@@ -4,21 +4,21 @@
 //! *handler threads*, each of which serves one connection at a time and returns with calls, and one *supervisor*, which learns
 //! what is to be logged and when another handler thread is needed.
 
+mod accept_throttle;
 mod acceptor;
 mod call;
 mod counters;
 mod dispatcher;
 mod drain;
 mod handler_thread;
-mod handshakes;
 mod line;
 mod listener;
 mod local;
+mod pending_handshakes;
 mod polling;
 mod reactor;
 mod ready_queue;
-mod rejections;
-mod restraint;
+mod rejection_log;
 mod senders;
 mod session;
 mod state;

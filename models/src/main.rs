@@ -22,6 +22,7 @@ pub(crate) use real::{counter, document, error, frame, journal, memory, message,
 
 #[path = "../../src/server"]
 mod server {
+    mod accept_throttle;
     mod acceptor;
     mod call;
     mod counters;
@@ -31,8 +32,6 @@ mod server {
     #[path = "../../models/src/server/hand_over.rs"]
     pub(crate) mod hand_over;
     mod handler_thread;
-    #[path = "../../models/src/server/handshakes.rs"]
-    mod handshakes;
     mod line;
     #[path = "../../models/src/server/listener.rs"]
     mod listener;
@@ -40,12 +39,13 @@ mod server {
     pub(crate) mod meeting;
     #[path = "../../models/src/server/notifications.rs"]
     pub(crate) mod notifications;
+    #[path = "../../models/src/server/pending_handshakes.rs"]
+    mod pending_handshakes;
     #[path = "../../models/src/server/polling.rs"]
     mod polling;
     mod reactor;
     mod ready_queue;
-    mod rejections;
-    mod restraint;
+    mod rejection_log;
     mod senders;
     mod session;
     mod state;

@@ -13,12 +13,12 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use rustix::io::Errno;
 use rustix::net::getpeername;
 
+use super::accept_throttle::AcceptThrottle;
 use super::dispatcher::Dispatcher;
-use super::handshakes::{Handshakes, Progress, send_whole};
 use super::listener::Listener;
+use super::pending_handshakes::{PendingHandshakes, Progress, send_at_once};
 use super::polling::POLL_INTERVAL;
-use super::rejections::Rejections;
-use super::restraint::Restraint;
+use super::rejection_log::RejectionLog;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -42,14 +42,14 @@ pub(super) fn spawn(
     secret: Secret,
     options: &ServerOptions,
 ) -> Result<JoinHandle<()>> {
-    let handshakes = Handshakes::new(secret, options.handshake_timeout, options.max_handshakes);
-    let rejections = Rejections::new(address);
+    let handshakes = PendingHandshakes::new(secret, options.handshake_timeout, options.max_handshakes);
+    let rejection_log = RejectionLog::new(address);
     let acceptor = Acceptor {
         dispatcher: dispatcher.clone(),
         listener,
         handshakes,
-        rejections,
-        restraint: Restraint::new(),
+        rejection_log,
+        accept_throttle: AcceptThrottle::new(),
         accept_again: None,
         is_door_watched: true,
     };
@@ -85,9 +85,9 @@ const DOOR: Token = Token(1);
 struct Acceptor {
     dispatcher: Arc<Dispatcher>,
     listener: Arc<Listener>,
-    handshakes: Handshakes,
-    rejections: Rejections,
-    restraint: Restraint,
+    handshakes: PendingHandshakes,
+    rejection_log: RejectionLog,
+    accept_throttle: AcceptThrottle,
     /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
     accept_again: Option<Deadline>,
     /// Whether the poll says so. Not in a pause, in which each arrival would wake this thread for nothing.
@@ -113,7 +113,7 @@ impl Acceptor {
         self.attend(poll);
         // It was closed before, unless the server ended by itself.
         self.listener.close();
-        self.contain(|acceptor| acceptor.tell_rejections(true));
+        self.contain(|acceptor| acceptor.flush_rejection_log(true));
     }
 
     fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
@@ -157,7 +157,7 @@ impl Acceptor {
             // Its time will come.
             DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
-            _ => match self.handshakes.advance(token) {
+            _ => match self.handshakes.on_readable(token) {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
                     if let Some(session) = self.dispatcher.reactor.take(token) {
@@ -169,7 +169,7 @@ impl Acceptor {
     }
 
     fn handle_deadlines(&mut self) {
-        for socket in self.handshakes.take_late() {
+        for socket in self.handshakes.take_expired() {
             self.reject(&socket, "the handshake took too long");
         }
         for session in self.dispatcher.reactor.poll_parked() {
@@ -178,7 +178,7 @@ impl Acceptor {
         if self.accept_again.is_some_and(|again| again.has_passed()) {
             self.accept();
         }
-        self.tell_rejections(false);
+        self.flush_rejection_log(false);
     }
 
     /// Has those answered who wait for a thread that will not come.
@@ -194,7 +194,7 @@ impl Acceptor {
     }
 
     fn time_to_next_deadline(&self) -> Option<Duration> {
-        let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejections.next_deadline()];
+        let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejection_log.next_deadline()];
         let round = self.dispatcher.reactor.is_polling().then_some(POLL_INTERVAL);
         deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
@@ -209,7 +209,7 @@ impl Acceptor {
             return self.pause_for_want(&error);
         }
         for _ in 0..ACCEPTS_AT_ONCE {
-            if let Some(until) = self.restraint.pause() {
+            if let Some(until) = self.accept_throttle.throttled_until() {
                 return self.pause(until);
             }
             match self.listener.accept() {
@@ -260,10 +260,10 @@ impl Acceptor {
         panic_point("acceptor");
         let token = self.dispatcher.reactor.fresh_token();
         let greeted =
-            self.dispatcher.reactor.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
+            self.dispatcher.reactor.watch(&socket, token).and_then(|()| self.handshakes.insert(token, socket.clone()));
         match greeted {
             Ok(None) => {}
-            Ok(Some(displaced)) => self.reject(&displaced, "max_handshakes others came before it proved itself"),
+            Ok(Some(evicted)) => self.reject(&evicted, "max_handshakes others came before it proved itself"),
             // It went away before it could be greeted.
             Err(Error::Handshake { .. }) => self.note_abandoned(),
             Err(error) => self.reject(&socket, &error.to_string()),
@@ -276,12 +276,12 @@ impl Acceptor {
             Progress::Pending => {}
             Progress::Abandoned => self.note_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
-            Progress::Proved(socket, server_proof) => {
+            Progress::Authenticated(socket, server_proof) => {
                 self.dispatcher.reactor.unwatch(&socket);
                 if !self.dispatcher.state.has_room() {
                     self.dispatcher.state.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
-                } else if send_whole(&socket, &server_proof).is_err() {
+                } else if send_at_once(&socket, &server_proof).is_err() {
                     self.note_abandoned();
                 } else {
                     self.dispatcher.register(socket);
@@ -293,7 +293,7 @@ impl Acceptor {
     /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
     fn reject(&mut self, socket: &Socket, reason: &str) {
         self.dispatcher.state.counters.rejected_handshakes.add_one();
-        self.restraint.charge();
+        self.accept_throttle.record_rejection();
         self.report_rejection(socket, reason);
         // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
         thread::yield_now();
@@ -303,18 +303,18 @@ impl Acceptor {
     /// so where the server is too slow for it, and makes another: there is nothing to warn of.
     fn note_abandoned(&mut self) {
         self.dispatcher.state.counters.abandoned_handshakes.add_one();
-        self.restraint.charge();
+        self.accept_throttle.record_rejection();
     }
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {
-        if let Some(line) = self.rejections.note(reason, || peer_of(socket)) {
+        if let Some(line) = self.rejection_log.record(reason, || peer_of(socket)) {
             self.dispatcher.state.report(Level::Warn, line);
         }
     }
 
     /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
-    fn tell_rejections(&mut self, last_chance: bool) {
-        if let Some(line) = self.rejections.end_period(last_chance) {
+    fn flush_rejection_log(&mut self, last_chance: bool) {
+        if let Some(line) = self.rejection_log.flush(last_chance) {
             self.dispatcher.state.report(Level::Warn, line);
         }
     }

@@ -7,43 +7,43 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 
-/// Lines in full within a [`PERIOD`]. 10: all that a mistake makes, such as a worker of an earlier parent; an attack is
+/// Lines in full within a [`WINDOW`]. 10: all that a mistake makes, such as a worker of an earlier parent; an attack is
 /// understood from fewer.
-const LINES: u64 = 10;
+const BURST: u64 = 10;
 
 /// From the first rejection to the line that counts the rest. 10 s: soon enough for somebody who watches the log, and
 /// at most 8,640 lines a day.
-const PERIOD: Duration = Duration::from_secs(10);
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// Reasons that are counted one by one in a line. 8: more than there are but for protocol versions, of which a stranger
 /// may claim 255.
-const MOST_REASONS: usize = 8;
+const MAX_REASONS: usize = 8;
 
 /// Decides which rejections get a line of their own, and counts the others.
 #[derive(Debug)]
-pub(super) struct Rejections {
+pub(super) struct RejectionLog {
     advice: String,
     /// Set by the first rejection after a quiet period.
-    period: Option<Deadline>,
+    window: Option<Deadline>,
     /// In full, that this period still allows.
-    lines_left: u64,
+    burst_left: u64,
     seen: u64,
-    untold: Untold,
+    suppressed: Suppressed,
 }
 
 #[derive(Debug, Default)]
-struct Untold {
+struct Suppressed {
     by_reason: BTreeMap<String, u64>,
     /// Those of a reason for which there was no place.
     other: u64,
 }
 
-impl Rejections {
+impl RejectionLog {
     /// No rejections yet, of connections to this address.
     pub(super) fn new(address: SocketAddr) -> Self {
         // What shows the program at the other end while the connection is open.
         let advice = format!("`ss -tnp 'dport = :{}'` shows who connects", address.port());
-        Self { advice, period: None, lines_left: LINES, seen: 0, untold: Untold::default() }
+        Self { advice, window: None, burst_left: BURST, seen: 0, suppressed: Suppressed::default() }
     }
 
     /// Takes note of a rejection.
@@ -51,21 +51,21 @@ impl Rejections {
     /// # Returns
     ///
     /// The line to log, if it gets one of its own. `peer` is asked only then.
-    pub(super) fn note(&mut self, reason: &str, peer: impl FnOnce() -> Option<SocketAddr>) -> Option<String> {
-        self.period.get_or_insert_with(|| Deadline::after(PERIOD));
+    pub(super) fn record(&mut self, reason: &str, peer: impl FnOnce() -> Option<SocketAddr>) -> Option<String> {
+        self.window.get_or_insert_with(|| Deadline::after(WINDOW));
         self.seen = self.seen.saturating_add(1);
-        if self.lines_left == 0 {
-            self.untold.add(reason);
+        if self.burst_left == 0 {
+            self.suppressed.add(reason);
             return None;
         }
-        self.lines_left = self.lines_left.saturating_sub(1);
+        self.burst_left = self.burst_left.saturating_sub(1);
         let peer = peer().map_or_else(|| "a peer that is gone".to_owned(), |peer| peer.to_string());
         Some(format!("a connection from {peer} was rejected: {reason} ({})", self.advice))
     }
 
-    /// When [`Rejections::end_period`] is to be called.
+    /// When [`RejectionLog::flush`] is to be called.
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
-        self.period
+        self.window
     }
 
     /// Ends the period, if its time is up or `now`. After one with few rejections the next ones get lines of their own.
@@ -73,22 +73,22 @@ impl Rejections {
     /// # Returns
     ///
     /// The line that counts those that got none.
-    pub(super) fn end_period(&mut self, now: bool) -> Option<String> {
-        let period = self.period.filter(|period| now || period.has_passed())?;
-        let was_quiet = self.seen <= LINES;
-        self.lines_left = if was_quiet { LINES } else { 0 };
-        self.period = if was_quiet { None } else { Some(Deadline::after(PERIOD)) };
+    pub(super) fn flush(&mut self, now: bool) -> Option<String> {
+        let window = self.window.filter(|window| now || window.has_passed())?;
+        let was_quiet = self.seen <= BURST;
+        self.burst_left = if was_quiet { BURST } else { 0 };
+        self.window = if was_quiet { None } else { Some(Deadline::after(WINDOW)) };
         self.seen = 0;
-        let text = std::mem::take(&mut self.untold).describe(period.waited())?;
+        let text = std::mem::take(&mut self.suppressed).summary(window.waited())?;
         Some(format!("{text} ({})", self.advice))
     }
 }
 
-impl Untold {
+impl Suppressed {
     fn add(&mut self, reason: &str) {
         if let Some(count) = self.by_reason.get_mut(reason) {
             *count = count.saturating_add(1);
-        } else if self.by_reason.len() < MOST_REASONS {
+        } else if self.by_reason.len() < MAX_REASONS {
             self.by_reason.insert(reason.to_owned(), 1);
         } else {
             self.other = self.other.saturating_add(1);
@@ -96,7 +96,7 @@ impl Untold {
     }
 
     /// `None` if there are none.
-    fn describe(self, waited: Duration) -> Option<String> {
+    fn summary(self, waited: Duration) -> Option<String> {
         let mut reasons: Vec<(u64, String)> =
             self.by_reason.into_iter().map(|(reason, count)| (count, reason)).collect();
         // The most frequent first.
@@ -119,8 +119,8 @@ mod tests {
 
     const ADVICE: &str = "(`ss -tnp 'dport = :4000'` shows who connects)";
 
-    fn rejections() -> Rejections {
-        Rejections::new(SocketAddr::from(([127, 0, 0, 1], 4000)))
+    fn rejection_log() -> RejectionLog {
+        RejectionLog::new(SocketAddr::from(([127, 0, 0, 1], 4000)))
     }
 
     fn peer() -> Option<SocketAddr> {
@@ -128,13 +128,13 @@ mod tests {
     }
 
     /// How many of so many rejections got a line of their own.
-    fn told(rejections: &mut Rejections, reason: &str, count: u64) -> usize {
-        (0..count).filter_map(|_| rejections.note(reason, peer)).count()
+    fn told(rejection_log: &mut RejectionLog, reason: &str, count: u64) -> usize {
+        (0..count).filter_map(|_| rejection_log.record(reason, peer)).count()
     }
 
     /// The line of a period that ends, without how long it took.
-    fn counted(rejections: &mut Rejections) -> Option<String> {
-        rejections.end_period(true).map(|line| {
+    fn counted(rejection_log: &mut RejectionLog) -> Option<String> {
+        rejection_log.flush(true).map(|line| {
             let (head, rest) = line.split_once(" within ").unwrap();
             format!("{head}{}", rest.split_once(" s").unwrap().1)
         })
@@ -142,66 +142,66 @@ mod tests {
 
     #[test]
     fn the_first_rejections_are_told_with_peer_reason_and_what_to_do() {
-        let mut rejections = rejections();
-        let first = rejections.note("it was late", peer).unwrap();
+        let mut rejection_log = rejection_log();
+        let first = rejection_log.record("it was late", peer).unwrap();
         assert_eq!(first, format!("a connection from 127.0.0.1:5000 was rejected: it was late {ADVICE}"));
-        let second = rejections.note("it was late", || None).unwrap();
+        let second = rejection_log.record("it was late", || None).unwrap();
         assert_eq!(second, format!("a connection from a peer that is gone was rejected: it was late {ADVICE}"));
     }
 
     #[test]
     fn the_others_are_counted_by_reason_the_most_frequent_first() {
-        let mut rejections = rejections();
-        assert_eq!(told(&mut rejections, "it was late", LINES + 2), LINES as usize);
-        assert_eq!(told(&mut rejections, "it was wrong", 30), 0);
+        let mut rejection_log = rejection_log();
+        assert_eq!(told(&mut rejection_log, "it was late", BURST + 2), BURST as usize);
+        assert_eq!(told(&mut rejection_log, "it was wrong", 30), 0);
         let line = format!("more connections were rejected, 32 in all: 30 x it was wrong, 2 x it was late {ADVICE}");
-        assert_eq!(counted(&mut rejections), Some(line));
-        assert_eq!(counted(&mut rejections), None);
+        assert_eq!(counted(&mut rejection_log), Some(line));
+        assert_eq!(counted(&mut rejection_log), None);
     }
 
     #[test]
     fn while_there_are_many_no_line_is_given_to_a_single_one() {
-        let mut rejections = rejections();
+        let mut rejection_log = rejection_log();
         for _ in 0..3 {
-            told(&mut rejections, "it was late", LINES + 1);
-            assert!(counted(&mut rejections).is_some());
+            told(&mut rejection_log, "it was late", BURST + 1);
+            assert!(counted(&mut rejection_log).is_some());
         }
-        assert_eq!(told(&mut rejections, "it was late", 1), 0);
+        assert_eq!(told(&mut rejection_log, "it was late", 1), 0);
         assert_eq!(
-            counted(&mut rejections),
+            counted(&mut rejection_log),
             Some(format!("more connections were rejected, 1 in all: 1 x it was late {ADVICE}"))
         );
-        assert_eq!(told(&mut rejections, "it was late", LINES), LINES as usize);
+        assert_eq!(told(&mut rejection_log, "it was late", BURST), BURST as usize);
     }
 
     #[test]
     fn few_rejections_are_told_in_full_period_after_period() {
-        let mut rejections = rejections();
+        let mut rejection_log = rejection_log();
         for _ in 0..3 {
-            assert_eq!(told(&mut rejections, "it was late", LINES), LINES as usize);
-            assert_eq!(rejections.end_period(true), None);
-            assert!(rejections.next_deadline().is_none());
+            assert_eq!(told(&mut rejection_log, "it was late", BURST), BURST as usize);
+            assert_eq!(rejection_log.flush(true), None);
+            assert!(rejection_log.next_deadline().is_none());
         }
     }
 
     #[test]
     fn a_period_lasts_until_its_deadline() {
-        let mut rejections = rejections();
-        assert!(rejections.next_deadline().is_none());
-        told(&mut rejections, "it was late", LINES + 1);
-        assert!(rejections.next_deadline().is_some_and(|deadline| deadline.remaining() <= PERIOD));
-        assert_eq!(rejections.end_period(false), None);
-        assert!(rejections.end_period(true).is_some());
+        let mut rejection_log = rejection_log();
+        assert!(rejection_log.next_deadline().is_none());
+        told(&mut rejection_log, "it was late", BURST + 1);
+        assert!(rejection_log.next_deadline().is_some_and(|deadline| deadline.remaining() <= WINDOW));
+        assert_eq!(rejection_log.flush(false), None);
+        assert!(rejection_log.flush(true).is_some());
     }
 
     #[test]
     fn reasons_that_strangers_make_up_are_counted_together_beyond_a_number() {
-        let mut rejections = rejections();
-        told(&mut rejections, "it was late", LINES);
+        let mut rejection_log = rejection_log();
+        told(&mut rejection_log, "it was late", BURST);
         for version in 0..255 {
-            told(&mut rejections, &format!("version {version}"), 1);
+            told(&mut rejection_log, &format!("version {version}"), 1);
         }
-        let line = counted(&mut rejections).unwrap();
+        let line = counted(&mut rejection_log).unwrap();
         assert!(line.starts_with("more connections were rejected, 255 in all: 1 x version 7, "), "{line}");
         assert!(line.ends_with(&format!(", 247 x other reasons {ADVICE}")), "{line}");
     }

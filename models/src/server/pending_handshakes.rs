@@ -10,30 +10,30 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 #[derive(Debug)]
-pub(super) struct Handshakes;
+pub(super) struct PendingHandshakes;
 
 #[derive(Debug)]
 pub(super) enum Progress {
     Pending,
-    Proved(Socket, [u8; 32]),
+    Authenticated(Socket, [u8; 32]),
     Abandoned,
     Failed(Socket, String),
 }
 
-impl Handshakes {
+impl PendingHandshakes {
     pub(super) fn new(_secret: Secret, _timeout: Duration, _most: usize) -> Self {
         Self
     }
 
-    pub(super) fn begin(&mut self, _token: Token, _socket: Socket) -> Result<Option<Socket>> {
+    pub(super) fn insert(&mut self, _token: Token, _socket: Socket) -> Result<Option<Socket>> {
         Err(Error::Protocol { reason: String::new() })
     }
 
-    pub(super) fn advance(&mut self, _token: Token) -> Option<Progress> {
+    pub(super) fn on_readable(&mut self, _token: Token) -> Option<Progress> {
         None
     }
 
-    pub(super) fn take_late(&mut self) -> Vec<Socket> {
+    pub(super) fn take_expired(&mut self) -> Vec<Socket> {
         Vec::new()
     }
 
@@ -46,6 +46,6 @@ impl Handshakes {
     }
 }
 
-pub(super) fn send_whole(_socket: &Socket, _message: &[u8]) -> Result<()> {
+pub(super) fn send_at_once(_socket: &Socket, _message: &[u8]) -> Result<()> {
     Ok(())
 }

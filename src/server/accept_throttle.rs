@@ -12,33 +12,33 @@ const COST: Duration = Duration::from_micros(250);
 
 /// What may be owed before accepting pauses. 10 ms, or 40 connections: workers that come at the wrong moment, such as
 /// those of an earlier parent, do not make it pause, and a pause is long enough to be worth going to sleep for.
-const CREDIT: Duration = Duration::from_millis(10);
+const BURST: Duration = Duration::from_millis(10);
 
 /// What may be owed at most. 100 ms: where a great `max_handshakes` lets a crowd in and all of it is late at once, the
 /// work has been done already and nobody is to wait for it.
-const MOST: Duration = Duration::from_millis(100);
+const MAX_DEBT: Duration = Duration::from_millis(100);
 
 /// What strangers have cost and time has not yet paid.
 #[derive(Debug)]
-pub(super) struct Restraint {
+pub(super) struct AcceptThrottle {
     /// When it will have.
-    paid: Deadline,
+    drained_at: Deadline,
 }
 
-impl Restraint {
+impl AcceptThrottle {
     /// Nothing owed.
     pub(super) fn new() -> Self {
-        Self { paid: Deadline::after(Duration::ZERO) }
+        Self { drained_at: Deadline::after(Duration::ZERO) }
     }
 
     /// A connection was turned away.
-    pub(super) fn charge(&mut self) {
-        self.paid = Deadline::after(self.paid.remaining().saturating_add(COST).min(MOST));
+    pub(super) fn record_rejection(&mut self) {
+        self.drained_at = Deadline::after(self.drained_at.remaining().saturating_add(COST).min(MAX_DEBT));
     }
 
     /// Until when nobody is to be accepted, if too much is owed: until all is paid.
-    pub(super) fn pause(&self) -> Option<Deadline> {
-        (self.paid.remaining() > CREDIT).then_some(self.paid)
+    pub(super) fn throttled_until(&self) -> Option<Deadline> {
+        (self.drained_at.remaining() > BURST).then_some(self.drained_at)
     }
 }
 
@@ -48,25 +48,25 @@ mod tests {
 
     #[test]
     fn a_few_rejections_make_nobody_wait() {
-        let mut restraint = Restraint::new();
-        assert!(restraint.pause().is_none());
+        let mut accept_throttle = AcceptThrottle::new();
+        assert!(accept_throttle.throttled_until().is_none());
         for _ in 0..40 {
-            restraint.charge();
+            accept_throttle.record_rejection();
         }
-        assert!(restraint.pause().is_none());
+        assert!(accept_throttle.throttled_until().is_none());
     }
 
     #[test]
     fn after_many_nobody_is_accepted_until_time_has_paid() {
-        let mut restraint = Restraint::new();
+        let mut accept_throttle = AcceptThrottle::new();
         for _ in 0..100_000 {
-            restraint.charge();
+            accept_throttle.record_rejection();
         }
-        let pause = restraint.pause().unwrap();
-        assert!(pause.remaining() <= MOST);
+        let pause = accept_throttle.throttled_until().unwrap();
+        assert!(pause.remaining() <= MAX_DEBT);
         while !pause.has_passed() {
             std::thread::yield_now();
         }
-        assert!(restraint.pause().is_none());
+        assert!(accept_throttle.throttled_until().is_none());
     }
 }

@@ -16,10 +16,10 @@ use crate::secret::Secret;
 
 /// The pending connections. Tokens only grow, so the first is the oldest.
 #[derive(Debug)]
-pub(super) struct Handshakes {
+pub(super) struct PendingHandshakes {
     secret: Secret,
     timeout: Duration,
-    most: usize,
+    max: usize,
     pending: BTreeMap<Token, Pending>,
 }
 
@@ -38,17 +38,17 @@ pub(super) enum Progress {
     /// It has not said everything.
     Pending,
     /// It knows the secret. The server's own proof is still to be sent.
-    Proved(Socket, [u8; crate::handshake::MAC_LENGTH]),
+    Authenticated(Socket, [u8; crate::handshake::MAC_LENGTH]),
     /// The client ended it before it said anything.
     Abandoned,
     /// It is not one of ours.
     Failed(Socket, String),
 }
 
-impl Handshakes {
+impl PendingHandshakes {
     /// No connections yet.
-    pub(super) fn new(secret: Secret, timeout: Duration, most: usize) -> Self {
-        Self { secret, timeout, most, pending: BTreeMap::new() }
+    pub(super) fn new(secret: Secret, timeout: Duration, max: usize) -> Self {
+        Self { secret, timeout, max, pending: BTreeMap::new() }
     }
 
     /// Greets a new connection.
@@ -60,19 +60,19 @@ impl Handshakes {
     /// # Errors
     ///
     /// [`Error::Handshake`] if the client has gone, [`Error::System`] if memory is short.
-    pub(super) fn begin(&mut self, token: Token, socket: Socket) -> Result<Option<Socket>> {
+    pub(super) fn insert(&mut self, token: Token, socket: Socket) -> Result<Option<Socket>> {
         let handshake = ServerHandshake::new()?;
         // The buffer of a fresh socket takes all of it; one that does not is not worth waiting for.
-        send_whole(&socket, &handshake.hello())?;
-        let displaced = if self.pending.len() >= self.most { self.pending.pop_first() } else { None };
+        send_at_once(&socket, &handshake.hello())?;
+        let evicted = if self.pending.len() >= self.max { self.pending.pop_first() } else { None };
         let deadline = Deadline::after(self.timeout);
         self.pending
             .insert(token, Pending { socket, handshake, proof: [0; CLIENT_PROOF_LENGTH], received: 0, deadline });
-        Ok(displaced.map(|(_, oldest)| oldest.socket))
+        Ok(evicted.map(|(_, oldest)| oldest.socket))
     }
 
     /// Reads what a connection says. `None` if it is not one of these.
-    pub(super) fn advance(&mut self, token: Token) -> Option<Progress> {
+    pub(super) fn on_readable(&mut self, token: Token) -> Option<Progress> {
         let outcome = self.pending.get_mut(&token)?.read_proof();
         if let Ok(false) = outcome {
             return Some(Progress::Pending);
@@ -80,7 +80,7 @@ impl Handshakes {
         let Pending { socket, handshake, proof, received, .. } = self.pending.remove(&token)?;
         Some(match outcome {
             Ok(_) => match handshake.verify(&self.secret, &proof) {
-                Ok(server_proof) => Progress::Proved(socket, server_proof),
+                Ok(server_proof) => Progress::Authenticated(socket, server_proof),
                 Err(error) => Progress::Failed(socket, error.to_string()),
             },
             Err(_) if received == 0 => Progress::Abandoned,
@@ -89,12 +89,12 @@ impl Handshakes {
     }
 
     /// Takes the connections whose time is up.
-    pub(super) fn take_late(&mut self) -> Vec<Socket> {
-        let mut late = Vec::new();
+    pub(super) fn take_expired(&mut self) -> Vec<Socket> {
+        let mut expired = Vec::new();
         while let Some(oldest) = self.pending.first_entry().filter(|oldest| oldest.get().deadline.has_passed()) {
-            late.push(oldest.remove().socket);
+            expired.push(oldest.remove().socket);
         }
-        late
+        expired
     }
 
     /// When the next one's time is up.
@@ -128,7 +128,7 @@ impl Pending {
 }
 
 /// Sends a handshake message, which is far smaller than any socket's buffer, without blocking.
-pub(super) fn send_whole(socket: &Socket, message: &[u8]) -> Result<()> {
+pub(super) fn send_at_once(socket: &Socket, message: &[u8]) -> Result<()> {
     match send(socket.here()?, message, SendFlags::DONTWAIT | NO_SIGNAL) {
         Ok(sent) if sent == message.len() => Ok(()),
         _ => Err(Error::Handshake { reason: "the connection broke during the handshake".to_owned() }),
