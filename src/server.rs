@@ -8,21 +8,21 @@ mod accept_throttle;
 mod acceptor;
 mod call;
 mod counters;
+mod daemonize;
 mod dispatcher;
 mod drain;
 mod handler_thread;
-mod line;
 mod listener;
-mod local;
+mod local_call;
+mod notification_queues;
 mod pending_handshakes;
 mod polling;
 mod reactor;
 mod ready_queue;
 mod rejection_log;
-mod senders;
+mod reply_channel;
 mod session;
 mod state;
-mod successor;
 mod supervisor;
 
 use std::net::SocketAddr;
@@ -30,9 +30,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 pub use call::Call;
+pub use daemonize::Snapshot;
 pub use handler_thread::HandlerThread;
-pub use local::LocalCall;
-pub use successor::Snapshot;
+pub use local_call::LocalCall;
 pub use supervisor::{Supervisor, Task};
 
 use crate::deadline::Deadline;
@@ -176,7 +176,7 @@ impl Server {
     /// [`Error::Interrupted`], after which the connections are closed all the same.
     pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
         let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
-        let drained = drain::drain(&dispatcher, &Deadline::after(allowed), wait);
+        let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), wait);
         self.close_connections();
         drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(dispatcher.dropped_before))
     }
@@ -188,7 +188,7 @@ impl Server {
             running.dispatcher.state.seal();
             running.dispatcher.state.shut_down_all();
             // Dropped after the locks inside are released, as when the dispatcher is closed.
-            drop((running.dispatcher.ready_queue.seal(), running.dispatcher.senders.take_all()));
+            drop((running.dispatcher.ready_queue.seal(), running.dispatcher.notification_queues.take_waiting()));
         }
     }
 

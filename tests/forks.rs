@@ -165,8 +165,8 @@ fn a_successor_listens_no_more_than_the_original_did_and_no_more_than_it_may() {
         for (snapshot, may_listen) in [(&listening, false), (&closed, true)] {
             let successor = original.server.successor(snapshot, may_listen).unwrap();
             assert_eq!(successor.address(), original.server.address());
-            assert!(successor.start_as_it_listens().unwrap().is_some(), "it was started already");
-            assert!(successor.start_as_it_listens().unwrap().is_none(), "it was not started");
+            assert!(successor.start_without_rebinding().unwrap().is_some(), "it was started already");
+            assert!(successor.start_without_rebinding().unwrap().is_none(), "it was not started");
             assert!(successor.is_started() && !successor.close(), "it listens");
             let refused = client_of(&successor).ping(PATIENCE, &Uninterrupted);
             assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");

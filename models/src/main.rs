@@ -32,11 +32,11 @@ mod server {
     #[path = "../../models/src/server/hand_over.rs"]
     pub(crate) mod hand_over;
     mod handler_thread;
-    mod line;
     #[path = "../../models/src/server/listener.rs"]
     mod listener;
     #[path = "../../models/src/server/meeting.rs"]
     pub(crate) mod meeting;
+    mod notification_queues;
     #[path = "../../models/src/server/notifications.rs"]
     pub(crate) mod notifications;
     #[path = "../../models/src/server/pending_handshakes.rs"]
@@ -46,7 +46,7 @@ mod server {
     mod reactor;
     mod ready_queue;
     mod rejection_log;
-    mod senders;
+    mod reply_channel;
     mod session;
     mod state;
     mod supervisor;

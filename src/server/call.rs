@@ -6,8 +6,8 @@ use std::time::Duration;
 use mio::Token;
 
 use super::dispatcher::Dispatcher;
-use super::line::{Line, Local};
 use super::reactor::Parked;
+use super::reply_channel::{LocalReply, ReplyChannel};
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, RemoteFailure, Result};
@@ -36,7 +36,7 @@ const LONG_ENOUGH_TO_LEAVE: Duration = Duration::from_millis(1);
 /// Where the connection is.
 #[derive(Debug)]
 enum Place {
-    Here(Line),
+    Here(ReplyChannel),
     Parked(Token),
     /// There is none: the answer waits for the caller, which is this process.
     Answered(Option<Response>),
@@ -49,8 +49,11 @@ impl Call {
     pub(super) fn new(request: Request, session: Box<Session>, dispatcher: &Arc<Dispatcher>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place =
-            if is_notification { set_aside(session, Some(dispatcher)) } else { Place::Here(Line::Session(session)) };
+        let place = if is_notification {
+            set_aside(session, Some(dispatcher))
+        } else {
+            Place::Here(ReplyChannel::Session(session))
+        };
         Self {
             request,
             deadline,
@@ -66,7 +69,7 @@ impl Call {
             deadline: request.timeout.map_or_else(Deadline::never, Deadline::after),
             answered: AtomicBool::new(request.id.is_none()),
             request,
-            place: Mutex::new(Place::Here(Line::Local(Local::new(max_frame_size)))),
+            place: Mutex::new(Place::Here(ReplyChannel::Local(LocalReply::new(max_frame_size)))),
             dispatcher: Weak::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Call {
             return false;
         }
         self.deadline.has_passed()
-            || matches!(&*lock(&self.place), Place::Here(Line::Session(session)) if session.was_left())
+            || matches!(&*lock(&self.place), Place::Here(ReplyChannel::Session(session)) if session.was_left())
     }
 
     /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
@@ -127,17 +130,17 @@ impl Call {
     ///
     /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
-        let Some((id, mut line)) = self.claim() else { return Ok(false) };
-        let sent = line.send_result(id, result, wait);
+        let Some((id, mut reply)) = self.claim() else { return Ok(false) };
+        let sent = reply.send_result(id, result, wait);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &too_large(error), wait),
             _ => sent.clone(),
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = match line {
-                    Line::Session(session) => set_aside(session, self.dispatcher.upgrade().as_ref()),
-                    Line::Local(local) => Place::Answered(local.response),
+                *lock(&self.place) = match reply {
+                    ReplyChannel::Session(session) => set_aside(session, self.dispatcher.upgrade().as_ref()),
+                    ReplyChannel::Local(local) => Place::Answered(local.response),
                 };
                 sent.map(|()| true)
             }
@@ -152,18 +155,18 @@ impl Call {
     ///
     /// The connection, if its next request has found no other handler thread.
     pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
-        if let Some((id, mut line)) = self.claim() {
+        if let Some((id, mut reply)) = self.claim() {
             let sent = match failure {
-                Some(failure) => line.send_failure(id, failure, wait),
-                None => line.send_result(id, b"null", wait),
+                Some(failure) => reply.send_failure(id, failure, wait),
+                None => reply.send_result(id, b"null", wait),
             };
             let answered = match &sent {
-                Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+                Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &too_large(error), wait),
                 _ => sent,
             };
-            return match (answered, line) {
-                (Ok(()), Line::Session(session)) => Ok(Some(session)),
-                (answered, Line::Local(local)) => {
+            return match (answered, reply) {
+                (Ok(()), ReplyChannel::Session(session)) => Ok(Some(session)),
+                (answered, ReplyChannel::Local(local)) => {
                     *lock(&self.place) = Place::Answered(local.response);
                     answered.map(|()| None)
                 }
@@ -188,7 +191,7 @@ impl Call {
     }
 
     /// The right to answer, which only one caller ever gets, with what it takes.
-    fn claim(&self) -> Option<(&str, Line)> {
+    fn claim(&self) -> Option<(&str, ReplyChannel)> {
         let id = self.request.id.as_deref()?;
         // Both under the lock: else the handler's end could take the connection back from under a claim.
         let mut place = lock(&self.place);
@@ -196,7 +199,7 @@ impl Call {
             return None;
         }
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(line) => Some((id, line)),
+            Place::Here(reply) => Some((id, reply)),
             Place::Parked(..) | Place::Answered(..) | Place::Gone => None,
         }
     }
@@ -204,13 +207,13 @@ impl Call {
     fn take_back(&self) -> Option<Box<Session>> {
         let mut place = lock(&self.place);
         match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(Line::Session(session)) => Some(session),
+            Place::Here(ReplyChannel::Session(session)) => Some(session),
             Place::Parked(token) => self.dispatcher.upgrade()?.reactor.take(token),
             answered @ Place::Answered(..) => {
                 *place = answered;
                 None
             }
-            Place::Here(Line::Local(..)) | Place::Gone => None,
+            Place::Here(ReplyChannel::Local(..)) | Place::Gone => None,
         }
     }
 }
@@ -225,7 +228,7 @@ fn too_large(error: &Error) -> RemoteFailure {
 /// read when this one was handled.
 fn set_aside(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> Place {
     if session.sender().is_some() {
-        return Place::Here(Line::Session(session));
+        return Place::Here(ReplyChannel::Session(session));
     }
     let Some(dispatcher) = dispatcher else { return Place::Gone };
     match dispatcher.reactor.park(session) {

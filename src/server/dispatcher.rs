@@ -5,9 +5,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use super::counters::Counters;
+use super::notification_queues::NotificationQueues;
 use super::reactor::Reactor;
 use super::ready_queue::ReadyQueue;
-use super::senders::Senders;
 use super::session::Session;
 use super::state::ServerState;
 use crate::connection::{Connection, Socket};
@@ -26,7 +26,7 @@ pub(super) struct Dispatcher {
     pub(super) state: Arc<ServerState>,
     pub(super) ready_queue: ReadyQueue,
     pub(super) reactor: Reactor,
-    pub(super) senders: Senders,
+    pub(super) notification_queues: NotificationQueues,
     /// Posted when the acceptor is to look up.
     pub(super) acceptor_waker: Semaphore,
     /// How many notifications were dropped before the start.
@@ -51,7 +51,7 @@ impl Dispatcher {
             state: ServerState::new(options, documents, counters)?,
             ready_queue: ReadyQueue::new(options.spare_threads, options.max_threads)?,
             reactor: Reactor::new()?,
-            senders: Senders::default(),
+            notification_queues: NotificationQueues::default(),
             acceptor_waker: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),

@@ -16,50 +16,50 @@ use crate::wait::Wait;
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`], after which a further call goes on.
-pub(super) fn drain(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
     let mut silence = deadline.within(SILENCE);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
-    for session in dispatcher.senders.take_all() {
+    for session in dispatcher.notification_queues.take_waiting() {
         dispatcher.ready_queue.enter(session);
     }
     loop {
         match wait.block(|| skip_and_wait(dispatcher, deadline, &mut silence)).transpose()? {
-            Some(Round::Over) => return Ok(()),
-            Some(Round::GoOn) => {}
-            Some(Round::Signalled) | None => wait.interrupted()?,
+            Some(Pass::Done) => return Ok(()),
+            Some(Pass::Again) => {}
+            Some(Pass::Interrupted) | None => wait.interrupted()?,
         }
     }
 }
 
 /// How a look at all connections ended.
-enum Round {
+enum Pass {
     /// Each has ended, nothing has come for long enough, or the time is over.
-    Over,
+    Done,
     /// There is, or may be, more.
-    GoOn,
+    Again,
     /// A signal came.
-    Signalled,
+    Interrupted,
 }
 
 /// Reads what has arrived, and waits for more.
-fn skip_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, silence: &mut Deadline) -> Result<Round> {
+fn skip_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, silence: &mut Deadline) -> Result<Pass> {
     let (open, has_progressed) = skip_what_has_arrived(dispatcher, deadline);
     if deadline.has_passed() {
-        return Ok(Round::Over);
+        return Ok(Pass::Done);
     }
     if has_progressed {
         *silence = deadline.within(SILENCE);
         // What has ended may have let another connection in, which is not among these.
-        return Ok(Round::GoOn);
+        return Ok(Pass::Again);
     }
     if open.is_empty() || silence.has_passed() {
-        return Ok(Round::Over);
+        return Ok(Pass::Done);
     }
     let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
     match wait_for(&mut polled, silence)? {
-        Waited::Woken | Waited::TimedOut => Ok(Round::GoOn),
-        Waited::Signalled => Ok(Round::Signalled),
+        Waited::Woken | Waited::TimedOut => Ok(Pass::Again),
+        Waited::Signalled => Ok(Pass::Interrupted),
     }
 }
 

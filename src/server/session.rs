@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::dispatcher::Dispatcher;
-use super::senders::Place;
+use super::notification_queues::Position;
 use super::state::ServerState;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
@@ -293,12 +293,12 @@ impl Session {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
             return Answer::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
         };
-        let place = dispatcher.senders.enter(sender, self.number);
-        if place == Place::Refused {
+        let position = dispatcher.notification_queues.join(sender, self.number);
+        if position == Position::Refused {
             return Answer::Text(ResultEnvelope::new(id), "false");
         }
         self.sender = Some(sender);
-        self.must_wait = place == Place::Waiting;
+        self.must_wait = position == Position::Waiting;
         self.state.note_notifications(self.number);
         Answer::Text(ResultEnvelope::new(id), "true")
     }
@@ -321,7 +321,7 @@ impl Drop for Session {
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
             && self.state.is_of_this_process()
-            && let Some(mut next) = dispatcher.senders.leave(sender, self.number)
+            && let Some(mut next) = dispatcher.notification_queues.remove(sender, self.number)
         {
             next.admit_to_service();
             dispatcher.dispatch(next);

@@ -106,7 +106,7 @@ impl Server {
             if !was_started {
                 return Ok(None);
             }
-            Ok(server.start_as_it_listens()?.map(Steward::new))
+            Ok(server.start_without_rebinding()?.map(Steward::new))
         })
     }
 

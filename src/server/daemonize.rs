@@ -81,7 +81,7 @@ impl Server {
     /// # Errors
     ///
     /// As for it.
-    pub fn start_as_it_listens(&self) -> Result<Option<Supervisor>> {
+    pub fn start_without_rebinding(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
         if running.is_some() {

@@ -8,28 +8,28 @@ use crate::wait::Wait;
 
 /// The way back to a caller. Both kinds refuse the same.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum ReplyChannel {
     /// To a worker.
     Session(Box<Session>),
     /// To this process.
-    Local(Local),
+    Local(LocalReply),
 }
 
 /// Keeps the answer that was sent over it.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(super) struct LocalReply {
     max_frame_size: usize,
     pub(super) response: Option<Response>,
 }
 
-impl Local {
+impl LocalReply {
     /// A line over which nothing was sent yet.
     pub(super) fn new(max_frame_size: usize) -> Self {
         Self { max_frame_size, response: None }
     }
 }
 
-impl Line {
+impl ReplyChannel {
     /// Sends the answer to a call: the text of its result.
     pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
         match self {

@@ -13,13 +13,13 @@ const MAX_WAITING: usize = 3;
 
 /// Whose turn it is, for each sender that has a connection.
 #[derive(Debug, Default)]
-pub(super) struct Senders {
+pub(super) struct NotificationQueues {
     /// The first of each queue is being served. No queue is empty.
-    queues: Mutex<HashMap<Sender, VecDeque<Turn>>>,
+    queues: Mutex<HashMap<Sender, VecDeque<QueueEntry>>>,
 }
 
 #[derive(Debug)]
-struct Turn {
+struct QueueEntry {
     /// Of the connection.
     number: u64,
     /// `None` while it is served, or not yet here.
@@ -28,25 +28,25 @@ struct Turn {
 
 /// The place of a connection among those of its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// It is to be served.
-    First,
+    Front,
     /// It is to wait.
     Waiting,
     /// Too many others wait.
     Refused,
 }
 
-impl Senders {
+impl NotificationQueues {
     /// Gives a connection its place.
-    pub(super) fn enter(&self, sender: Sender, number: u64) -> Place {
+    pub(super) fn join(&self, sender: Sender, number: u64) -> Position {
         let mut queues = lock(&self.queues);
         let queue = queues.entry(sender).or_default();
         if queue.len() > MAX_WAITING {
-            return Place::Refused;
+            return Position::Refused;
         }
-        queue.push_back(Turn { number, session: None });
-        if queue.len() == 1 { Place::First } else { Place::Waiting }
+        queue.push_back(QueueEntry { number, session: None });
+        if queue.len() == 1 { Position::Front } else { Position::Waiting }
     }
 
     /// Keeps a connection until its turn comes.
@@ -54,15 +54,15 @@ impl Senders {
     /// # Returns
     ///
     /// The connection itself if its turn has come meanwhile.
-    pub(super) fn wait(&self, sender: Sender, session: Box<Session>) -> Option<Box<Session>> {
+    pub(super) fn wait_for_turn(&self, sender: Sender, session: Box<Session>) -> Option<Box<Session>> {
         let mut queues = lock(&self.queues);
         let waiting = queues.get_mut(&sender).and_then(|queue| {
             let first = queue.front()?.number;
-            queue.iter_mut().find(|turn| turn.number == session.number() && turn.number != first)
+            queue.iter_mut().find(|entry| entry.number == session.number() && entry.number != first)
         });
         match waiting {
-            Some(turn) => {
-                turn.session = Some(session);
+            Some(entry) => {
+                entry.session = Some(session);
                 None
             }
             None => Some(session),
@@ -74,10 +74,10 @@ impl Senders {
     /// # Returns
     ///
     /// The next one, if its turn has come and it waits here.
-    pub(super) fn leave(&self, sender: Sender, number: u64) -> Option<Box<Session>> {
+    pub(super) fn remove(&self, sender: Sender, number: u64) -> Option<Box<Session>> {
         let mut queues = lock(&self.queues);
         let queue = queues.get_mut(&sender)?;
-        queue.retain(|turn| turn.number != number);
+        queue.retain(|entry| entry.number != number);
         let Some(first) = queue.front_mut() else {
             queues.remove(&sender);
             return None;
@@ -86,7 +86,7 @@ impl Senders {
     }
 
     /// Gives back every connection that waits, whoever's turn it is.
-    pub(super) fn take_all(&self) -> VecDeque<Box<Session>> {
-        lock(&self.queues).values_mut().flatten().filter_map(|turn| turn.session.take()).collect()
+    pub(super) fn take_waiting(&self) -> VecDeque<Box<Session>> {
+        lock(&self.queues).values_mut().flatten().filter_map(|entry| entry.session.take()).collect()
     }
 }
