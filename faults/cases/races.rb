@@ -11,9 +11,9 @@ module Faults
             full: 3600, quick: 600
 
     # Built apart from the gem, whose users need not build loom.
-    BUILD = %w[cargo build --quiet --release --locked --manifest-path models/Cargo.toml --target-dir
-               target/models].freeze
-    PROGRAM = "target/models/release/models"
+    BUILD = %w[cargo build --quiet --release --locked --manifest-path loom/Cargo.toml --target-dir
+               target/loom].freeze
+    PROGRAM = "target/loom/release/models"
     private_constant :BUILD, :PROGRAM
 
     # What the program prints of a model that holds.

@@ -1,6 +1,6 @@
 //! The core's semaphore over a pipe that loom sees.
 
-use mio::kernel::{Descriptor, Peeked};
+use mio::fake_kernel::{Descriptor, Peeked};
 
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -50,7 +50,7 @@ impl Semaphore {
         &self.pipe
     }
 
-    fn inbox(&self) -> &mio::kernel::Inbox {
+    fn inbox(&self) -> &mio::fake_kernel::Inbox {
         self.pipe.resource().inbox()
     }
 }

@@ -2,45 +2,45 @@
 
 use std::sync::Arc;
 
-use mio::kernel::Descriptor;
+use mio::fake_kernel::Descriptor;
 
-use super::call::Call;
-use super::counters::Counters;
-use super::dispatcher::Dispatcher;
-use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::document::Documents;
-use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
+use crate::runner::Model;
+use crate::server::call::Call;
+use crate::server::counters::Counters;
+use crate::server::dispatcher::Dispatcher;
+use crate::server::handler_thread::HandlerThread;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
 use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
-        claim: "notifications of one connection are handled one at a time and in order while others have time",
+        name: "notifications of one connection are handled one at a time and in order while others have time",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: others_have_time,
     },
     Model {
-        claim: "a sender's next connection is served when the one before it was read to its end",
+        name: "a sender's next connection is served when the one before it was read to its end",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 3,
         run: sender_goes_on,
     },
     Model {
-        claim: "a handler thread is ended inside a notification: another one goes on with the next, or it is counted",
+        name: "a handler thread is ended inside a notification: another one goes on with the next, or it is counted",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: handler_thread_is_killed,
     },
     Model {
-        claim: "the server stops: what was sent before is handled, behind an earlier connection as well",
+        name: "the server stops: what was sent before is handled, behind an earlier connection as well",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 3,
@@ -49,12 +49,12 @@ pub(crate) const MODELS: [Model; 4] = [
 ];
 
 /// A started server without an acceptor, and what its handlers have seen.
-struct Scene {
+struct Fixture {
     dispatcher: Arc<Dispatcher>,
     seen: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
         let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
@@ -94,7 +94,7 @@ impl Scene {
         assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
     }
 
-    /// As [`Scene::stop`], and everything was handled.
+    /// As [`Fixture::stop`], and everything was handled.
     fn stop_after_all(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.stop(handler_threads);
         assert_eq!(self.dispatcher.state.connections(), 0);
@@ -107,43 +107,43 @@ fn note(seen: &Mutex<Vec<u8>>, call: &Call) {
 }
 
 fn others_have_time() {
-    let scene = Scene::new();
-    let handler_threads = [(); 2].map(|()| scene.handler_thread());
-    let worker = scene.worker(&[1, 2, 3]);
+    let fixture = Fixture::new();
+    let handler_threads = [(); 2].map(|()| fixture.handler_thread());
+    let worker = fixture.worker(&[1, 2, 3]);
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
-    scene.stop_after_all(handler_threads);
-    assert_eq!(*lock(&scene.seen), [1, 2, 3]);
+    fixture.stop_after_all(handler_threads);
+    assert_eq!(*lock(&fixture.seen), [1, 2, 3]);
 }
 
 fn sender_goes_on() {
-    let scene = Scene::new();
-    let handler_threads = [(); 2].map(|()| scene.handler_thread());
-    let first = scene.worker(&[1, 2]);
+    let fixture = Fixture::new();
+    let handler_threads = [(); 2].map(|()| fixture.handler_thread());
+    let first = fixture.worker(&[1, 2]);
     assert_eq!(first.inbox().receive(), [b"[\"1\",true,null]"]);
     drop(first);
-    let second = scene.worker(&[3]);
+    let second = fixture.worker(&[3]);
     assert_eq!(second.inbox().receive(), [b"[\"1\",true,null]"]);
     drop(second);
-    scene.stop_after_all(handler_threads);
-    assert_eq!(*lock(&scene.seen), [1, 2, 3]);
+    fixture.stop_after_all(handler_threads);
+    assert_eq!(*lock(&fixture.seen), [1, 2, 3]);
 }
 
 fn handler_thread_is_killed() {
-    let scene = Scene::new();
-    let mut ended = HandlerThread::enlist(&scene.dispatcher).unwrap();
-    let seen = scene.seen.clone();
+    let fixture = Fixture::new();
+    let mut ended = HandlerThread::enlist(&fixture.dispatcher).unwrap();
+    let seen = fixture.seen.clone();
     let ended = thread::spawn(move || {
         // None where the other one was faster.
         if let Some(call) = ended.next_call(&Uninterrupted).unwrap() {
             note(&seen, &call);
         }
     });
-    let other = scene.handler_thread();
-    let worker = scene.worker(&[1, 2]);
+    let other = fixture.handler_thread();
+    let worker = fixture.worker(&[1, 2]);
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
-    scene.stop([ended, other]);
+    fixture.stop([ended, other]);
     // As `drain` does, where the other one had gone when this one was ended.
-    let skipped: u64 = scene
+    let skipped: u64 = fixture
         .dispatcher
         .ready_queue
         .seal()
@@ -151,19 +151,19 @@ fn handler_thread_is_killed() {
         .map(|mut session| session.skip_notifications(&Deadline::never()).0)
         .sum();
     let expected = if skipped == 0 { vec![1, 2] } else { vec![1] };
-    assert_eq!((lock(&scene.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
+    assert_eq!((lock(&fixture.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
 }
 
 fn server_stops() {
-    let scene = Scene::new();
-    let first = scene.worker(&[1]);
-    let second = scene.worker(&[2]);
-    let handler_threads = [(); 2].map(|()| scene.handler_thread());
+    let fixture = Fixture::new();
+    let first = fixture.worker(&[1]);
+    let second = fixture.worker(&[2]);
+    let handler_threads = [(); 2].map(|()| fixture.handler_thread());
     for worker in [&first, &second] {
         assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
     }
-    scene.stop_after_all(handler_threads);
-    let mut seen = lock(&scene.seen).clone();
+    fixture.stop_after_all(handler_threads);
+    let mut seen = lock(&fixture.seen).clone();
     seen.sort_unstable();
     assert_eq!(seen, [1, 2]);
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone)]
 pub(crate) struct Model {
     /// What must hold.
-    pub(crate) claim: &'static str,
+    pub(crate) name: &'static str,
     /// How many threads it has at most, its own included.
     pub(crate) threads: usize,
     /// How often a thread may be preempted in one execution. A wait that blocks is no preemption.
@@ -19,24 +19,24 @@ pub(crate) struct Model {
 }
 
 /// Steps of an execution: several times what any takes that does not turn in circles.
-const MOST_STEPS: usize = 5_000;
+const MAX_STEPS: usize = 5_000;
 
 /// Prints a line about a model that holds; panics at the first order in which it does not.
-pub(crate) fn explore(model: &Model, is_quick: bool) {
-    let Model { claim, threads, preemptions, quick_preemptions, run } = *model;
+pub(crate) fn run_in_every_order(model: &Model, is_quick: bool) {
+    let Model { name, threads, preemptions, quick_preemptions, run } = *model;
     let preemptions = if is_quick { quick_preemptions } else { preemptions };
     let mut builder = loom::model::Builder::new();
     builder.max_threads = threads;
-    builder.max_branches = MOST_STEPS;
+    builder.max_branches = MAX_STEPS;
     builder.preemption_bound = Some(preemptions);
     let executions = Arc::new(AtomicUsize::new(0));
     let count = executions.clone();
-    eprintln!("{claim} …");
+    eprintln!("{name} …");
     builder.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
-        mio::kernel::reset();
+        mio::fake_kernel::reset();
         run();
     });
     let executions = executions.load(Ordering::Relaxed);
-    println!("{claim}: {threads} threads, at most {preemptions} preemptions, {executions} executions");
+    println!("{name}: {threads} threads, at most {preemptions} preemptions, {executions} executions");
 }

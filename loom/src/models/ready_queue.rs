@@ -2,40 +2,40 @@
 
 use std::sync::Arc;
 
-use mio::kernel::{Descriptor, Peeked};
+use mio::fake_kernel::{Descriptor, Peeked};
 
-use super::counters::Counters;
-use super::dispatcher::Dispatcher;
-use super::ready_queue::{Found, ReadyQueue};
-use super::session::Session;
-use super::supervisor::{Supervisor, Task};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::document::Documents;
-use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
+use crate::runner::Model;
 use crate::semaphore::Semaphore;
+use crate::server::counters::Counters;
+use crate::server::dispatcher::Dispatcher;
+use crate::server::ready_queue::{Found, ReadyQueue};
+use crate::server::session::Session;
+use crate::server::supervisor::{Supervisor, Task};
 use crate::sync::thread;
 use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
-        claim: "every connection that enters the ready queue finds one handler thread, and nobody turns in circles",
+        name: "every connection that enters the ready queue finds one handler thread, and nobody turns in circles",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: connections_enter,
     },
     Model {
-        claim: "closing the ready queue sends every handler thread away and closes who still waits",
+        name: "closing the ready queue sends every handler thread away and closes who still waits",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
         run: one_closes,
     },
     Model {
-        claim: "a connection that arrives when no handler thread waits gets a new one from the supervisor",
+        name: "a connection that arrives when no handler thread waits gets a new one from the supervisor",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
@@ -43,12 +43,12 @@ pub(crate) const MODELS: [Model; 3] = [
     },
 ];
 
-struct Scene {
+struct Fixture {
     ready_queue: ReadyQueue,
     served: Semaphore,
 }
 
-impl Scene {
+impl Fixture {
     /// With two handler threads, who are still to come.
     fn new() -> Arc<Self> {
         let ready_queue = ReadyQueue::new(2, 4).unwrap();
@@ -78,38 +78,38 @@ impl Scene {
 }
 
 fn connections_enter() {
-    let scene = Scene::new();
-    let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let fixture = Fixture::new();
+    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::attend));
     let dispatcher = dispatcher();
     let workers = [(); 2].map(|()| {
         let (session, worker) = connection(&dispatcher);
-        scene.ready_queue.enter(session);
+        fixture.ready_queue.enter(session);
         worker
     });
     for _ in &workers {
-        scene.wait_for_one_served();
+        fixture.wait_for_one_served();
     }
     assert_eq!(dispatcher.state.connections(), 0);
-    assert_eq!(scene.ready_queue.threads_and_idle(), (2, 2));
-    assert!(scene.ready_queue.close().is_empty());
+    assert_eq!(fixture.ready_queue.threads_and_idle(), (2, 2));
+    assert!(fixture.ready_queue.close().is_empty());
     for handler_thread in handler_threads {
         handler_thread.join().unwrap();
     }
-    assert_eq!(scene.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(fixture.ready_queue.threads_and_idle(), (0, 0));
 }
 
 fn one_closes() {
-    let scene = Scene::new();
-    let handler_threads = [(); 2].map(|()| spawn(&scene, Scene::attend));
+    let fixture = Fixture::new();
+    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::attend));
     let (session, worker) = connection(&dispatcher());
-    let entering = spawn(&scene, |scene| scene.ready_queue.enter(session));
-    drop(scene.ready_queue.close());
+    let entering = spawn(&fixture, |fixture| fixture.ready_queue.enter(session));
+    drop(fixture.ready_queue.close());
     entering.join().unwrap();
     for handler_thread in handler_threads {
         handler_thread.join().unwrap();
     }
     assert_eq!(worker.inbox().peek(), Peeked::End);
-    assert_eq!(scene.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(fixture.ready_queue.threads_and_idle(), (0, 0));
 }
 
 fn supervisor_starts_threads() {
@@ -158,7 +158,7 @@ fn connection(dispatcher: &Arc<Dispatcher>) -> (Box<Session>, Descriptor) {
     (Session::new(Connection::new(socket, 0), dispatcher, number), worker)
 }
 
-fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static) -> thread::JoinHandle<T> {
-    let scene = scene.clone();
-    thread::spawn(move || act(&scene))
+fn spawn<T: 'static>(fixture: &Arc<Fixture>, act: impl FnOnce(&Fixture) -> T + 'static) -> thread::JoinHandle<T> {
+    let fixture = fixture.clone();
+    thread::spawn(move || act(&fixture))
 }

@@ -1,9 +1,9 @@
-//! A poll over the descriptors of [`kernel`], as the core uses mio's.
+//! A poll over the descriptors of [`fake_kernel`], as the core uses mio's.
 //!
 //! It promises as little as the kernels that the core runs on: an event when a descriptor that had nothing to read gets
 //! something, or has something when it is registered; none for what comes on top of it.
 
-pub mod kernel;
+pub mod fake_kernel;
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::Event;
-use kernel::Ready;
+use fake_kernel::Ready;
 
 /// Whose event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,12 +99,12 @@ impl Registry {
 
     /// Waits for something to read as well.
     pub fn register(&self, source: &mut unix::SourceFd<'_>, token: Token, _interest: Interest) -> io::Result<()> {
-        kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.watch(token, &self.ready)
+        fake_kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.watch(token, &self.ready)
     }
 
     /// Waits for it no more.
     pub fn deregister(&self, source: &mut unix::SourceFd<'_>) -> io::Result<()> {
-        kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.unwatch()
+        fake_kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.unwatch()
     }
 }
 

@@ -2,7 +2,7 @@
 //! the pool, the hand-over of a connection whose handler responds early, and the order of notifications.
 //!
 //! The core's files are compiled here as they are. What lies below them has stand-ins that loom sees: locks and atomics,
-//! pipes, sockets and a poll (`world/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
+//! pipes, sockets and a poll (`stubs/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
 //! memory that the language does not promise, and on whatever it asserts.
 
 #[path = "../../src"]
@@ -27,21 +27,20 @@ mod server {
     mod call;
     mod counters;
     mod dispatcher;
-    #[path = "../../models/src/server/door.rs"]
-    pub(crate) mod door;
-    #[path = "../../models/src/server/hand_over.rs"]
-    pub(crate) mod hand_over;
     mod handler_thread;
-    #[path = "../../models/src/server/listener.rs"]
+    #[path = "../../loom/src/stubs/listener.rs"]
     mod listener;
-    #[path = "../../models/src/server/meeting.rs"]
-    pub(crate) mod meeting;
+    #[path = "../../loom/src/models"]
+    pub(crate) mod models {
+        pub(crate) mod acceptor;
+        pub(crate) mod early_response;
+        pub(crate) mod notifications;
+        pub(crate) mod ready_queue;
+    }
     mod notification_queues;
-    #[path = "../../models/src/server/notifications.rs"]
-    pub(crate) mod notifications;
-    #[path = "../../models/src/server/pending_handshakes.rs"]
+    #[path = "../../loom/src/stubs/pending_handshakes.rs"]
     mod pending_handshakes;
-    #[path = "../../models/src/server/polling.rs"]
+    #[path = "../../loom/src/stubs/polling.rs"]
     mod polling;
     mod reactor;
     mod ready_queue;
@@ -54,13 +53,14 @@ mod server {
 
 #[path = "../../src/client"]
 mod client {
-    #[path = "../../models/src/client/leases.rs"]
-    pub(crate) mod leases;
+    #[path = "../../loom/src/models"]
+    pub(crate) mod models {
+        pub(crate) mod pool;
+    }
     mod pool;
 }
 
-#[path = "world"]
-mod world {
+mod stubs {
     pub(crate) mod connection;
     pub(crate) mod deadline;
     pub(crate) mod fork;
@@ -69,24 +69,24 @@ mod world {
     pub(crate) mod semaphore;
     pub(crate) mod sync;
 }
-pub(crate) use world::{connection, deadline, fork, os, secret, semaphore, sync};
+pub(crate) use stubs::{connection, deadline, fork, os, secret, semaphore, sync};
 
-mod explorer;
+mod runner;
 
-/// `models [--quick] [WORDS]`: all models, or those whose claim contains the words.
+/// `models [--quick] [WORDS]`: all models, or those whose name contains the words.
 fn main() {
     let (options, words): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let words = words.join(" ");
     let models = [
-        &client::leases::MODELS[..],
-        &server::meeting::MODELS,
-        &server::hand_over::MODELS,
-        &server::notifications::MODELS,
-        &server::door::MODELS,
+        &client::models::pool::MODELS[..],
+        &server::models::ready_queue::MODELS,
+        &server::models::early_response::MODELS,
+        &server::models::notifications::MODELS,
+        &server::models::acceptor::MODELS,
     ]
     .concat();
-    for model in models.iter().filter(|model| model.claim.contains(&words)) {
-        explorer::explore(model, options == ["--quick"]);
+    for model in models.iter().filter(|model| model.name.contains(&words)) {
+        runner::run_in_every_order(model, options == ["--quick"]);
     }
 }

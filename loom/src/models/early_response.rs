@@ -3,61 +3,61 @@
 
 use std::sync::Arc;
 
-use mio::kernel::Descriptor;
+use mio::fake_kernel::Descriptor;
 
-use super::call::Call;
-use super::counters::Counters;
-use super::dispatcher::Dispatcher;
-use super::door;
-use super::handler_thread::HandlerThread;
+use super::acceptor as acceptor_model;
 use crate::deadline::Deadline;
 use crate::document::Documents;
-use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
+use crate::runner::Model;
 use crate::semaphore::Semaphore;
+use crate::server::call::Call;
+use crate::server::counters::Counters;
+use crate::server::dispatcher::Dispatcher;
+use crate::server::handler_thread::HandlerThread;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
 use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 6] = [
     Model {
-        claim: "a handler ends right after its answer, as the next request comes: each is answered once, in order",
+        name: "a handler ends right after its answer, as the next request comes: each is answered once, in order",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: handler_ends,
     },
     Model {
-        claim: "a handler goes on after its answer: the next request finds another handler thread",
+        name: "a handler goes on after its answer: the next request finds another handler thread",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
         run: handler_goes_on,
     },
     Model {
-        claim: "a handler ends while another thread answers for it: one answer, and the connection goes on",
+        name: "a handler ends while another thread answers for it: one answer, and the connection goes on",
         preemptions: 2,
         quick_preemptions: 2,
         threads: 4,
         run: another_thread_answers,
     },
     Model {
-        claim: "a call comes right behind a notification: it is answered, also if both were read at once",
+        name: "a call comes right behind a notification: it is answered, also if both were read at once",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
         run: call_follows_notification,
     },
     Model {
-        claim: "a handler thread is ended inside a call: its caller is told, and another handler thread takes the connection",
+        name: "a handler thread is ended inside a call: its caller is told, and another handler thread takes the connection",
         preemptions: 3,
         quick_preemptions: 1,
         threads: 4,
         run: handler_thread_is_killed,
     },
     Model {
-        claim: "the server stops as a handler answers early: every thread ends, and so does the connection",
+        name: "the server stops as a handler answers early: every thread ends, and so does the connection",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
@@ -66,17 +66,17 @@ pub(crate) const MODELS: [Model; 6] = [
 ];
 
 /// A started server with one connection.
-struct Scene {
+struct Fixture {
     dispatcher: Arc<Dispatcher>,
     acceptor: JoinHandle<()>,
     worker: Descriptor,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
         let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
-        let acceptor = door::keep(&dispatcher, Arc::default(), &options);
+        let acceptor = acceptor_model::spawn_acceptor(&dispatcher, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         dispatcher.register(Arc::new(ProcessLocal::new(here)));
         Self { dispatcher, acceptor, worker }
@@ -129,36 +129,36 @@ impl Scene {
 }
 
 fn handler_ends() {
-    let scene = Scene::new();
-    let handler_thread = scene.handler_thread(respond);
-    scene.call("1");
-    scene.call("2");
-    scene.stop([handler_thread]);
+    let fixture = Fixture::new();
+    let handler_thread = fixture.handler_thread(respond);
+    fixture.call("1");
+    fixture.call("2");
+    fixture.stop([handler_thread]);
 }
 
 fn handler_goes_on() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let is_over = Arc::new(Semaphore::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
         let is_over = is_over.clone();
-        scene.handler_thread(move |call| {
+        fixture.handler_thread(move |call| {
             respond(call);
             if call.args() == b"[1]" {
                 is_over.wait(&Deadline::never()).unwrap();
             }
         })
     });
-    scene.call("1");
-    scene.call("2");
+    fixture.call("1");
+    fixture.call("2");
     is_over.post();
-    scene.stop(handler_threads);
+    fixture.stop(handler_threads);
 }
 
 fn another_thread_answers() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let handed = Arc::new((Mutex::new(None), Semaphore::new().unwrap()));
     let to_other = handed.clone();
-    let handler_thread = scene.handler_thread_of(move |call| {
+    let handler_thread = fixture.handler_thread_of(move |call| {
         if call.args() == b"[1]" {
             *lock(&to_other.0) = Some(call);
             to_other.1.post();
@@ -171,20 +171,20 @@ fn another_thread_answers() {
         let call = lock(&handed.0).take().unwrap();
         call.respond(b"[1]", &Uninterrupted).unwrap()
     });
-    scene.ask("1");
-    let answer = scene.answer();
+    fixture.ask("1");
+    let answer = fixture.answer();
     let was_first = other.join().unwrap();
     assert_eq!(answer, if was_first { "[\"1\",[1],null]" } else { "[\"1\",null,null]" });
-    scene.call("2");
-    scene.stop([handler_thread]);
+    fixture.call("2");
+    fixture.stop([handler_thread]);
 }
 
 fn call_follows_notification() {
-    let scene = Scene::new();
+    let fixture = Fixture::new();
     let is_over = Arc::new(Semaphore::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
         let is_over = is_over.clone();
-        scene.handler_thread(move |call| {
+        fixture.handler_thread(move |call| {
             if call.is_notification() {
                 is_over.wait(&Deadline::never()).unwrap();
             } else {
@@ -192,29 +192,29 @@ fn call_follows_notification() {
             }
         })
     });
-    assert!(scene.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
-    scene.call("1");
+    assert!(fixture.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
+    fixture.call("1");
     is_over.post();
-    scene.stop(handler_threads);
+    fixture.stop(handler_threads);
 }
 
 fn handler_thread_is_killed() {
-    let scene = Scene::new();
-    let mut ended = HandlerThread::enlist(&scene.dispatcher).unwrap();
+    let fixture = Fixture::new();
+    let mut ended = HandlerThread::enlist(&fixture.dispatcher).unwrap();
     let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
-    scene.ask("1");
-    assert!(scene.answer().contains("was ended before it answered"));
-    let other = scene.handler_thread(respond);
-    scene.call("2");
+    fixture.ask("1");
+    assert!(fixture.answer().contains("was ended before it answered"));
+    let other = fixture.handler_thread(respond);
+    fixture.call("2");
     ended.join().unwrap();
-    scene.stop([other]);
+    fixture.stop([other]);
 }
 
 fn server_stops() {
-    let scene = Scene::new();
-    let handler_thread = scene.handler_thread(respond);
-    scene.call("1");
-    scene.stop([handler_thread]);
+    let fixture = Fixture::new();
+    let handler_thread = fixture.handler_thread(respond);
+    fixture.call("1");
+    fixture.stop([handler_thread]);
 }
 
 fn respond(call: &Call) {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use mio::kernel::Descriptor;
+use mio::fake_kernel::Descriptor;
 use rustix::io::Errno;
 
 use crate::connection::Socket;

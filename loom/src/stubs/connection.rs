@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mio::kernel::{Descriptor, Peeked};
+use mio::fake_kernel::{Descriptor, Peeked};
 use rustix::net::Shutdown;
 
 use crate::deadline::Deadline;

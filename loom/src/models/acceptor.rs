@@ -3,38 +3,38 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use mio::kernel::Descriptor;
+use mio::fake_kernel::Descriptor;
 
-use super::acceptor;
-use super::counters::Counters;
-use super::dispatcher::Dispatcher;
-use super::listener::Listener;
-use super::supervisor::{Supervisor, Task};
 use crate::document::Documents;
-use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
+use crate::runner::Model;
 use crate::secret::Secret;
+use crate::server::acceptor;
+use crate::server::counters::Counters;
+use crate::server::dispatcher::Dispatcher;
+use crate::server::listener::Listener;
+use crate::server::supervisor::{Supervisor, Task};
 use crate::sync::thread::{self, JoinHandle};
 use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
-        claim: "strangers knock at once: none is left at the door",
+        name: "strangers knock at once: none is left at the door",
         preemptions: 4,
         quick_preemptions: 3,
         threads: 3,
         run: || strangers_knock(0),
     },
     Model {
-        claim: "strangers knock while accepting pauses: none is left at the door",
+        name: "strangers knock while accepting pauses: none is left at the door",
         preemptions: 4,
         quick_preemptions: 3,
         threads: 3,
         run: || strangers_knock(1),
     },
     Model {
-        claim: "the server stops as a stranger knocks: the supervisor ends last, and has logged what became of it",
+        name: "the server stops as a stranger knocks: the supervisor ends last, and has logged what became of it",
         preemptions: 4,
         // With two no supervisor is seen that ends before the acceptor.
         quick_preemptions: 3,
@@ -42,7 +42,7 @@ pub(crate) const MODELS: [Model; 4] = [
         run: server_stops,
     },
     Model {
-        claim: "the last threads leave as a worker comes: what it asks is answered without them",
+        name: "the last threads leave as a worker comes: what it asks is answered without them",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
@@ -51,19 +51,23 @@ pub(crate) const MODELS: [Model; 4] = [
 ];
 
 /// Starts an acceptor.
-pub(super) fn keep(dispatcher: &Arc<Dispatcher>, listener: Arc<Listener>, options: &ServerOptions) -> JoinHandle<()> {
+pub(super) fn spawn_acceptor(
+    dispatcher: &Arc<Dispatcher>,
+    listener: Arc<Listener>,
+    options: &ServerOptions,
+) -> JoinHandle<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     acceptor::spawn(dispatcher.clone(), (listener, address), Secret, options).unwrap()
 }
 
 /// A started server without handler threads.
-struct Scene {
+struct Fixture {
     dispatcher: Arc<Dispatcher>,
     listener: Arc<Listener>,
     acceptor: JoinHandle<()>,
 }
 
-impl Scene {
+impl Fixture {
     fn new(failures: usize) -> Self {
         Self::with(ServerOptions { spare_threads: 0, ..ServerOptions::default() }, failures)
     }
@@ -71,7 +75,7 @@ impl Scene {
     fn with(options: ServerOptions, failures: usize) -> Self {
         let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
         let listener = Listener::open(failures);
-        let acceptor = keep(&dispatcher, listener.clone(), &options);
+        let acceptor = spawn_acceptor(&dispatcher, listener.clone(), &options);
         Self { dispatcher, listener, acceptor }
     }
 
@@ -100,37 +104,37 @@ impl Scene {
 }
 
 fn strangers_knock(failures: usize) {
-    let scene = Scene::new(failures);
-    let listener = scene.listener.clone();
+    let fixture = Fixture::new(failures);
+    let listener = fixture.listener.clone();
     let other = thread::spawn(move || assert!(listener.knock().inbox().receive().is_empty()));
-    assert!(scene.listener.knock().inbox().receive().is_empty());
+    assert!(fixture.listener.knock().inbox().receive().is_empty());
     other.join().unwrap();
-    let counters = scene.stop().state.counters.clone();
+    let counters = fixture.stop().state.counters.clone();
     assert_eq!((counters.accept_pauses.read(), counters.rejected_handshakes.read()), (failures as u64, 2));
 }
 
 fn threads_leave() {
-    let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
-    let supervisor = Supervisor::new(scene.dispatcher.clone());
+    let fixture = Fixture::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
+    let supervisor = Supervisor::new(fixture.dispatcher.clone());
     let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&Uninterrupted).unwrap() else {
         panic!("none is needed")
     };
     let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(supervisor))];
     let (here, worker) = Descriptor::socket_pair();
-    scene.dispatcher.register(Arc::new(ProcessLocal::new(here)));
+    fixture.dispatcher.register(Arc::new(ProcessLocal::new(here)));
     assert!(worker.send(b"[\"1\",\"ping\",[],{}]".to_vec()));
     assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
     for thread in leaving {
         thread.join().unwrap();
     }
-    scene.stop();
+    fixture.stop();
 }
 
 fn server_stops() {
-    let scene = Scene::new(0);
-    let supervisor = scene.supervisor();
-    let stranger = scene.listener.knock();
-    let dispatcher = scene.stop();
+    let fixture = Fixture::new(0);
+    let supervisor = fixture.supervisor();
+    let stranger = fixture.listener.knock();
+    let dispatcher = fixture.stop();
     assert_eq!(supervisor.join().unwrap(), dispatcher.state.counters.rejected_handshakes.read());
     assert!(stranger.inbox().receive().is_empty());
 }

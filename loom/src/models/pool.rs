@@ -4,41 +4,41 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mio::kernel::Descriptor;
+use mio::fake_kernel::Descriptor;
 
-use super::pool::{Lease, Pool};
+use crate::client::pool::{Lease, Pool};
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
-use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::runner::Model;
 use crate::sync::thread;
 use crate::wait::{Uninterrupted, Wait};
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
-        claim: "no caller waits for a connection that is free, and none has another's",
+        name: "no caller waits for a connection that is free, and none has another's",
         preemptions: 4,
         quick_preemptions: 2,
         threads: 3,
         run: callers_take_turns,
     },
     Model {
-        claim: "a caller whose connection broke leaves the turn to the others, who connect anew",
+        name: "a caller whose connection broke leaves the turn to the others, who connect anew",
         threads: 3,
         preemptions: 4,
         quick_preemptions: 2,
         run: connections_break,
     },
     Model {
-        claim: "a caller that gives up waiting leaves the turn to the others",
+        name: "a caller that gives up waiting leaves the turn to the others",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
         run: some_give_up,
     },
     Model {
-        claim: "closing the pool ends every wait and every connection",
+        name: "closing the pool ends every wait and every connection",
         preemptions: 4,
         quick_preemptions: 2,
         threads: 3,
@@ -47,14 +47,14 @@ pub(crate) const MODELS: [Model; 4] = [
 ];
 
 /// A pool with one connection, and what its callers saw.
-struct Scene {
+struct Fixture {
     pool: Pool,
     /// The other end of each connection that was made.
     servers: Mutex<Vec<Descriptor>>,
     using: AtomicUsize,
 }
 
-impl Scene {
+impl Fixture {
     fn new() -> Arc<Self> {
         let pool = Pool::new(1, Duration::MAX, Phase::FreeConnection);
         Arc::new(Self { pool, servers: Mutex::default(), using: AtomicUsize::new(0) })
@@ -87,57 +87,57 @@ impl Scene {
 }
 
 fn callers_take_turns() {
-    let scene = Scene::new();
-    let callers = [(); 2].map(|()| spawn(&scene, |scene| scene.call(&Deadline::never(), &Uninterrupted)));
-    assert_eq!(scene.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let fixture = Fixture::new();
+    let callers = [(); 2].map(|()| spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Uninterrupted)));
+    assert_eq!(fixture.call(&Deadline::never(), &Uninterrupted), Ok(()));
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Ok(()));
     }
-    assert_eq!(scene.servers.lock().unwrap().len(), 1);
-    assert_eq!(scene.pool.connections(), (1, 1));
+    assert_eq!(fixture.servers.lock().unwrap().len(), 1);
+    assert_eq!(fixture.pool.connections(), (1, 1));
 }
 
 fn connections_break() {
-    let scene = Scene::new();
-    let callers = [(); 2].map(|()| spawn(&scene, Scene::fail));
-    scene.fail();
+    let fixture = Fixture::new();
+    let callers = [(); 2].map(|()| spawn(&fixture, Fixture::fail));
+    fixture.fail();
     for caller in callers {
         caller.join().unwrap();
     }
-    assert_eq!(scene.servers.lock().unwrap().len(), 3);
-    assert_eq!(scene.pool.connections(), (0, 0));
+    assert_eq!(fixture.servers.lock().unwrap().len(), 3);
+    assert_eq!(fixture.pool.connections(), (0, 0));
 }
 
 fn some_give_up() {
-    let scene = Scene::new();
-    let late = spawn(&scene, |scene| scene.call(&Deadline::after(Duration::from_secs(1)), &Uninterrupted));
-    let interrupted = spawn(&scene, |scene| scene.call(&Deadline::never(), &Interrupted));
-    let patient = spawn(&scene, |scene| scene.call(&Deadline::never(), &Uninterrupted));
-    assert_eq!(scene.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let fixture = Fixture::new();
+    let late = spawn(&fixture, |fixture| fixture.call(&Deadline::after(Duration::from_secs(1)), &Uninterrupted));
+    let interrupted = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Interrupted));
+    let patient = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Uninterrupted));
+    assert_eq!(fixture.call(&Deadline::never(), &Uninterrupted), Ok(()));
     assert!(matches!(late.join().unwrap(), Ok(()) | Err(Error::Timeout { phase: Phase::FreeConnection, .. })));
     assert!(matches!(interrupted.join().unwrap(), Ok(()) | Err(Error::Interrupted)));
     assert_eq!(patient.join().unwrap(), Ok(()));
 }
 
 fn one_closes() {
-    let scene = Scene::new();
-    let receiving = spawn(&scene, |scene| {
-        let (lease, _) = scene.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
-        let Some(mut connection) = scene.dial(&lease) else { return };
+    let fixture = Fixture::new();
+    let receiving = spawn(&fixture, |fixture| {
+        let (lease, _) = fixture.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
+        let Some(mut connection) = fixture.dial(&lease) else { return };
         let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: Duration::MAX };
         let received = connection.receive(&by, Phase::Response, &Uninterrupted);
         assert_eq!(received, Err(Error::Disconnected { phase: Phase::Response }));
     });
-    let waiting = spawn(&scene, |scene| scene.pool.lease(&Deadline::never(), &Uninterrupted).map(drop));
-    scene.pool.close();
+    let waiting = spawn(&fixture, |fixture| fixture.pool.lease(&Deadline::never(), &Uninterrupted).map(drop));
+    fixture.pool.close();
     receiving.join().unwrap();
     assert_eq!(waiting.join().unwrap(), Ok(()));
-    assert_eq!(scene.pool.connections(), (0, 0));
+    assert_eq!(fixture.pool.connections(), (0, 0));
 }
 
-fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static) -> thread::JoinHandle<T> {
-    let scene = scene.clone();
-    thread::spawn(move || act(&scene))
+fn spawn<T: 'static>(fixture: &Arc<Fixture>, act: impl FnOnce(&Fixture) -> T + 'static) -> thread::JoinHandle<T> {
+    let fixture = fixture.clone();
+    thread::spawn(move || act(&fixture))
 }
 
 /// Its host wants the thread back whenever it waits.
