@@ -13,7 +13,7 @@ use crate::call::{Call, failure_of};
 use crate::client::Client;
 use crate::codec::decode;
 use crate::codec_module::{bytes_of, json_of, string_of};
-use crate::crew::Steward;
+use crate::crew::Supervisor;
 use crate::error::{internal, to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{contain, waiting};
 use crate::message::{Invocation, Message, Notification, keywords_apart};
@@ -99,25 +99,25 @@ impl Server {
         })
     }
 
-    /// The steward, as of `open_doors`; nil if the server was not started when its state was noted.
-    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
+    /// The supervisor, as of `open_doors`; nil if the server was not started when its state was noted.
+    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
         let was_started = this.snapshot.take().is_some_and(|snapshot| snapshot.is_started());
         this.with(ruby, |server| {
             if !was_started {
                 return Ok(None);
             }
-            Ok(server.start_without_rebinding()?.map(Steward::new))
+            Ok(server.start_without_rebinding()?.map(Supervisor::new))
         })
     }
 
-    /// The steward, whom one thread must serve; nil if it was started already.
-    fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
-        this.with(ruby, |server| Ok(server.start()?.map(Steward::new)))
+    /// The supervisor, which one thread must serve; nil if it was started already.
+    fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+        this.with(ruby, |server| Ok(server.start()?.map(Supervisor::new)))
     }
 
-    /// Another steward; nil unless the thread that served the last one has ended while the server goes on.
-    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
-        this.with(ruby, |server| Ok(server.replace_supervisor().map(Steward::new)))
+    /// Another supervisor; nil unless the thread that served the last one has ended while the server goes on.
+    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+        this.with(ruby, |server| Ok(server.replace_supervisor().map(Supervisor::new)))
     }
 
     fn begin_stop(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

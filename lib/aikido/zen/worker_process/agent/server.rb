@@ -303,7 +303,7 @@ module Aikido
           # @return [Boolean] whether there will be more to do
           def serve_as(steward)
             duty = steward.next_duty or return false
-            duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
+            duty.is_a?(HandlerThread) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
             true
           end
 
