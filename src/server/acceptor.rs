@@ -50,16 +50,16 @@ pub(super) fn spawn(
         handshakes,
         rejection_log,
         accept_throttle: AcceptThrottle::new(),
-        accept_again: None,
-        is_door_watched: true,
+        retry_accept_at: None,
+        listener_registered: true,
     };
     let poll = acceptor.prepare_poll()?;
-    let presence = Presence(dispatcher);
+    let exit_guard = ExitGuard(dispatcher);
     thread::Builder::new()
         .name("zen-ipc accept".to_owned())
         .stack_size(STACK_SIZE)
         .spawn(move || {
-            let _presence = presence;
+            let _exit_guard = exit_guard;
             acceptor.run(poll);
         })
         .map_err(|error| {
@@ -77,10 +77,10 @@ const STACK_SIZE: usize = 2 << 20;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections accepted before anything else is looked at, so that a flood of them does not starve the admitted.
-const ACCEPTS_AT_ONCE: usize = 64;
+const ACCEPT_BATCH: usize = 64;
 
-const BELL: Token = Token(0);
-const DOOR: Token = Token(1);
+const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
 
 struct Acceptor {
     dispatcher: Arc<Dispatcher>,
@@ -89,9 +89,9 @@ struct Acceptor {
     rejection_log: RejectionLog,
     accept_throttle: AcceptThrottle,
     /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
-    accept_again: Option<Deadline>,
+    retry_accept_at: Option<Deadline>,
     /// Whether the poll says so. Not in a pause, in which each arrival would wake this thread for nothing.
-    is_door_watched: bool,
+    listener_registered: bool,
 }
 
 impl Acceptor {
@@ -101,25 +101,25 @@ impl Acceptor {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let bell = self.dispatcher.acceptor_waker.reader().here()?.as_raw_fd();
+        let waker = self.dispatcher.acceptor_waker.reader().here()?.as_raw_fd();
         let registry = poll.here()?.registry();
-        registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
-        self.listener.with_descriptor(|door| watch_door(registry, door)).transpose().map_err(failed)?;
+        registry.register(&mut SourceFd(&waker), WAKER, Interest::READABLE).map_err(failed)?;
+        self.listener.with_fd(|listener| register_listener(registry, listener)).transpose().map_err(failed)?;
         Ok(poll)
     }
 
     fn run(mut self, poll: ProcessLocal<Poll>) {
         os::leave_signals_to_others();
-        self.attend(poll);
+        self.run_event_loop(poll);
         // It was closed before, unless the server ended by itself.
         self.listener.close();
-        self.contain(|acceptor| acceptor.flush_rejection_log(true));
+        self.catch_panic(|acceptor| acceptor.flush_rejection_log(true));
     }
 
-    fn attend(&mut self, mut poll: ProcessLocal<Poll>) {
+    fn run_event_loop(&mut self, mut poll: ProcessLocal<Poll>) {
         let mut events = Events::with_capacity(256);
         while !self.dispatcher.state.is_closed() {
-            let timeout = self.time_to_next_deadline();
+            let timeout = self.poll_timeout();
             let Ok(poll) = poll.here_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
@@ -130,33 +130,33 @@ impl Acceptor {
                 return self.dispatcher.fail(&error);
             }
             // The door comes last: who has proved itself meanwhile need not make room.
-            for is_door in [false, true] {
-                for token in events.iter().map(Event::token).filter(|token| (*token == DOOR) == is_door) {
-                    self.contain(|acceptor| acceptor.handle(token));
+            for is_listener in [false, true] {
+                for token in events.iter().map(Event::token).filter(|token| (*token == LISTENER) == is_listener) {
+                    self.catch_panic(|acceptor| acceptor.handle(token));
                 }
             }
-            self.contain(Self::handle_deadlines);
-            self.contain(Self::turn_away);
-            self.dispatcher.note_pending_handshakes(self.handshakes.count());
+            self.catch_panic(Self::expire);
+            self.catch_panic(Self::answer_stranded);
+            self.dispatcher.set_pending_handshakes(self.handshakes.count());
         }
     }
 
     /// Runs a step; a panic in it is reported and costs only that step.
-    fn contain(&mut self, step: impl FnOnce(&mut Self)) {
+    fn catch_panic(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
             self.dispatcher.state.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
             // Others may have come with the one that was lost, and the poll tells of each arrival once.
-            self.accept_again = Some(Deadline::after(ACCEPT_PAUSE));
+            self.retry_accept_at = Some(Deadline::after(ACCEPT_PAUSE));
         }
     }
 
     fn handle(&mut self, token: Token) {
         match token {
             // Of what comes on top of a post that was left there, the poll need not tell.
-            BELL => self.dispatcher.acceptor_waker.take_all(),
+            WAKER => self.dispatcher.acceptor_waker.take_all(),
             // Its time will come.
-            DOOR if self.accept_again.is_some() => {}
-            DOOR => self.accept(),
+            LISTENER if self.retry_accept_at.is_some() => {}
+            LISTENER => self.accept(),
             _ => match self.handshakes.on_readable(token) {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
@@ -168,21 +168,21 @@ impl Acceptor {
         }
     }
 
-    fn handle_deadlines(&mut self) {
+    fn expire(&mut self) {
         for socket in self.handshakes.take_expired() {
             self.reject(&socket, "the handshake took too long");
         }
         for session in self.dispatcher.reactor.poll_parked() {
             self.dispatcher.dispatch(session);
         }
-        if self.accept_again.is_some_and(|again| again.has_passed()) {
+        if self.retry_accept_at.is_some_and(|again| again.has_passed()) {
             self.accept();
         }
         self.flush_rejection_log(false);
     }
 
     /// Has those answered who wait for a thread that will not come.
-    fn turn_away(&mut self) {
+    fn answer_stranded(&mut self) {
         for mut session in self.dispatcher.take_stranded() {
             match session.turn_away() {
                 Ok(true) => self.dispatcher.dispatch(session),
@@ -193,28 +193,28 @@ impl Acceptor {
         }
     }
 
-    fn time_to_next_deadline(&self) -> Option<Duration> {
-        let deadlines = [self.handshakes.next_deadline(), self.accept_again, self.rejection_log.next_deadline()];
+    fn poll_timeout(&self) -> Option<Duration> {
+        let deadlines = [self.handshakes.next_deadline(), self.retry_accept_at, self.rejection_log.next_deadline()];
         let round = self.dispatcher.reactor.is_polling().then_some(POLL_INTERVAL);
         deadlines.iter().flatten().map(Deadline::remaining).chain(round).min()
     }
 
     fn accept(&mut self) {
-        self.accept_again = None;
+        self.retry_accept_at = None;
         // Each needs some memory of its own, and the reserve is for those who are here.
         if memory::check(memory::LARGE).is_err() {
-            return self.pause_for_want(&Errno::NOMEM.into());
+            return self.pause_on_exhaustion(&Errno::NOMEM.into());
         }
-        if let Err(error) = self.resume() {
-            return self.pause_for_want(&error);
+        if let Err(error) = self.resume_accepting() {
+            return self.pause_on_exhaustion(&error);
         }
-        for _ in 0..ACCEPTS_AT_ONCE {
+        for _ in 0..ACCEPT_BATCH {
             if let Some(until) = self.accept_throttle.throttled_until() {
-                return self.pause(until);
+                return self.pause_accepting(until);
             }
             match self.listener.accept() {
                 None | Some(Err(Errno::AGAIN)) => return,
-                Some(Ok(socket)) => self.greet(socket),
+                Some(Ok(socket)) => self.begin_handshake(socket),
                 // That one connection went away again.
                 Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
                 // Other code has closed it, and its number may be another file's.
@@ -222,50 +222,50 @@ impl Acceptor {
                     return self.dispatcher.fail(&format!("its listening socket cannot be used: {errno}"));
                 }
                 // Out of descriptors or memory, or something that asking again at once would not change either.
-                Some(Err(errno)) => return self.pause_for_want(&errno.into()),
+                Some(Err(errno)) => return self.pause_on_exhaustion(&errno.into()),
             }
         }
-        self.accept_again = Some(Deadline::after(Duration::ZERO));
+        self.retry_accept_at = Some(Deadline::after(Duration::ZERO));
     }
 
-    fn pause_for_want(&mut self, cause: &std::io::Error) {
+    fn pause_on_exhaustion(&mut self, cause: &std::io::Error) {
         self.dispatcher.state.counters.accept_pauses.add_one();
         self.dispatcher.state.report(Level::Warn, format!("accepting connections pauses: {cause}"));
-        self.pause(Deadline::after(ACCEPT_PAUSE));
+        self.pause_accepting(Deadline::after(ACCEPT_PAUSE));
     }
 
-    fn pause(&mut self, until: Deadline) {
-        self.accept_again = Some(until);
-        if self.is_door_watched
+    fn pause_accepting(&mut self, until: Deadline) {
+        self.retry_accept_at = Some(until);
+        if self.listener_registered
             && let Ok(registry) = self.dispatcher.reactor.registry()
         {
-            let ignored = self.listener.with_descriptor(|door| registry.deregister(&mut SourceFd(&door)));
-            self.is_door_watched = !matches!(ignored, Some(Ok(())));
+            let ignored = self.listener.with_fd(|listener| registry.deregister(&mut SourceFd(&listener)));
+            self.listener_registered = !matches!(ignored, Some(Ok(())));
         }
     }
 
     /// Has the poll tell of arrivals again.
-    fn resume(&mut self) -> std::io::Result<()> {
-        if !self.is_door_watched
+    fn resume_accepting(&mut self) -> std::io::Result<()> {
+        if !self.listener_registered
             && let Ok(registry) = self.dispatcher.reactor.registry()
         {
-            self.listener.with_descriptor(|door| watch_door(registry, door)).transpose()?;
-            self.is_door_watched = true;
+            self.listener.with_fd(|listener| register_listener(registry, listener)).transpose()?;
+            self.listener_registered = true;
         }
         Ok(())
     }
 
-    fn greet(&mut self, socket: Socket) {
+    fn begin_handshake(&mut self, socket: Socket) {
         self.dispatcher.state.counters.accepted.add_one();
         panic_point("acceptor");
         let token = self.dispatcher.reactor.fresh_token();
-        let greeted =
+        let begun =
             self.dispatcher.reactor.watch(&socket, token).and_then(|()| self.handshakes.insert(token, socket.clone()));
-        match greeted {
+        match begun {
             Ok(None) => {}
             Ok(Some(evicted)) => self.reject(&evicted, "max_handshakes others came before it proved itself"),
             // It went away before it could be greeted.
-            Err(Error::Handshake { .. }) => self.note_abandoned(),
+            Err(Error::Handshake { .. }) => self.record_abandoned(),
             Err(error) => self.reject(&socket, &error.to_string()),
         }
     }
@@ -274,7 +274,7 @@ impl Acceptor {
         panic_point("handshake");
         match progress {
             Progress::Pending => {}
-            Progress::Abandoned => self.note_abandoned(),
+            Progress::Abandoned => self.record_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Authenticated(socket, server_proof) => {
                 self.dispatcher.reactor.unwatch(&socket);
@@ -282,7 +282,7 @@ impl Acceptor {
                     self.dispatcher.state.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if send_at_once(&socket, &server_proof).is_err() {
-                    self.note_abandoned();
+                    self.record_abandoned();
                 } else {
                     self.dispatcher.register(socket);
                 }
@@ -301,7 +301,7 @@ impl Acceptor {
 
     /// Counts a connection that its client has ended, before it said anything or after it proved itself. A worker does
     /// so where the server is too slow for it, and makes another: there is nothing to warn of.
-    fn note_abandoned(&mut self) {
+    fn record_abandoned(&mut self) {
         self.dispatcher.state.counters.abandoned_handshakes.add_one();
         self.accept_throttle.record_rejection();
     }
@@ -320,8 +320,8 @@ impl Acceptor {
     }
 }
 
-fn watch_door(registry: &Registry, door: RawFd) -> std::io::Result<()> {
-    registry.register(&mut SourceFd(&door), DOOR, Interest::READABLE)
+fn register_listener(registry: &Registry, listener: RawFd) -> std::io::Result<()> {
+    registry.register(&mut SourceFd(&listener), LISTENER, Interest::READABLE)
 }
 
 fn peer_of(socket: &Socket) -> Option<SocketAddr> {
@@ -330,9 +330,9 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
 }
 
 /// Tells the dispatcher when the acceptor has gone, whatever it died of.
-struct Presence(Arc<Dispatcher>);
+struct ExitGuard(Arc<Dispatcher>);
 
-impl Drop for Presence {
+impl Drop for ExitGuard {
     fn drop(&mut self) {
         self.0.acceptor_exited();
     }

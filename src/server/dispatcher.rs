@@ -164,7 +164,7 @@ impl Dispatcher {
     }
 
     /// Notes how many connections are in the middle of a handshake.
-    pub(super) fn note_pending_handshakes(&self, count: usize) {
+    pub(super) fn set_pending_handshakes(&self, count: usize) {
         self.pending_handshakes.store(count, Ordering::Relaxed);
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Binds and listens; the operating system chooses where the port is 0.
     pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
-        let socket = open(wanted).map_err(explain)?;
+        let socket = open(wanted).map_err(explain_address_in_use)?;
         let address = getsockname(socket.here()?)
             .and_then(SocketAddr::try_from)
             .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
@@ -55,7 +55,7 @@ impl Listener {
     }
 
     /// Does something with the number to poll, while it is open: nobody closes it meanwhile.
-    pub(super) fn with_descriptor<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
+    pub(super) fn with_fd<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
         let listening = lock(&self.socket);
         Some(work(listening.as_ref()?.here().ok()?.as_raw_fd()))
     }
@@ -85,7 +85,7 @@ fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
 }
 
 /// Says what to do where a port that was asked for is taken.
-fn explain(error: Error) -> Error {
+fn explain_address_in_use(error: Error) -> Error {
     match error {
         Error::System { operation, code } if code == Errno::ADDRINUSE.raw_os_error() => {
             let advice = "where something else does; in a hot restart the old master does until it ends: leave `port:` \
@@ -104,7 +104,7 @@ mod tests {
     fn a_closed_listener_can_be_bound_to_its_address_again() {
         let (listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert!(listener.close() && !listener.close());
-        assert!(listener.accept().is_none() && listener.with_descriptor(|_| ()).is_none());
+        assert!(listener.accept().is_none() && listener.with_fd(|_| ()).is_none());
         listener.rebind(address).unwrap();
         let _client = std::net::TcpStream::connect(address).unwrap();
         assert!(listener.accept().unwrap().is_ok());

@@ -48,7 +48,7 @@ impl Listener {
         drop(door);
     }
 
-    pub(super) fn with_descriptor<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
+    pub(super) fn with_fd<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
         Some(work(lock(&self.state).as_ref()?.arrivals.as_raw_fd()))
     }
 
