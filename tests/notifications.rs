@@ -262,7 +262,7 @@ fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
         scope.spawn(|| {
             handler_thread.next_call(&Uninterrupted).unwrap().unwrap();
             server.begin_stop();
-            handler_thread.leave();
+            handler_thread.exit();
         });
         (0..1000).for_each(|number| {
             // Those that come when stopping has begun need not be taken.

@@ -70,7 +70,7 @@ impl Dispatcher {
 
     /// Lets a connection that has something to say wait for a handler thread.
     pub(super) fn dispatch(&self, session: Box<Session>) {
-        if self.ready_queue.enter(session) {
+        if self.ready_queue.push(session) {
             self.state.supervisor_waker.post();
         }
         self.wake_acceptor_if_unsupervised();
@@ -78,7 +78,7 @@ impl Dispatcher {
 
     /// There is a handler thread less.
     pub(super) fn handler_thread_exited(&self) {
-        self.ready_queue.leave();
+        self.ready_queue.remove_thread();
         // One less may be too few.
         self.state.supervisor_waker.post();
         self.wake_acceptor_if_unsupervised();
@@ -170,7 +170,7 @@ impl Dispatcher {
 
     /// Figures by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
-        let (threads, spare_threads) = self.ready_queue.threads_and_idle();
+        let (threads, spare_threads) = self.ready_queue.thread_counts();
         vec![
             ("connections", self.state.connections() as u64),
             ("threads", threads as u64),

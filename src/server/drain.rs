@@ -20,7 +20,7 @@ pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, 
     let mut silence = deadline.within(SILENCE);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
     for session in dispatcher.notification_queues.take_waiting() {
-        dispatcher.ready_queue.enter(session);
+        dispatcher.ready_queue.push(session);
     }
     loop {
         match wait.block(|| skip_and_wait(dispatcher, deadline, &mut silence)).transpose()? {
@@ -74,7 +74,7 @@ fn skip_what_has_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<S
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());
-            dispatcher.ready_queue.enter(session);
+            dispatcher.ready_queue.push(session);
         }
     }
     (open, has_progressed)

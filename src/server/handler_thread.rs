@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::dispatcher::Dispatcher;
-use super::ready_queue::Found;
+use super::ready_queue::Popped;
 use super::session::{Next, Session, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 
-/// A thread's place among the handler threads. Dropping it gives the place up, as [`HandlerThread::leave`] does.
+/// A thread's place among the handler threads. Dropping it gives the place up, as [`HandlerThread::exit`] does.
 #[derive(Debug)]
 pub struct HandlerThread {
     dispatcher: Arc<Dispatcher>,
@@ -20,26 +20,26 @@ pub struct HandlerThread {
 
 #[derive(Debug)]
 enum State {
-    Spare,
+    Idle,
     Serving(Box<Session>),
     /// The call has the connection.
     InCall(Arc<Call>),
     /// A panic ended the serving of a connection, and the connection with it.
-    Lost,
-    Left,
+    Poisoned,
+    Exited,
 }
 
 /// What ended a wait outside the host's lock.
-enum Outcome {
+enum Event {
     Call(Arc<Call>),
-    Signal,
-    Leave,
+    Interrupted,
+    Exit,
 }
 
 impl HandlerThread {
     /// Another handler thread, if one is needed.
-    pub(super) fn enlist(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
-        dispatcher.ready_queue.enlist().then(|| Self { dispatcher: dispatcher.clone(), state: State::Spare })
+    pub(super) fn try_add(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
+        dispatcher.ready_queue.try_add_thread().then(|| Self { dispatcher: dispatcher.clone(), state: State::Idle })
     }
 
     /// Blocks until there is a call for a handler. What the core answers itself is answered inside the wait, and so are
@@ -54,17 +54,17 @@ impl HandlerThread {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
-        self.conclude(Some(&abandoned()), wait)?;
+        self.finish_call(Some(&handler_killed_error()), wait)?;
         while self.dispatcher.state.is_of_this_process() {
-            match wait.block(|| self.work()).transpose() {
+            match wait.block(|| self.next_event()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
-                Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
+                Ok(Some(Event::Call(call))) if call.has_waited_in_vain() => {
                     self.dispatcher.state.counters.expired_calls.add_one();
-                    self.resume(call.drop_unanswered());
+                    self.reattach(call.drop_unanswered());
                 }
-                Ok(Some(Outcome::Call(call))) => return Ok(Some(call)),
-                Ok(Some(Outcome::Leave)) => return Ok(None),
-                Ok(Some(Outcome::Signal) | None) => wait.interrupted()?,
+                Ok(Some(Event::Call(call))) => return Ok(Some(call)),
+                Ok(Some(Event::Exit)) => return Ok(None),
+                Ok(Some(Event::Interrupted) | None) => wait.interrupted()?,
                 Err(error) => {
                     self.dispatcher.fail_if_closed_by_others(error)?;
                     return Ok(None);
@@ -80,7 +80,7 @@ impl HandlerThread {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
-    pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
+    pub fn finish_call(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
         if !self.dispatcher.state.is_of_this_process() {
             return Ok(());
         }
@@ -89,7 +89,7 @@ impl HandlerThread {
             Ok(session) => (session, Ok(())),
             Err(error) => (None, Err(error)),
         };
-        self.resume(session);
+        self.reattach(session);
         outcome
     }
 
@@ -105,7 +105,7 @@ impl HandlerThread {
 
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another handler thread.
-    pub fn leave(&mut self) {
+    pub fn exit(&mut self) {
         if !self.dispatcher.state.is_of_this_process() {
             return;
         }
@@ -120,49 +120,49 @@ impl HandlerThread {
             }
         }
         // It can only be closed instead if this fails.
-        let _ = self.conclude(Some(&abandoned()), &UntilSignal);
-        match std::mem::replace(&mut self.state, State::Left) {
-            State::Left => return,
-            State::Spare | State::InCall(_) => {}
-            State::Lost => self.dispatcher.ready_queue.is_free_again(),
+        let _ = self.finish_call(Some(&handler_killed_error()), &UntilSignal);
+        match std::mem::replace(&mut self.state, State::Exited) {
+            State::Exited => return,
+            State::Idle | State::InCall(_) => {}
+            State::Poisoned => self.dispatcher.ready_queue.release(),
             State::Serving(session) => {
-                self.dispatcher.ready_queue.is_free_again();
+                self.dispatcher.ready_queue.release();
                 self.dispatcher.dispatch(session);
             }
         }
         self.dispatcher.handler_thread_exited();
     }
 
-    fn work(&mut self) -> Result<Outcome> {
+    fn next_event(&mut self) -> Result<Event> {
         loop {
-            match std::mem::replace(&mut self.state, State::Spare) {
+            match std::mem::replace(&mut self.state, State::Idle) {
                 State::Serving(mut session) => {
-                    self.state = State::Lost;
+                    self.state = State::Poisoned;
                     match session.next() {
                         Next::Request(request) => {
                             let call = Arc::new(Call::new(request, session, &self.dispatcher));
                             self.state = State::InCall(call.clone());
-                            return Ok(Outcome::Call(call));
+                            return Ok(Event::Call(call));
                         }
                         Next::Signal => {
                             self.state = State::Serving(session);
-                            return Ok(Outcome::Signal);
+                            return Ok(Event::Interrupted);
                         }
                         Next::Wait => self.wait_for_turn(session),
-                        Next::End => self.resume(None),
+                        Next::End => self.reattach(None),
                     }
                 }
-                State::Lost => self.resume(None),
-                State::Left => {
-                    self.state = State::Left;
-                    return Ok(Outcome::Leave);
+                State::Poisoned => self.reattach(None),
+                State::Exited => {
+                    self.state = State::Exited;
+                    return Ok(Event::Exit);
                 }
-                State::Spare | State::InCall(_) => match self.dispatcher.ready_queue.find()? {
-                    Found::Session(session) => self.state = State::Serving(session),
-                    Found::Signal => return Ok(Outcome::Signal),
-                    Found::Leave => {
-                        self.state = State::Left;
-                        return Ok(Outcome::Leave);
+                State::Idle | State::InCall(_) => match self.dispatcher.ready_queue.pop_blocking()? {
+                    Popped::Session(session) => self.state = State::Serving(session),
+                    Popped::Interrupted => return Ok(Event::Interrupted),
+                    Popped::Exit => {
+                        self.state = State::Exited;
+                        return Ok(Event::Exit);
                     }
                 },
             }
@@ -171,33 +171,33 @@ impl HandlerThread {
 
     /// Lets a connection wait until earlier ones of its sender have ended.
     fn wait_for_turn(&mut self, session: Box<Session>) {
-        let Some(sender) = session.sender() else { return self.resume(Some(session)) };
+        let Some(sender) = session.sender() else { return self.reattach(Some(session)) };
         let mut session = self.dispatcher.notification_queues.wait_for_turn(sender, session);
         if let Some(session) = &mut session {
             session.admit_to_service();
         }
-        self.resume(session);
+        self.reattach(session);
     }
 
-    fn resume(&mut self, session: Option<Box<Session>>) {
+    fn reattach(&mut self, session: Option<Box<Session>>) {
         self.state = match session {
             Some(session) => State::Serving(session),
             None => {
-                self.dispatcher.ready_queue.is_free_again();
-                State::Spare
+                self.dispatcher.ready_queue.release();
+                State::Idle
             }
         };
     }
 }
 
 /// What a caller is told whose handler was ended from outside.
-fn abandoned() -> RemoteFailure {
+fn handler_killed_error() -> RemoteFailure {
     let message = "the handler's thread was ended before it answered".to_owned();
     RemoteFailure { message, ..RemoteFailure::default() }
 }
 
 impl Drop for HandlerThread {
     fn drop(&mut self) {
-        self.leave();
+        self.exit();
     }
 }

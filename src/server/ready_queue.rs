@@ -14,48 +14,48 @@ pub(super) struct ReadyQueue {
     spare_threads: usize,
     max_threads: usize,
     state: Mutex<State>,
-    arrivals: Semaphore,
+    ready: Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Box<Session>>,
-    handler_threads: usize,
+    threads: usize,
     /// How many of the handler threads have a connection.
-    serving: usize,
+    busy: usize,
     closed: bool,
     /// Whether nothing is served any more.
     sealed: bool,
 }
 
 impl State {
-    fn spares(&self) -> usize {
-        self.handler_threads.saturating_sub(self.serving)
+    fn idle(&self) -> usize {
+        self.threads.saturating_sub(self.busy)
     }
 }
 
 /// What a handler thread found.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Popped {
     /// A connection to serve.
     Session(Box<Session>),
     /// A signal; it should look again.
-    Signal,
+    Interrupted,
     /// Nothing more to do: enough others are waiting, or the server stops. It is counted no more.
-    Leave,
+    Exit,
 }
 
 impl ReadyQueue {
     /// An empty ready queue in which `spare_threads` handler threads should wait at any time, of `max_threads` in all.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
-        Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
+        Ok(Self { spare_threads, max_threads, state: Mutex::default(), ready: Semaphore::new()? })
     }
 
     /// Lets a connection wait. True if a handler thread more will be needed.
     ///
     /// After the ready queue was closed the connection is closed instead, unless it carries notifications that are still to be
     /// read.
-    pub(super) fn enter(&self, session: Box<Session>) -> bool {
+    pub(super) fn push(&self, session: Box<Session>) -> bool {
         let mut state = lock(&self.state);
         if state.sealed || (state.closed && session.sender().is_none()) {
             drop(state);
@@ -65,42 +65,42 @@ impl ReadyQueue {
         state.waiting.push_back(session);
         // Under the lock: whoever finds the connection takes this post, and one that came later would stay for ever and
         // let no handler thread sleep.
-        self.arrivals.post();
-        self.is_short(&state)
+        self.ready.post();
+        self.needs_thread(&state)
     }
 
     /// Blocks until there is a connection, a signal, or no reason to stay.
-    pub(super) fn find(&self) -> Result<Found> {
+    pub(super) fn pop_blocking(&self) -> Result<Popped> {
         loop {
-            if let Some(found) = self.look() {
+            if let Some(found) = self.try_pop() {
                 return Ok(found);
             }
-            if self.arrivals.wait(&Deadline::never())? == Waited::Signalled {
-                return Ok(Found::Signal);
+            if self.ready.wait(&Deadline::never())? == Waited::Signalled {
+                return Ok(Popped::Interrupted);
             }
         }
     }
 
     /// Counts another handler thread, if one is needed.
-    pub(super) fn enlist(&self) -> bool {
+    pub(super) fn try_add_thread(&self) -> bool {
         let mut state = lock(&self.state);
-        let is_needed = !state.closed && self.is_short(&state);
+        let is_needed = !state.closed && self.needs_thread(&state);
         if is_needed {
-            state.handler_threads = state.handler_threads.saturating_add(1);
+            state.threads = state.threads.saturating_add(1);
         }
         is_needed
     }
 
     /// A handler thread's connection has ended, or gone to another.
-    pub(super) fn is_free_again(&self) {
+    pub(super) fn release(&self) {
         let mut state = lock(&self.state);
-        state.serving = state.serving.saturating_sub(1);
+        state.busy = state.busy.saturating_sub(1);
     }
 
     /// A handler thread without a connection is counted no more.
-    pub(super) fn leave(&self) {
+    pub(super) fn remove_thread(&self) {
         let mut state = lock(&self.state);
-        state.handler_threads = state.handler_threads.saturating_sub(1);
+        state.threads = state.threads.saturating_sub(1);
     }
 
     /// Sends handler threads away when they find no connection, and gives back those that waited, but for those that carry
@@ -109,7 +109,7 @@ impl ReadyQueue {
         let mut state = lock(&self.state);
         state.closed = true;
         // Nobody takes this post, so that it wakes everybody.
-        self.arrivals.post();
+        self.ready.post();
         let (kept, given_back) =
             std::mem::take(&mut state.waiting).into_iter().partition(|session| session.sender().is_some());
         state.waiting = kept;
@@ -125,11 +125,11 @@ impl ReadyQueue {
     /// answer to these.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
-        let served = state.spares().min(state.waiting.len());
+        let served = state.idle().min(state.waiting.len());
         let (kept, stranded): (VecDeque<_>, VecDeque<_>) =
             state.waiting.split_off(served).into_iter().partition(|session| session.sender().is_some());
         state.waiting.extend(kept);
-        stranded.iter().for_each(|_| self.arrivals.take());
+        stranded.iter().for_each(|_| self.ready.take());
         stranded
     }
 
@@ -140,26 +140,26 @@ impl ReadyQueue {
     }
 
     /// How many handler threads there are, and how many of them have no connection.
-    pub(super) fn threads_and_idle(&self) -> (usize, usize) {
+    pub(super) fn thread_counts(&self) -> (usize, usize) {
         let state = lock(&self.state);
-        (state.handler_threads, state.spares())
+        (state.threads, state.idle())
     }
 
-    fn is_short(&self, state: &State) -> bool {
+    fn needs_thread(&self, state: &State) -> bool {
         let wanted = self.spare_threads.saturating_add(state.waiting.len());
-        state.spares() < wanted && state.handler_threads < self.max_threads
+        state.idle() < wanted && state.threads < self.max_threads
     }
 
-    fn look(&self) -> Option<Found> {
+    fn try_pop(&self) -> Option<Popped> {
         let mut state = lock(&self.state);
         if let Some(session) = state.waiting.pop_front() {
-            state.serving = state.serving.saturating_add(1);
-            self.arrivals.take();
-            return Some(Found::Session(session));
+            state.busy = state.busy.saturating_add(1);
+            self.ready.take();
+            return Some(Popped::Session(session));
         }
-        if state.closed || state.spares() > self.spare_threads {
-            state.handler_threads = state.handler_threads.saturating_sub(1);
-            return Some(Found::Leave);
+        if state.closed || state.idle() > self.spare_threads {
+            state.threads = state.threads.saturating_sub(1);
+            return Some(Popped::Exit);
         }
         None
     }

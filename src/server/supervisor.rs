@@ -50,7 +50,7 @@ impl Supervisor {
         let mut is_deaf = false;
         while self.dispatcher.state.is_of_this_process() {
             panic_point("supervisor");
-            if let Some(handler_thread) = HandlerThread::enlist(&self.dispatcher) {
+            if let Some(handler_thread) = HandlerThread::try_add(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Asked first: what was reported before is taken below.

@@ -152,7 +152,7 @@ fn attend(mut handler_thread: HandlerThread, handler: &Handler) {
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        handler_thread.conclude(failure.as_ref(), &Uninterrupted).unwrap();
+        handler_thread.finish_call(failure.as_ref(), &Uninterrupted).unwrap();
     }
 }
 

@@ -41,7 +41,7 @@ impl HandlerThread {
     /// The handler of `call` has ended as `run_handler` tells.
     fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
         let failure = contain(ruby, || failure_of(ruby, call.core(), outcome))?;
-        this.0.hold(ruby, |handler_thread| waiting(ruby, |wait| handler_thread.conclude(failure.as_ref(), wait)))
+        this.0.hold(ruby, |handler_thread| waiting(ruby, |wait| handler_thread.finish_call(failure.as_ref(), wait)))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {

@@ -87,11 +87,11 @@ impl Fixture {
     }
 
     fn handler_thread_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
-        let mut handler_thread = HandlerThread::enlist(&self.dispatcher).unwrap();
+        let mut handler_thread = HandlerThread::try_add(&self.dispatcher).unwrap();
         thread::spawn(move || {
             while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
                 handle(call);
-                handler_thread.conclude(None, &Uninterrupted).unwrap();
+                handler_thread.finish_call(None, &Uninterrupted).unwrap();
             }
         })
     }
@@ -124,7 +124,7 @@ impl Fixture {
         }
         assert!(self.worker.inbox().receive().is_empty());
         assert_eq!(self.dispatcher.state.connections(), 0);
-        assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
+        assert_eq!(self.dispatcher.ready_queue.thread_counts(), (0, 0));
     }
 }
 
@@ -200,7 +200,7 @@ fn call_follows_notification() {
 
 fn handler_thread_is_killed() {
     let fixture = Fixture::new();
-    let mut ended = HandlerThread::enlist(&fixture.dispatcher).unwrap();
+    let mut ended = HandlerThread::try_add(&fixture.dispatcher).unwrap();
     let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
     fixture.ask("1");
     assert!(fixture.answer().contains("was ended before it answered"));

@@ -73,12 +73,12 @@ impl Fixture {
     }
 
     fn handler_thread(&self) -> JoinHandle<()> {
-        let mut handler_thread = HandlerThread::enlist(&self.dispatcher).unwrap();
+        let mut handler_thread = HandlerThread::try_add(&self.dispatcher).unwrap();
         let seen = self.seen.clone();
         thread::spawn(move || {
             while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
                 note(&seen, &call);
-                handler_thread.conclude(None, &Uninterrupted).unwrap();
+                handler_thread.finish_call(None, &Uninterrupted).unwrap();
             }
         })
     }
@@ -91,7 +91,7 @@ impl Fixture {
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
-        assert_eq!(self.dispatcher.ready_queue.threads_and_idle(), (0, 0));
+        assert_eq!(self.dispatcher.ready_queue.thread_counts(), (0, 0));
     }
 
     /// As [`Fixture::stop`], and everything was handled.
@@ -130,7 +130,7 @@ fn sender_goes_on() {
 
 fn handler_thread_is_killed() {
     let fixture = Fixture::new();
-    let mut ended = HandlerThread::enlist(&fixture.dispatcher).unwrap();
+    let mut ended = HandlerThread::try_add(&fixture.dispatcher).unwrap();
     let seen = fixture.seen.clone();
     let ended = thread::spawn(move || {
         // None where the other one was faster.

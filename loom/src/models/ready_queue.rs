@@ -13,7 +13,7 @@ use crate::runner::Model;
 use crate::semaphore::Semaphore;
 use crate::server::counters::Counters;
 use crate::server::dispatcher::Dispatcher;
-use crate::server::ready_queue::{Found, ReadyQueue};
+use crate::server::ready_queue::{Popped, ReadyQueue};
 use crate::server::session::Session;
 use crate::server::supervisor::{Supervisor, Task};
 use crate::sync::thread;
@@ -52,21 +52,21 @@ impl Fixture {
     /// With two handler threads, who are still to come.
     fn new() -> Arc<Self> {
         let ready_queue = ReadyQueue::new(2, 4).unwrap();
-        assert!(ready_queue.enlist() && ready_queue.enlist() && !ready_queue.enlist());
+        assert!(ready_queue.try_add_thread() && ready_queue.try_add_thread() && !ready_queue.try_add_thread());
         Arc::new(Self { ready_queue, served: Semaphore::new().unwrap() })
     }
 
     /// Serves one connection after the other.
     fn attend(&self) {
         loop {
-            match self.ready_queue.find().unwrap() {
-                Found::Session(session) => {
+            match self.ready_queue.pop_blocking().unwrap() {
+                Popped::Session(session) => {
                     drop(session);
-                    self.ready_queue.is_free_again();
+                    self.ready_queue.release();
                     self.served.post();
                 }
-                Found::Leave => return,
-                Found::Signal => panic!("nobody sends signals here"),
+                Popped::Exit => return,
+                Popped::Interrupted => panic!("nobody sends signals here"),
             }
         }
     }
@@ -83,33 +83,33 @@ fn connections_enter() {
     let dispatcher = dispatcher();
     let workers = [(); 2].map(|()| {
         let (session, worker) = connection(&dispatcher);
-        fixture.ready_queue.enter(session);
+        fixture.ready_queue.push(session);
         worker
     });
     for _ in &workers {
         fixture.wait_for_one_served();
     }
     assert_eq!(dispatcher.state.connections(), 0);
-    assert_eq!(fixture.ready_queue.threads_and_idle(), (2, 2));
+    assert_eq!(fixture.ready_queue.thread_counts(), (2, 2));
     assert!(fixture.ready_queue.close().is_empty());
     for handler_thread in handler_threads {
         handler_thread.join().unwrap();
     }
-    assert_eq!(fixture.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(fixture.ready_queue.thread_counts(), (0, 0));
 }
 
 fn one_closes() {
     let fixture = Fixture::new();
     let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::attend));
     let (session, worker) = connection(&dispatcher());
-    let entering = spawn(&fixture, |fixture| fixture.ready_queue.enter(session));
+    let entering = spawn(&fixture, |fixture| fixture.ready_queue.push(session));
     drop(fixture.ready_queue.close());
     entering.join().unwrap();
     for handler_thread in handler_threads {
         handler_thread.join().unwrap();
     }
     assert_eq!(worker.inbox().peek(), Peeked::End);
-    assert_eq!(fixture.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(fixture.ready_queue.thread_counts(), (0, 0));
 }
 
 fn supervisor_starts_threads() {
@@ -143,7 +143,7 @@ fn supervisor_starts_threads() {
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
-    assert_eq!(dispatcher.ready_queue.threads_and_idle(), (0, 0));
+    assert_eq!(dispatcher.ready_queue.thread_counts(), (0, 0));
 }
 
 fn dispatcher() -> Arc<Dispatcher> {
