@@ -25,23 +25,23 @@ pub struct Call {
     request: Request,
     deadline: Deadline,
     answered: AtomicBool,
-    place: Mutex<Place>,
+    slot: Mutex<ConnectionSlot>,
     /// Not kept alive: a host may hold on to a call for long after its server was stopped.
     dispatcher: Weak<Dispatcher>,
 }
 
 /// 1 ms: a handler is nearly always reached within microseconds, and no caller's patience ends so soon.
-const LONG_ENOUGH_TO_LEAVE: Duration = Duration::from_millis(1);
+const DISCONNECT_CHECK_AFTER: Duration = Duration::from_millis(1);
 
 /// Where the connection is.
 #[derive(Debug)]
-enum Place {
-    Here(ReplyChannel),
+enum ConnectionSlot {
+    Held(ReplyChannel),
     Parked(Token),
     /// There is none: the answer waits for the caller, which is this process.
-    Answered(Option<Response>),
+    LocalResponse(Option<Response>),
     /// Being written to, or with another handler thread, or closed.
-    Gone,
+    Released,
 }
 
 impl Call {
@@ -49,16 +49,16 @@ impl Call {
     pub(super) fn new(request: Request, session: Box<Session>, dispatcher: &Arc<Dispatcher>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification {
-            set_aside(session, Some(dispatcher))
+        let slot = if is_notification {
+            park_or_hold(session, Some(dispatcher))
         } else {
-            Place::Here(ReplyChannel::Session(session))
+            ConnectionSlot::Held(ReplyChannel::Session(session))
         };
         Self {
             request,
             deadline,
             answered: AtomicBool::new(is_notification),
-            place: Mutex::new(place),
+            slot: Mutex::new(slot),
             dispatcher: Arc::downgrade(dispatcher),
         }
     }
@@ -69,7 +69,7 @@ impl Call {
             deadline: request.timeout.map_or_else(Deadline::never, Deadline::after),
             answered: AtomicBool::new(request.id.is_none()),
             request,
-            place: Mutex::new(Place::Here(ReplyChannel::Local(LocalReply::new(max_frame_size)))),
+            slot: Mutex::new(ConnectionSlot::Held(ReplyChannel::Local(LocalReply::new(max_frame_size)))),
             dispatcher: Weak::new(),
         }
     }
@@ -111,13 +111,13 @@ impl Call {
             return false;
         }
         self.deadline.has_passed()
-            || matches!(&*lock(&self.place), Place::Here(ReplyChannel::Session(session)) if session.was_left())
+            || matches!(&*lock(&self.slot), ConnectionSlot::Held(ReplyChannel::Session(session)) if session.was_left())
     }
 
     /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
     /// asked only of one that has waited.
-    pub(super) fn has_waited_in_vain(&self) -> bool {
-        self.deadline.has_passed() || (self.deadline.waited() > LONG_ENOUGH_TO_LEAVE && self.is_expired())
+    pub(super) fn expired_in_queue(&self) -> bool {
+        self.deadline.has_passed() || (self.deadline.waited() > DISCONNECT_CHECK_AFTER && self.is_expired())
     }
 
     /// Sends the text of a result, once; the handler may go on working.
@@ -133,14 +133,14 @@ impl Call {
         let Some((id, mut reply)) = self.claim() else { return Ok(false) };
         let sent = reply.send_result(id, result, wait);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &too_large(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &frame_too_large_failure(error), wait),
             _ => sent.clone(),
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = match reply {
-                    ReplyChannel::Session(session) => set_aside(session, self.dispatcher.upgrade().as_ref()),
-                    ReplyChannel::Local(local) => Place::Answered(local.response),
+                *lock(&self.slot) = match reply {
+                    ReplyChannel::Session(session) => park_or_hold(session, self.dispatcher.upgrade().as_ref()),
+                    ReplyChannel::Local(local) => ConnectionSlot::LocalResponse(local.response),
                 };
                 sent.map(|()| true)
             }
@@ -154,94 +154,96 @@ impl Call {
     /// # Returns
     ///
     /// The connection, if its next request has found no other handler thread.
-    pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
+    pub(super) fn finish(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
         if let Some((id, mut reply)) = self.claim() {
             let sent = match failure {
                 Some(failure) => reply.send_failure(id, failure, wait),
                 None => reply.send_result(id, b"null", wait),
             };
             let answered = match &sent {
-                Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &too_large(error), wait),
+                Err(error @ Error::FrameTooLarge { .. }) => {
+                    reply.send_failure(id, &frame_too_large_failure(error), wait)
+                }
                 _ => sent,
             };
             return match (answered, reply) {
                 (Ok(()), ReplyChannel::Session(session)) => Ok(Some(session)),
                 (answered, ReplyChannel::Local(local)) => {
-                    *lock(&self.place) = Place::Answered(local.response);
+                    *lock(&self.slot) = ConnectionSlot::LocalResponse(local.response);
                     answered.map(|()| None)
                 }
                 (Err(Error::Interrupted), _) => Err(Error::Interrupted),
                 (Err(_), _) => Ok(None),
             };
         }
-        Ok(self.take_back())
+        Ok(self.reclaim())
     }
 
     /// The answer to a call of this process's own, if there is one.
-    pub(super) fn take_local_answer(&self) -> Option<Response> {
-        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
-            Place::Answered(response) => response,
-            Place::Here(..) | Place::Parked(..) | Place::Gone => None,
+    pub(super) fn take_local_response(&self) -> Option<Response> {
+        match std::mem::replace(&mut *lock(&self.slot), ConnectionSlot::Released) {
+            ConnectionSlot::LocalResponse(response) => response,
+            ConnectionSlot::Held(..) | ConnectionSlot::Parked(..) | ConnectionSlot::Released => None,
         }
     }
 
     /// Gives the connection back without an answer: nobody waits for one.
-    pub(super) fn drop_unanswered(&self) -> Option<Box<Session>> {
-        self.take_back()
+    pub(super) fn discard(&self) -> Option<Box<Session>> {
+        self.reclaim()
     }
 
     /// The right to answer, which only one caller ever gets, with what it takes.
     fn claim(&self) -> Option<(&str, ReplyChannel)> {
         let id = self.request.id.as_deref()?;
         // Both under the lock: else the handler's end could take the connection back from under a claim.
-        let mut place = lock(&self.place);
+        let mut slot = lock(&self.slot);
         if self.answered.swap(true, Ordering::AcqRel) {
             return None;
         }
-        match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(reply) => Some((id, reply)),
-            Place::Parked(..) | Place::Answered(..) | Place::Gone => None,
+        match std::mem::replace(&mut *slot, ConnectionSlot::Released) {
+            ConnectionSlot::Held(reply) => Some((id, reply)),
+            ConnectionSlot::Parked(..) | ConnectionSlot::LocalResponse(..) | ConnectionSlot::Released => None,
         }
     }
 
-    fn take_back(&self) -> Option<Box<Session>> {
-        let mut place = lock(&self.place);
-        match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(ReplyChannel::Session(session)) => Some(session),
-            Place::Parked(token) => self.dispatcher.upgrade()?.reactor.take(token),
-            answered @ Place::Answered(..) => {
-                *place = answered;
+    fn reclaim(&self) -> Option<Box<Session>> {
+        let mut slot = lock(&self.slot);
+        match std::mem::replace(&mut *slot, ConnectionSlot::Released) {
+            ConnectionSlot::Held(ReplyChannel::Session(session)) => Some(session),
+            ConnectionSlot::Parked(token) => self.dispatcher.upgrade()?.reactor.take(token),
+            answered @ ConnectionSlot::LocalResponse(..) => {
+                *slot = answered;
                 None
             }
-            Place::Here(ReplyChannel::Local(..)) | Place::Gone => None,
+            ConnectionSlot::Held(ReplyChannel::Local(..)) | ConnectionSlot::Released => None,
         }
     }
 }
 
 /// What a caller is told whose answer no frame can carry.
-fn too_large(error: &Error) -> RemoteFailure {
+fn frame_too_large_failure(error: &Error) -> RemoteFailure {
     let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
     RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
 }
 
 /// Lets the next request of a connection find another handler thread, unless it carries notifications: of those the next is
 /// read when this one was handled.
-fn set_aside(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> Place {
+fn park_or_hold(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> ConnectionSlot {
     if session.sender().is_some() {
-        return Place::Here(ReplyChannel::Session(session));
+        return ConnectionSlot::Held(ReplyChannel::Session(session));
     }
-    let Some(dispatcher) = dispatcher else { return Place::Gone };
+    let Some(dispatcher) = dispatcher else { return ConnectionSlot::Released };
     match dispatcher.reactor.park(session) {
         Parked::At(token, wakes_acceptor) => {
             if wakes_acceptor {
                 dispatcher.acceptor_waker.post();
             }
-            Place::Parked(token)
+            ConnectionSlot::Parked(token)
         }
         Parked::Busy(session) => {
             dispatcher.dispatch(session);
-            Place::Gone
+            ConnectionSlot::Released
         }
-        Parked::Closed => Place::Gone,
+        Parked::Closed => ConnectionSlot::Released,
     }
 }

@@ -58,9 +58,9 @@ impl HandlerThread {
         while self.dispatcher.state.is_of_this_process() {
             match wait.block(|| self.next_event()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
-                Ok(Some(Event::Call(call))) if call.has_waited_in_vain() => {
+                Ok(Some(Event::Call(call))) if call.expired_in_queue() => {
                     self.dispatcher.state.counters.expired_calls.add_one();
-                    self.reattach(call.drop_unanswered());
+                    self.reattach(call.discard());
                 }
                 Ok(Some(Event::Call(call))) => return Ok(Some(call)),
                 Ok(Some(Event::Exit)) => return Ok(None),
@@ -85,7 +85,7 @@ impl HandlerThread {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
-        let (session, outcome) = match call.conclude(failure, wait) {
+        let (session, outcome) = match call.finish(failure, wait) {
             Ok(session) => (session, Ok(())),
             Err(error) => (None, Err(error)),
         };

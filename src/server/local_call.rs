@@ -15,16 +15,16 @@ use crate::wait::Uninterrupted;
 /// A call of this process's own. Whoever began it runs the handler, and concludes it.
 #[derive(Debug)]
 pub struct LocalCall {
-    begun: Begun,
+    route: Route,
     max_frame_size: usize,
 }
 
 #[derive(Debug)]
-enum Begun {
+enum Route {
     /// For a handler.
-    Call(Arc<Call>),
+    Handler(Arc<Call>),
     /// The core has answered it itself; a notification not at all.
-    Answered { name: String, response: Option<Box<Response>> },
+    Builtin { name: String, response: Option<Box<Response>> },
 }
 
 /// Ids tell the calls of one connection apart.
@@ -51,36 +51,36 @@ impl Server {
         let id = timeout.map(|_| ID.to_owned());
         let limit = self.options.max_frame_size;
         let request = Request::local(id, name, timeout, args, kwargs, max_frame_size.min(limit))?;
-        let begun = if !is_answered_by_core(&request.name) {
-            Begun::Call(Arc::new(Call::local(request, limit)))
+        let route = if !is_answered_by_core(&request.name) {
+            Route::Handler(Arc::new(Call::local(request, limit)))
         } else if request.id.is_none() {
-            Begun::Answered { name: request.name, response: None }
+            Route::Builtin { name: request.name, response: None }
         } else {
             let body = frame::body(Vec::new(), &native_answer(&self.documents, ID, &request).parts(), limit)?;
             let response = match Response::parse(body)? {
                 Parsed::Message(response) => Some(Box::new(response)),
                 Parsed::Unusable { .. } | Parsed::Other => None,
             };
-            Begun::Answered { name: request.name, response }
+            Route::Builtin { name: request.name, response }
         };
-        Ok(LocalCall { begun, max_frame_size })
+        Ok(LocalCall { route, max_frame_size })
     }
 }
 
 impl LocalCall {
     /// What a handler is to be given; nothing if the core has answered.
     pub fn call(&self) -> Option<&Arc<Call>> {
-        match &self.begun {
-            Begun::Call(call) => Some(call),
-            Begun::Answered { .. } => None,
+        match &self.route {
+            Route::Handler(call) => Some(call),
+            Route::Builtin { .. } => None,
         }
     }
 
     /// The method.
     pub fn name(&self) -> &str {
-        match &self.begun {
-            Begun::Call(call) => call.name(),
-            Begun::Answered { name, .. } => name,
+        match &self.route {
+            Route::Handler(call) => call.name(),
+            Route::Builtin { name, .. } => name,
         }
     }
 
@@ -89,8 +89,8 @@ impl LocalCall {
     /// # Errors
     ///
     /// [`Error::FrameTooLarge`] if no frame could carry even that; [`Error::System`] if memory is short.
-    pub fn conclude(&self, failure: Option<&RemoteFailure>) -> Result<()> {
-        self.call().map_or(Ok(()), |call| call.conclude(failure, &Uninterrupted).map(drop))
+    pub fn finish(&self, failure: Option<&RemoteFailure>) -> Result<()> {
+        self.call().map_or(Ok(()), |call| call.finish(failure, &Uninterrupted).map(drop))
     }
 
     /// The text of the result, once.
@@ -99,9 +99,9 @@ impl LocalCall {
     ///
     /// As those of [`crate::Client::invoke`] that tell of the handler or of the answer.
     pub fn take_result(&mut self) -> Result<ResultText> {
-        let response = match &mut self.begun {
-            Begun::Call(call) => call.take_local_answer(),
-            Begun::Answered { response, .. } => response.take().map(|response| *response),
+        let response = match &mut self.route {
+            Route::Handler(call) => call.take_local_response(),
+            Route::Builtin { response, .. } => response.take().map(|response| *response),
         };
         // There is none where a worker's connection would have ended.
         let response = response.ok_or(Error::Disconnected { phase: Phase::Response })?;

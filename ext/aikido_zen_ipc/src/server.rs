@@ -266,7 +266,7 @@ fn run_here(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Er
     let Some(core) = call.call() else { return Ok(()) };
     let outcome: Value = server.funcall(*RUN_HANDLER, (Call::local(core.clone()),))?;
     let failure = failure_of(ruby, core, outcome)?;
-    call.conclude(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
+    call.finish(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
 }
 
 /// The first argument of those for [`Server::invoke_here`], and the others.
