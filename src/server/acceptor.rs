@@ -184,7 +184,7 @@ impl Acceptor {
     /// Has those answered who wait for a thread that will not come.
     fn answer_stranded(&mut self) {
         for mut session in self.dispatcher.take_stranded() {
-            match session.turn_away() {
+            match session.answer_without_thread() {
                 Ok(true) => self.dispatcher.dispatch(session),
                 // It waits for its next request among the parked ones, whether a thread takes it then or not.
                 Ok(false) => drop(self.dispatcher.reactor.keep(session)),

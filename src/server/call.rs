@@ -111,7 +111,7 @@ impl Call {
             return false;
         }
         self.deadline.has_passed()
-            || matches!(&*lock(&self.slot), ConnectionSlot::Held(ReplyChannel::Session(session)) if session.was_left())
+            || matches!(&*lock(&self.slot), ConnectionSlot::Held(ReplyChannel::Session(session)) if session.peer_closed())
     }
 
     /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is

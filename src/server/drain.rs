@@ -3,7 +3,7 @@
 use rustix::event::{PollFd, PollFlags};
 
 use super::dispatcher::Dispatcher;
-use super::session::SILENCE;
+use super::session::QUIET_PERIOD;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
@@ -11,19 +11,19 @@ use crate::semaphore::{Waited, wait_for};
 use crate::wait::Wait;
 
 /// Reads every connection that carries notifications and waits for a thread, until each has ended or nothing has come for
-/// [`SILENCE`]. Blocks until then, until `deadline` at the most.
+/// [`QUIET_PERIOD`]. Blocks until then, until `deadline` at the most.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`], after which a further call goes on.
 pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-    let mut silence = deadline.within(SILENCE);
+    let mut quiet = deadline.within(QUIET_PERIOD);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
     for session in dispatcher.notification_queues.take_waiting() {
         dispatcher.ready_queue.push(session);
     }
     loop {
-        match wait.block(|| skip_and_wait(dispatcher, deadline, &mut silence)).transpose()? {
+        match wait.block(|| discard_and_wait(dispatcher, deadline, &mut quiet)).transpose()? {
             Some(Pass::Done) => return Ok(()),
             Some(Pass::Again) => {}
             Some(Pass::Interrupted) | None => wait.interrupted()?,
@@ -42,22 +42,22 @@ enum Pass {
 }
 
 /// Reads what has arrived, and waits for more.
-fn skip_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, silence: &mut Deadline) -> Result<Pass> {
-    let (open, has_progressed) = skip_what_has_arrived(dispatcher, deadline);
+fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut Deadline) -> Result<Pass> {
+    let (open, has_progressed) = discard_arrived(dispatcher, deadline);
     if deadline.has_passed() {
         return Ok(Pass::Done);
     }
     if has_progressed {
-        *silence = deadline.within(SILENCE);
+        *quiet = deadline.within(QUIET_PERIOD);
         // What has ended may have let another connection in, which is not among these.
         return Ok(Pass::Again);
     }
-    if open.is_empty() || silence.has_passed() {
+    if open.is_empty() || quiet.has_passed() {
         return Ok(Pass::Done);
     }
     let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
-    match wait_for(&mut polled, silence)? {
+    match wait_for(&mut polled, quiet)? {
         Waited::Woken | Waited::TimedOut => Ok(Pass::Again),
         Waited::Signalled => Ok(Pass::Interrupted),
     }
@@ -67,10 +67,10 @@ fn skip_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, silence: &mut Dea
 ///
 /// The connections that may bring more, and whether any brought something or has ended: then the next one of its sender
 /// waits in its place.
-fn skip_what_has_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<Socket>, bool) {
+fn discard_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
     for mut session in dispatcher.ready_queue.take_waiting() {
-        let (count, may_go_on) = session.skip_notifications(deadline);
+        let (count, may_go_on) = session.discard_notifications(deadline);
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::dispatcher::Dispatcher;
 use super::ready_queue::Popped;
-use super::session::{Next, Session, no_handler_message};
+use super::session::{Session, SessionEvent, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;
@@ -139,17 +139,17 @@ impl HandlerThread {
                 State::Serving(mut session) => {
                     self.state = State::Poisoned;
                     match session.next() {
-                        Next::Request(request) => {
+                        SessionEvent::Request(request) => {
                             let call = Arc::new(Call::new(request, session, &self.dispatcher));
                             self.state = State::InCall(call.clone());
                             return Ok(Event::Call(call));
                         }
-                        Next::Signal => {
+                        SessionEvent::Interrupted => {
                             self.state = State::Serving(session);
                             return Ok(Event::Interrupted);
                         }
-                        Next::Wait => self.wait_for_turn(session),
-                        Next::End => self.reattach(None),
+                        SessionEvent::Queued => self.wait_for_turn(session),
+                        SessionEvent::Ended => self.reattach(None),
                     }
                 }
                 State::Poisoned => self.reattach(None),

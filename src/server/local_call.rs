@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::call::Call;
-use super::session::{is_answered_by_core, native_answer};
+use super::session::{builtin_response, is_builtin};
 use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::frame;
 use crate::message::{Parsed, Request, Response, ResultText};
@@ -51,12 +51,12 @@ impl Server {
         let id = timeout.map(|_| ID.to_owned());
         let limit = self.options.max_frame_size;
         let request = Request::local(id, name, timeout, args, kwargs, max_frame_size.min(limit))?;
-        let route = if !is_answered_by_core(&request.name) {
+        let route = if !is_builtin(&request.name) {
             Route::Handler(Arc::new(Call::local(request, limit)))
         } else if request.id.is_none() {
             Route::Builtin { name: request.name, response: None }
         } else {
-            let body = frame::body(Vec::new(), &native_answer(&self.documents, ID, &request).parts(), limit)?;
+            let body = frame::body(Vec::new(), &builtin_response(&self.documents, ID, &request).parts(), limit)?;
             let response = match Response::parse(body)? {
                 Parsed::Message(response) => Some(Box::new(response)),
                 Parsed::Unusable { .. } | Parsed::Other => None,

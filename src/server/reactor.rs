@@ -90,7 +90,7 @@ impl Reactor {
 
     /// Keeps a connection until somebody takes it.
     pub(super) fn park(&self, session: Box<Session>) -> Parked {
-        if session.has_begun_a_frame() {
+        if session.has_partial_frame() {
             return Parked::Busy(session);
         }
         self.keep(session)

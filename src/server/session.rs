@@ -35,22 +35,22 @@ pub(super) struct Session {
     /// Whether a notification was read since it was last waited for one.
     is_in_burst: bool,
     /// Whether an earlier connection of that sender comes first.
-    must_wait: bool,
+    is_queued: bool,
     /// An answer of the core's own that a signal left unfinished.
-    unfinished: Option<(Answer, usize, Deadline)>,
+    pending_response: Option<(BuiltinResponse, usize, Deadline)>,
 }
 
 /// What a session has for its handler thread.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(super) enum SessionEvent {
     /// A call or notification for a handler.
     Request(Request),
     /// A signal came; nothing is lost.
-    Signal,
+    Interrupted,
     /// Another connection of the same sender comes first: this one is to wait among the senders.
-    Wait,
+    Queued,
     /// The connection is over.
-    End,
+    Ended,
 }
 
 impl Session {
@@ -64,34 +64,34 @@ impl Session {
             number,
             sender: None,
             is_in_burst: false,
-            must_wait: false,
-            unfinished: None,
+            is_queued: false,
+            pending_response: None,
         })
     }
 
     /// Blocks until a request for a handler comes; answers those to the core itself meanwhile.
-    pub(super) fn next(&mut self) -> Next {
+    pub(super) fn next(&mut self) -> SessionEvent {
         match self.next_request() {
-            Ok(Some(request)) => Next::Request(request),
-            Ok(None) if self.must_wait => Next::Wait,
-            Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
-            Err(Error::Interrupted) => Next::Signal,
+            Ok(Some(request)) => SessionEvent::Request(request),
+            Ok(None) if self.is_queued => SessionEvent::Queued,
+            Ok(None) | Err(Error::Disconnected { .. }) => SessionEvent::Ended,
+            Err(Error::Interrupted) => SessionEvent::Interrupted,
             Err(error) => {
                 self.state.counters.protocol_errors.add_one();
                 self.state.report(Level::Warn, format!("a worker's connection was closed: {error}"));
-                Next::End
+                SessionEvent::Ended
             }
         }
     }
 
     /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
     /// connection itself then.
-    pub(super) fn was_left(&self) -> bool {
+    pub(super) fn peer_closed(&self) -> bool {
         !self.state.is_closed() && self.connection.has_ended()
     }
 
     /// Whether part of a further request has been read already.
-    pub(super) fn has_begun_a_frame(&self) -> bool {
+    pub(super) fn has_partial_frame(&self) -> bool {
         self.connection.has_begun_a_frame()
     }
 
@@ -107,7 +107,7 @@ impl Session {
 
     /// Lets it be served: no other connection of its sender comes first any more.
     pub(super) fn admit_to_service(&mut self) {
-        self.must_wait = false;
+        self.is_queued = false;
     }
 
     /// Reads what has arrived, without handling it, until `deadline` at the most, and counts it as dropped. Does not block.
@@ -115,7 +115,7 @@ impl Session {
     /// # Returns
     ///
     /// How many notifications that were, and whether there may be more.
-    pub(super) fn skip_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
+    pub(super) fn discard_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
         let (mut count, mut messages) = (0u64, 0u64);
         let may_go_on = loop {
             match self.connection.try_receive(Phase::Request).and_then(|body| body.map(Request::parse).transpose()) {
@@ -144,16 +144,16 @@ impl Session {
     /// # Errors
     ///
     /// Any, after which the connection is over.
-    pub(super) fn turn_away(&mut self) -> Result<bool> {
+    pub(super) fn answer_without_thread(&mut self) -> Result<bool> {
         // Of the last answer there may be a rest.
-        self.answer_promptly()?;
+        self.flush_response_briefly()?;
         if self.sender.is_some() {
             return Ok(true);
         }
         let Some(body) = self.connection.try_receive(Phase::Request)? else { return Ok(false) };
-        if let Some(request) = self.take(body)? {
+        if let Some(request) = self.route(body)? {
             match &request.id {
-                Some(id) => self.answer(Answer::Failure(failure_response(id, &unavailable()))),
+                Some(id) => self.respond(BuiltinResponse::Failure(failure_response(id, &unavailable_failure()))),
                 None => {
                     self.state.counters.dropped_notifications.add_one();
                     let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
@@ -161,8 +161,8 @@ impl Session {
                 }
             }
         }
-        self.answer_promptly()?;
-        Ok(self.sender.is_some() || self.has_begun_a_frame())
+        self.flush_response_briefly()?;
+        Ok(self.sender.is_some() || self.has_partial_frame())
     }
 
     /// The socket, to be watched.
@@ -182,24 +182,24 @@ impl Session {
 
     fn next_request(&mut self) -> Result<Option<Request>> {
         loop {
-            self.finish_answer()?;
-            if self.must_wait {
+            self.flush_response()?;
+            if self.is_queued {
                 return Ok(None);
             }
             let Some(body) = self.next_body()? else { return Ok(None) };
-            if let Some(request) = self.take(body)? {
+            if let Some(request) = self.route(body)? {
                 return Ok(Some(request));
             }
         }
     }
 
     /// The request in a frame's body, if it is one for a handler. An answer of the core's own is to be sent afterwards.
-    fn take(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
+    fn route(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
         let request = match Request::parse(body)? {
             Parsed::Message(request) => request,
             Parsed::Unusable { id, reason } => {
                 self.state.counters.requests.add_one();
-                self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
+                self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
                 return Ok(None);
             }
             Parsed::Other => {
@@ -214,15 +214,15 @@ impl Session {
             Some(_) => self.state.counters.requests.add_one(),
             None => self.state.counters.notifications.add_one(),
         }
-        if !is_answered_by_core(&request.name) {
+        if !is_builtin(&request.name) {
             return Ok(Some(request));
         }
         if let Some(id) = &request.id {
-            let answer = match request.name.as_str() {
+            let response = match request.name.as_str() {
                 CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
-                _ => native_answer(&self.state.documents, id, &request),
+                _ => builtin_response(&self.state.documents, id, &request),
             };
-            self.answer(answer);
+            self.respond(response);
         }
         Ok(None)
     }
@@ -240,7 +240,7 @@ impl Session {
         }
         loop {
             if self.state.is_sealed() {
-                self.skip_notifications(&Deadline::after(SILENCE));
+                self.discard_notifications(&Deadline::after(QUIET_PERIOD));
                 return Ok(None);
             }
             if let Some(body) = self.connection.try_receive(Phase::Request)? {
@@ -257,7 +257,7 @@ impl Session {
                     Waited::TimedOut | Waited::Woken => Waited::Woken,
                 }
             } else if self.state.is_closed() {
-                self.connection.wait_readable(&Deadline::after(SILENCE))?
+                self.connection.wait_readable(&Deadline::after(QUIET_PERIOD))?
             } else {
                 self.connection.wait_readable_or_posted(&self.state.closing, &Deadline::never())?
             };
@@ -270,17 +270,17 @@ impl Session {
     }
 
     /// Sends an answer of the core's own before the next request is read.
-    fn answer(&mut self, answer: Answer) {
-        self.unfinished = Some((answer, 0, Deadline::after(self.state.write_timeout)));
+    fn respond(&mut self, response: BuiltinResponse) {
+        self.pending_response = Some((response, 0, Deadline::after(self.state.write_timeout)));
     }
 
     /// Sends what is left of an answer of the core's own.
-    fn finish_answer(&mut self) -> Result<()> {
-        let Some((answer, sent, deadline)) = &mut self.unfinished else { return Ok(()) };
-        match self.connection.send_rest(&answer.parts(), sent, deadline, &UntilSignal) {
+    fn flush_response(&mut self) -> Result<()> {
+        let Some((response, sent, deadline)) = &mut self.pending_response else { return Ok(()) };
+        match self.connection.send_rest(&response.parts(), sent, deadline, &UntilSignal) {
             Err(Error::Interrupted) => Err(Error::Interrupted),
             outcome => {
-                self.unfinished = None;
+                self.pending_response = None;
                 outcome
             }
         }
@@ -288,27 +288,27 @@ impl Session {
 
     /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
     /// there.
-    fn carry_notifications(&mut self, id: &str, request: &Request) -> Answer {
+    fn carry_notifications(&mut self, id: &str, request: &Request) -> BuiltinResponse {
         let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
-            return Answer::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
+            return BuiltinResponse::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
         };
         let position = dispatcher.notification_queues.join(sender, self.number);
         if position == Position::Refused {
-            return Answer::Text(ResultEnvelope::new(id), "false");
+            return BuiltinResponse::Text(ResultEnvelope::new(id), "false");
         }
         self.sender = Some(sender);
-        self.must_wait = position == Position::Waiting;
+        self.is_queued = position == Position::Waiting;
         self.state.note_notifications(self.number);
-        Answer::Text(ResultEnvelope::new(id), "true")
+        BuiltinResponse::Text(ResultEnvelope::new(id), "true")
     }
 
-    /// As [`Session::finish_answer`], for who must not wait for a worker that is stopped.
-    fn answer_promptly(&mut self) -> Result<()> {
-        if let Some((_, _, deadline)) = &mut self.unfinished {
-            *deadline = Deadline::after(PROMPT_ANSWER);
+    /// As [`Session::flush_response`], for who must not wait for a worker that is stopped.
+    fn flush_response_briefly(&mut self) -> Result<()> {
+        if let Some((_, _, deadline)) = &mut self.pending_response {
+            *deadline = Deadline::after(BRIEF_WRITE_TIMEOUT);
         }
-        self.finish_answer()
+        self.flush_response()
     }
 }
 
@@ -316,7 +316,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.state.forget(self.number);
         if self.sender.is_some() && self.state.is_sealed() && self.state.is_of_this_process() {
-            self.skip_notifications(&Deadline::after(SILENCE));
+            self.discard_notifications(&Deadline::after(QUIET_PERIOD));
         }
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
@@ -332,7 +332,7 @@ impl Drop for Session {
 /// How long nothing must come for a connection that carries notifications to be taken for read to its end, once the
 /// server stops. 100 ms: over the loopback device what a sender's kernel still holds comes at once, as soon as there is
 /// room for it.
-pub(super) const SILENCE: Duration = Duration::from_millis(100);
+pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(100);
 
 /// How long a thread that has handled a notification lets others arrive before it waits to be woken. 200 us: to wake a
 /// thread costs the sender more than all the rest of `notify`, and so only the first notification of a burst does. Those
@@ -341,35 +341,35 @@ const BURST_PAUSE: Duration = Duration::from_micros(200);
 
 /// How long the worker may take to take an answer where the thread that sends it has others to turn away. 100 ms: it takes
 /// it at once, unless it is stopped.
-const PROMPT_ANSWER: Duration = Duration::from_millis(100);
+const BRIEF_WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a caller is told where no thread is left.
-fn unavailable() -> RemoteFailure {
+fn unavailable_failure() -> RemoteFailure {
     let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
                    server there starts them again";
     RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
 }
 
 /// Whether a method is the core's own.
-pub(super) fn is_answered_by_core(name: &str) -> bool {
+pub(super) fn is_builtin(name: &str) -> bool {
     name == PING || name.starts_with(RESERVED_PREFIX)
 }
 
 /// The answer to a call of a method of the core's own.
-pub(super) fn native_answer(documents: &Documents, id: &str, request: &Request) -> Answer {
+pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Request) -> BuiltinResponse {
     match request.name.as_str() {
-        PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
+        PING => BuiltinResponse::Text(ResultEnvelope::new(id), "\"pong\""),
         READ_DOCUMENT => match request.document_wanted() {
             Some((key, known)) => match documents.read(&key, known) {
-                Some(document) => Answer::document(id, document),
-                None => Answer::Text(ResultEnvelope::new(id), "null"),
+                Some(document) => BuiltinResponse::document(id, document),
+                None => BuiltinResponse::Text(ResultEnvelope::new(id), "null"),
             },
             None => {
                 let reason = "rpc.document takes [key, known_generation]".to_owned();
-                Answer::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
+                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
             }
         },
-        name => Answer::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
+        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
     }
 }
 
@@ -380,7 +380,7 @@ pub(super) fn no_handler_message(name: &str) -> String {
 
 /// An answer of the core's own.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum BuiltinResponse {
     Text(ResultEnvelope, &'static str),
     /// The document's text is sent from where it is stored.
     Document {
@@ -390,7 +390,7 @@ pub(super) enum Answer {
     Failure(Vec<u8>),
 }
 
-impl Answer {
+impl BuiltinResponse {
     fn document(id: &str, document: Document) -> Self {
         let mut head = ResultEnvelope::new(id).head;
         head.extend(format!("[{},", document.generation).bytes());

@@ -148,7 +148,7 @@ fn handler_thread_is_killed() {
         .ready_queue
         .seal()
         .into_iter()
-        .map(|mut session| session.skip_notifications(&Deadline::never()).0)
+        .map(|mut session| session.discard_notifications(&Deadline::never()).0)
         .sum();
     let expected = if skipped == 0 { vec![1, 2] } else { vec![1] };
     assert_eq!((lock(&fixture.seen).clone(), skipped as usize), (expected.clone(), 2 - expected.len()));
