@@ -153,7 +153,7 @@ impl Server {
             // It handles each event without blocking, and contains its own panics.
             let _ = acceptor.join();
         }
-        running.dispatcher.state.end_connections();
+        running.dispatcher.state.shut_down_receiving();
         true
     }
 

@@ -144,7 +144,7 @@ impl Acceptor {
     /// Runs a step; a panic in it is reported and costs only that step.
     fn catch_panic(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
-            self.dispatcher.state.report(Level::Error, "a bug in the acceptor cost one connection (please report it)");
+            self.dispatcher.state.log(Level::Error, "a bug in the acceptor cost one connection (please report it)");
             // Others may have come with the one that was lost, and the poll tells of each arrival once.
             self.retry_accept_at = Some(Deadline::after(ACCEPT_PAUSE));
         }
@@ -160,7 +160,7 @@ impl Acceptor {
             _ => match self.handshakes.on_readable(token) {
                 Some(progress) => self.handle_handshake(progress),
                 None => {
-                    if let Some(session) = self.dispatcher.reactor.take(token) {
+                    if let Some(session) = self.dispatcher.reactor.unpark(token) {
                         self.dispatcher.dispatch(session);
                     }
                 }
@@ -187,7 +187,7 @@ impl Acceptor {
             match session.answer_without_thread() {
                 Ok(true) => self.dispatcher.dispatch(session),
                 // It waits for its next request among the parked ones, whether a thread takes it then or not.
-                Ok(false) => drop(self.dispatcher.reactor.keep(session)),
+                Ok(false) => drop(self.dispatcher.reactor.park_idle(session)),
                 Err(_) => {}
             }
         }
@@ -230,7 +230,7 @@ impl Acceptor {
 
     fn pause_on_exhaustion(&mut self, cause: &std::io::Error) {
         self.dispatcher.state.counters.accept_pauses.add_one();
-        self.dispatcher.state.report(Level::Warn, format!("accepting connections pauses: {cause}"));
+        self.dispatcher.state.log(Level::Warn, format!("accepting connections pauses: {cause}"));
         self.pause_accepting(Deadline::after(ACCEPT_PAUSE));
     }
 
@@ -258,9 +258,12 @@ impl Acceptor {
     fn begin_handshake(&mut self, socket: Socket) {
         self.dispatcher.state.counters.accepted.add_one();
         panic_point("acceptor");
-        let token = self.dispatcher.reactor.fresh_token();
-        let begun =
-            self.dispatcher.reactor.watch(&socket, token).and_then(|()| self.handshakes.insert(token, socket.clone()));
+        let token = self.dispatcher.reactor.next_token();
+        let begun = self
+            .dispatcher
+            .reactor
+            .register(&socket, token)
+            .and_then(|()| self.handshakes.insert(token, socket.clone()));
         match begun {
             Ok(None) => {}
             Ok(Some(evicted)) => self.reject(&evicted, "max_handshakes others came before it proved itself"),
@@ -277,8 +280,8 @@ impl Acceptor {
             Progress::Abandoned => self.record_abandoned(),
             Progress::Failed(socket, reason) => self.reject(&socket, &reason),
             Progress::Authenticated(socket, server_proof) => {
-                self.dispatcher.reactor.unwatch(&socket);
-                if !self.dispatcher.state.has_room() {
+                self.dispatcher.reactor.deregister(&socket);
+                if !self.dispatcher.state.below_limit() {
                     self.dispatcher.state.counters.refused_connections.add_one();
                     self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if send_at_once(&socket, &server_proof).is_err() {
@@ -308,14 +311,14 @@ impl Acceptor {
 
     fn report_rejection(&mut self, socket: &Socket, reason: &str) {
         if let Some(line) = self.rejection_log.record(reason, || peer_of(socket)) {
-            self.dispatcher.state.report(Level::Warn, line);
+            self.dispatcher.state.log(Level::Warn, line);
         }
     }
 
     /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
     fn flush_rejection_log(&mut self, last_chance: bool) {
         if let Some(line) = self.rejection_log.flush(last_chance) {
-            self.dispatcher.state.report(Level::Warn, line);
+            self.dispatcher.state.log(Level::Warn, line);
         }
     }
 }

@@ -210,7 +210,7 @@ impl Call {
         let mut slot = lock(&self.slot);
         match std::mem::replace(&mut *slot, ConnectionSlot::Released) {
             ConnectionSlot::Held(ReplyChannel::Session(session)) => Some(session),
-            ConnectionSlot::Parked(token) => self.dispatcher.upgrade()?.reactor.take(token),
+            ConnectionSlot::Parked(token) => self.dispatcher.upgrade()?.reactor.unpark(token),
             answered @ ConnectionSlot::LocalResponse(..) => {
                 *slot = answered;
                 None

@@ -63,7 +63,7 @@ impl Dispatcher {
 
     /// Takes in a connection that has proved itself.
     pub(super) fn register(self: &Arc<Self>, socket: Socket) {
-        let number = self.state.enroll(socket.clone());
+        let number = self.state.insert(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
         self.dispatch(Session::new(connection, self, number));
     }
@@ -91,7 +91,7 @@ impl Dispatcher {
 
     /// Notes that nobody starts handler threads any more. Does nothing in a forked copy.
     pub(super) fn supervisor_exited(&self) {
-        if self.state.is_of_this_process() {
+        if self.state.is_owner() {
             self.has_supervisor.store(false, Ordering::Release);
             self.acceptor_waker.post();
         }
@@ -126,7 +126,7 @@ impl Dispatcher {
                 return;
             }
             *failed = true;
-            self.state.report(Level::Error, format!("the server ends: {cause}"));
+            self.state.log(Level::Error, format!("the server ends: {cause}"));
         }
         self.close();
         self.state.shut_down_all();
@@ -160,7 +160,7 @@ impl Dispatcher {
 
     /// Whether it was closed and the acceptor has gone; also in a forked copy.
     pub(super) fn has_shut_down(&self) -> bool {
-        self.state.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.state.is_of_this_process())
+        self.state.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.state.is_owner())
     }
 
     /// Notes how many connections are in the middle of a handshake.
@@ -172,7 +172,7 @@ impl Dispatcher {
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
         let (threads, spare_threads) = self.ready_queue.thread_counts();
         vec![
-            ("connections", self.state.connections() as u64),
+            ("connections", self.state.connection_count() as u64),
             ("threads", threads as u64),
             ("spare_threads", spare_threads as u64),
             ("pending_handshakes", self.pending_handshakes.load(Ordering::Relaxed) as u64),

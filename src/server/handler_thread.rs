@@ -55,7 +55,7 @@ impl HandlerThread {
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
         self.finish_call(Some(&handler_killed_error()), wait)?;
-        while self.dispatcher.state.is_of_this_process() {
+        while self.dispatcher.state.is_owner() {
             match wait.block(|| self.next_event()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
                 Ok(Some(Event::Call(call))) if call.expired_in_queue() => {
@@ -81,7 +81,7 @@ impl HandlerThread {
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn finish_call(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
-        if !self.dispatcher.state.is_of_this_process() {
+        if !self.dispatcher.state.is_owner() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
@@ -106,7 +106,7 @@ impl HandlerThread {
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another handler thread.
     pub fn exit(&mut self) {
-        if !self.dispatcher.state.is_of_this_process() {
+        if !self.dispatcher.state.is_owner() {
             return;
         }
         if let State::InCall(call) = &self.state
@@ -116,7 +116,7 @@ impl HandlerThread {
             // At a stop they are told in one line.
             if !self.dispatcher.state.is_closed() {
                 let line = format!("the thread that handled a notification {:?} was ended", excerpt(call.name()));
-                self.dispatcher.state.report(Level::Warn, line);
+                self.dispatcher.state.log(Level::Warn, line);
             }
         }
         // It can only be closed instead if this fails.

@@ -41,8 +41,8 @@ struct State {
 #[derive(Debug)]
 struct ParkedSession {
     session: Box<Session>,
-    grace: Deadline,
-    watched: bool,
+    register_at: Deadline,
+    registered: bool,
 }
 
 /// What became of a connection that was to be parked.
@@ -84,7 +84,7 @@ impl Reactor {
     }
 
     /// A token that nothing else ever had.
-    pub(super) fn fresh_token(&self) -> Token {
+    pub(super) fn next_token(&self) -> Token {
         Token(self.next_token.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -93,29 +93,31 @@ impl Reactor {
         if session.has_partial_frame() {
             return Parked::Busy(session);
         }
-        self.keep(session)
+        self.park_idle(session)
     }
 
     /// As [`Reactor::park`], for one whose next request is known not to have arrived as a whole.
-    pub(super) fn keep(&self, session: Box<Session>) -> Parked {
-        let token = self.fresh_token();
+    pub(super) fn park_idle(&self, session: Box<Session>) -> Parked {
+        let token = self.next_token();
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
             drop(session);
             return Parked::Closed;
         }
-        state.parked.insert(token, ParkedSession { session, grace: Deadline::after(POLL_INTERVAL), watched: false });
+        state
+            .parked
+            .insert(token, ParkedSession { session, register_at: Deadline::after(POLL_INTERVAL), registered: false });
         let is_first = state.idle_polls.is_none();
         state.idle_polls = Some(0);
         Parked::At(token, is_first)
     }
 
     /// Takes a connection, if nobody else has.
-    pub(super) fn take(&self, token: Token) -> Option<Box<Session>> {
-        let ParkedSession { session, watched, .. } = lock(&self.state).parked.remove(&token)?;
-        if watched {
-            self.unwatch(session.socket());
+    pub(super) fn unpark(&self, token: Token) -> Option<Box<Session>> {
+        let ParkedSession { session, registered, .. } = lock(&self.state).parked.remove(&token)?;
+        if registered {
+            self.deregister(session.socket());
         }
         Some(session)
     }
@@ -128,18 +130,18 @@ impl Reactor {
     pub(super) fn poll_parked(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         let Some(idle_polls) = state.idle_polls else { return VecDeque::new() };
-        let mut unwatchable = Vec::new();
+        let mut unregistrable = Vec::new();
         let mut is_idle = true;
-        for (token, place) in state.parked.iter_mut().filter(|(_, place)| !place.watched) {
+        for (token, place) in state.parked.iter_mut().filter(|(_, place)| !place.registered) {
             is_idle = false;
-            if place.grace.has_passed() {
-                place.watched = self.watch(place.session.socket(), *token).is_ok();
-                unwatchable.extend((!place.watched).then_some(*token));
+            if place.register_at.has_passed() {
+                place.registered = self.register(place.session.socket(), *token).is_ok();
+                unregistrable.extend((!place.registered).then_some(*token));
             }
         }
         let idle_polls = if is_idle { idle_polls.saturating_add(1) } else { 0 };
         state.idle_polls = (idle_polls < IDLE_POLLS).then_some(idle_polls);
-        unwatchable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
+        unregistrable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
     }
 
     /// Whether the acceptor is to look around.
@@ -153,7 +155,7 @@ impl Reactor {
     }
 
     /// Watches a socket for something to read, at most once per arrival.
-    pub(super) fn watch(&self, socket: &Socket, token: Token) -> Result<()> {
+    pub(super) fn register(&self, socket: &Socket, token: Token) -> Result<()> {
         let descriptor = socket.here()?.as_raw_fd();
         self.registry.here()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
             Error::System {
@@ -164,7 +166,7 @@ impl Reactor {
     }
 
     /// Watches a socket no more.
-    pub(super) fn unwatch(&self, socket: &Socket) {
+    pub(super) fn deregister(&self, socket: &Socket) {
         if let (Ok(socket), Ok(registry)) = (socket.here(), self.registry.here()) {
             // It fails only for what is not watched.
             let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));

@@ -78,7 +78,7 @@ impl Session {
             Err(Error::Interrupted) => SessionEvent::Interrupted,
             Err(error) => {
                 self.state.counters.protocol_errors.add_one();
-                self.state.report(Level::Warn, format!("a worker's connection was closed: {error}"));
+                self.state.log(Level::Warn, format!("a worker's connection was closed: {error}"));
                 SessionEvent::Ended
             }
         }
@@ -157,7 +157,7 @@ impl Session {
                 None => {
                     self.state.counters.dropped_notifications.add_one();
                     let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
-                    self.state.report(Level::Warn, line);
+                    self.state.log(Level::Warn, line);
                 }
             }
         }
@@ -175,7 +175,7 @@ impl Session {
         panic_point("answer");
         let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
-            self.state.report(Level::Warn, format!("a worker did not take its answer: {error}"));
+            self.state.log(Level::Warn, format!("a worker did not take its answer: {error}"));
         }
         sent
     }
@@ -299,7 +299,7 @@ impl Session {
         }
         self.sender = Some(sender);
         self.is_queued = position == Position::Waiting;
-        self.state.note_notifications(self.number);
+        self.state.mark_notifications(self.number);
         BuiltinResponse::Text(ResultEnvelope::new(id), "true")
     }
 
@@ -314,13 +314,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.state.forget(self.number);
-        if self.sender.is_some() && self.state.is_sealed() && self.state.is_of_this_process() {
+        self.state.remove(self.number);
+        if self.sender.is_some() && self.state.is_sealed() && self.state.is_owner() {
             self.discard_notifications(&Deadline::after(QUIET_PERIOD));
         }
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
-            && self.state.is_of_this_process()
+            && self.state.is_owner()
             && let Some(mut next) = dispatcher.notification_queues.remove(sender, self.number)
         {
             next.admit_to_service();

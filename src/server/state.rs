@@ -74,17 +74,17 @@ impl ServerState {
 
     /// Whether it was not inherited. In a forked copy, such as that of a thread that forked inside a handler, no lock of
     /// the server may be waited for: its holder does not exist.
-    pub(super) fn is_of_this_process(&self) -> bool {
+    pub(super) fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
     /// Whether another connection may be admitted.
-    pub(super) fn has_room(&self) -> bool {
-        self.connections() < self.max_connections
+    pub(super) fn below_limit(&self) -> bool {
+        self.connection_count() < self.max_connections
     }
 
     /// Takes note of an admitted connection, and gives it a number.
-    pub(super) fn enroll(&self, socket: Socket) -> u64 {
+    pub(super) fn insert(&self, socket: Socket) -> u64 {
         self.counters.admitted.add_one();
         let mut connections = lock(&self.connections);
         let number = connections.next_number;
@@ -94,28 +94,28 @@ impl ServerState {
     }
 
     /// Takes note that a connection carries notifications.
-    pub(super) fn note_notifications(&self, number: u64) {
+    pub(super) fn mark_notifications(&self, number: u64) {
         if let Some(connection) = lock(&self.connections).by_number.get_mut(&number) {
             connection.carries_notifications = true;
         }
     }
 
     /// Forgets a connection that ended. Does nothing in a forked copy.
-    pub(super) fn forget(&self, number: u64) {
-        if self.is_of_this_process() {
+    pub(super) fn remove(&self, number: u64) {
+        if self.is_owner() {
             lock(&self.connections).by_number.remove(&number);
         }
     }
 
     /// How many connections are admitted.
-    pub(super) fn connections(&self) -> usize {
+    pub(super) fn connection_count(&self) -> usize {
         lock(&self.connections).by_number.len()
     }
 
     /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
     /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
     /// which tells the sender.
-    pub(super) fn end_connections(&self) {
+    pub(super) fn shut_down_receiving(&self) {
         self.shut_down(|connection| {
             Some(if connection.carries_notifications { Shutdown::Write } else { Shutdown::Read })
         });
@@ -140,13 +140,13 @@ impl ServerState {
     }
 
     /// Writes to the journal and calls the supervisor.
-    pub(super) fn report(&self, level: Level, message: impl Into<String>) {
+    pub(super) fn log(&self, level: Level, message: impl Into<String>) {
         self.journal.write(level, message);
         self.supervisor_waker.post();
     }
 
     /// What was reported and not taken yet.
-    pub(super) fn take_reports(&self) -> Vec<Entry> {
+    pub(super) fn drain_log(&self) -> Vec<Entry> {
         self.journal.take()
     }
 
@@ -169,6 +169,6 @@ impl ServerState {
 
     /// Whether it was closed; also in a forked copy.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) || !self.is_of_this_process()
+        self.closed.load(Ordering::Acquire) || !self.is_owner()
     }
 }

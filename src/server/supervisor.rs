@@ -48,14 +48,14 @@ impl Supervisor {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
         let mut is_deaf = false;
-        while self.dispatcher.state.is_of_this_process() {
+        while self.dispatcher.state.is_owner() {
             panic_point("supervisor");
             if let Some(handler_thread) = HandlerThread::try_add(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Asked first: what was reported before is taken below.
             let is_over = is_deaf || self.dispatcher.has_shut_down();
-            let reports = self.dispatcher.state.take_reports();
+            let reports = self.dispatcher.state.drain_log();
             if !reports.is_empty() {
                 return Ok(Some(Task::Log(reports)));
             }

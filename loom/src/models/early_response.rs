@@ -118,12 +118,12 @@ impl Fixture {
         self.dispatcher.close();
         self.acceptor.join().unwrap();
         assert!(self.dispatcher.has_shut_down());
-        self.dispatcher.state.end_connections();
+        self.dispatcher.state.shut_down_receiving();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
         assert!(self.worker.inbox().receive().is_empty());
-        assert_eq!(self.dispatcher.state.connections(), 0);
+        assert_eq!(self.dispatcher.state.connection_count(), 0);
         assert_eq!(self.dispatcher.ready_queue.thread_counts(), (0, 0));
     }
 }

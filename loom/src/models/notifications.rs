@@ -87,7 +87,7 @@ impl Fixture {
     fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.dispatcher.acceptor_exited();
-        self.dispatcher.state.end_connections();
+        self.dispatcher.state.shut_down_receiving();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }
@@ -97,7 +97,7 @@ impl Fixture {
     /// As [`Fixture::stop`], and everything was handled.
     fn stop_after_all(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.stop(handler_threads);
-        assert_eq!(self.dispatcher.state.connections(), 0);
+        assert_eq!(self.dispatcher.state.connection_count(), 0);
     }
 }
 

@@ -89,7 +89,7 @@ fn connections_enter() {
     for _ in &workers {
         fixture.wait_for_one_served();
     }
-    assert_eq!(dispatcher.state.connections(), 0);
+    assert_eq!(dispatcher.state.connection_count(), 0);
     assert_eq!(fixture.ready_queue.thread_counts(), (2, 2));
     assert!(fixture.ready_queue.close().is_empty());
     for handler_thread in handler_threads {
@@ -139,7 +139,7 @@ fn supervisor_starts_threads() {
     dispatcher.close();
     // As the acceptor does, without whom this is small enough.
     dispatcher.acceptor_exited();
-    dispatcher.state.end_connections();
+    dispatcher.state.shut_down_receiving();
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
@@ -154,7 +154,7 @@ fn dispatcher() -> Arc<Dispatcher> {
 fn connection(dispatcher: &Arc<Dispatcher>) -> (Box<Session>, Descriptor) {
     let (here, worker) = Descriptor::socket_pair();
     let socket = Arc::new(ProcessLocal::new(here));
-    let number = dispatcher.state.enroll(socket.clone());
+    let number = dispatcher.state.insert(socket.clone());
     (Session::new(Connection::new(socket, 0), dispatcher, number), worker)
 }
 
