@@ -96,7 +96,7 @@ impl Server {
         })
     }
 
-    /// Begins to admit workers; after [`Server::finish_stop`] on the same address again.
+    /// Begins to admit workers; after [`Server::close_connections`] on the same address again.
     ///
     /// # Returns
     ///
@@ -133,13 +133,13 @@ impl Server {
         let running = lock(&self.running);
         let dispatcher =
             running.as_ref().map(|running| &running.dispatcher).filter(|dispatcher| !dispatcher.state.is_closed())?;
-        Supervisor::succeed(dispatcher)
+        Supervisor::replace(dispatcher)
     }
 
     /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
     /// the call that it is in, or after the notifications that its sender's kernel has taken. Does not wait for them.
     /// False if there is nothing to stop, also in a forked copy.
-    pub fn begin_stop(&self) -> bool {
+    pub fn stop_accepting(&self) -> bool {
         if self.check_process().is_err() {
             return false;
         }
@@ -174,14 +174,14 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Interrupted`], after which the connections are closed all the same.
-    pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
+    pub fn close_connections(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
         let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
         let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), wait);
-        self.close_connections();
+        self.shut_down();
         drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(dispatcher.dropped_before))
     }
 
-    fn close_connections(&self) {
+    fn shut_down(&self) {
         if self.check_process().is_ok()
             && let Some(running) = lock(&self.running).take()
         {
@@ -198,7 +198,7 @@ impl Server {
     }
 
     /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
-    pub fn close(&self) -> bool {
+    pub fn stop_listening(&self) -> bool {
         self.check_process().is_ok() && lock(&self.listener).close()
     }
 
@@ -293,8 +293,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.check_process().is_ok() {
-            self.begin_stop();
-            self.close_connections();
+            self.stop_accepting();
+            self.shut_down();
             return;
         }
         // A forked copy: the thread does not exist here, and another one may have been changing the rest at the fork.

@@ -105,8 +105,8 @@ fn assert_ended_and_restart(server: &TestServer) {
     assert_eq!(lines(), 1);
     serve(&server.server, Arc::new(echo));
     server.client().ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.begin_stop(), "it was not started");
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    assert!(server.server.stop_accepting(), "it was not started");
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
 }
 
 fn numbers(descriptors: &[(i32, String)], kind: &str) -> Vec<i32> {

@@ -181,7 +181,7 @@ fn of_many_rejections_the_first_are_told_one_by_one_and_the_others_counted_at_th
             peer.write(&[0; CLIENT_PROOF_LENGTH]);
             assert!(peer.rest().len() <= HELLO_LENGTH);
         }
-        server.begin_stop();
+        server.stop_accepting();
         let lines = log.join().unwrap();
         let one_by_one = lines.iter().filter(|line| line.contains("was rejected: the client does not speak")).count();
         let counted: usize = lines.iter().filter_map(|line| count_in(line)).sum();

@@ -212,11 +212,11 @@ fn what_was_sent_before_stopping_began_is_handled_also_if_its_sender_has_ended()
     let sent = (0..5000).take_while(|_| send().is_ok()).count();
     assert!(sent > 500, "{sent}");
     client.close();
-    assert!(recorder.server.server.begin_stop());
+    assert!(recorder.server.server.stop_accepting());
     (0..=sent).for_each(|_| recorder.permit());
     eventually("the end of the connection", || recorder.server.stat("connections") == 0);
     assert_eq!(recorder.seen.lock().unwrap().len(), sent);
-    assert_eq!(recorder.server.server.finish_stop(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(recorder.server.server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn connections_that_wait_for_their_turn_are_read_also_after_stopping_began() {
     send_number(&mut first, 0);
     let (mut second, _) = recorder.carrier();
     send_number(&mut second, 1);
-    recorder.server.server.begin_stop();
+    recorder.server.server.stop_accepting();
     (0..2).for_each(|_| recorder.permit());
     recorder.wait_for(2);
     assert_eq!(recorder.numbers(), [0, 1]);
@@ -239,7 +239,7 @@ fn a_client_learns_that_the_server_stops_at_its_next_notification() {
     let client = recorder.server.client();
     notify(&client, 0).unwrap();
     eventually("the notification", || recorder.server.stat("notifications") == 1);
-    recorder.server.server.begin_stop();
+    recorder.server.server.stop_accepting();
     let refused = notify(&client, 1);
     assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");
     recorder.permit();
@@ -261,7 +261,7 @@ fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
         // The first is handled until its thread is ended; the rest waits behind it.
         scope.spawn(|| {
             handler_thread.next_call(&Uninterrupted).unwrap().unwrap();
-            server.begin_stop();
+            server.stop_accepting();
             handler_thread.exit();
         });
         (0..1000).for_each(|number| {
@@ -270,7 +270,8 @@ fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
         });
     });
     client.close();
-    let (sent, dropped) = (stat_of(&client, "notifications"), server.finish_stop(PATIENCE, &Uninterrupted).unwrap());
+    let (sent, dropped) =
+        (stat_of(&client, "notifications"), server.close_connections(PATIENCE, &Uninterrupted).unwrap());
     assert!((1..=sent).contains(&dropped), "{dropped} of {sent}");
-    assert_eq!(server.finish_stop(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
 }

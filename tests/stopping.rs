@@ -17,11 +17,11 @@ fn stopping_ends_idle_connections_and_every_thread() {
     let server = TestServer::start(echo);
     let client = server.client();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.begin_stop());
+    assert!(server.server.stop_accepting());
     eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
     eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
-    assert!(!server.server.is_started() && !server.server.begin_stop());
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+    assert!(!server.server.is_started() && !server.server.stop_accepting());
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_handler_at_work_may_answer_after_stopping_began() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
         gate.wait_for_handler();
-        server.server.begin_stop();
+        server.server.stop_accepting();
         gate.open();
         assert_eq!(call.join().unwrap().unwrap().as_slice(), b"\"expired: false\"");
     });
@@ -45,8 +45,8 @@ fn a_handler_at_work_when_stopping_ends_is_not_waited_for() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
         gate.wait_for_handler();
-        server.server.begin_stop();
-        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+        server.server.stop_accepting();
+        server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
         let outcome = call.join().unwrap();
         assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
         gate.open();
@@ -60,7 +60,7 @@ fn a_connection_whose_handler_answered_and_goes_on_ends_when_stopping_begins() {
     let client = server.client();
     client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
     gate.wait_for_handler();
-    server.server.begin_stop();
+    server.server.stop_accepting();
     eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
     gate.open();
     eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
@@ -71,7 +71,7 @@ fn stopping_ends_connections_in_the_middle_of_a_handshake() {
     let server = TestServer::start(echo);
     let mut peer = Peer::silent(server.server.address());
     peer.hello();
-    server.server.begin_stop();
+    server.server.stop_accepting();
     assert_eq!(peer.rest(), b"");
 }
 
@@ -82,8 +82,8 @@ fn a_stopped_server_starts_again_on_its_port_and_the_same_client_comes_back() {
     for round in 1..=3 {
         client.ping(PATIENCE, &Uninterrupted).unwrap();
         assert_eq!(server.stat("admitted"), round);
-        server.server.begin_stop();
-        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+        server.server.stop_accepting();
+        server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
         eventually("the end of the connection", || !client.is_connected());
         let outcome = client.ping(PATIENCE, &Uninterrupted);
         assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
@@ -105,7 +105,7 @@ fn closing_leaves_connected_workers_working_and_lets_nobody_else_in() {
     let server = TestServer::start(echo);
     let connected = server.client();
     connected.ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.close() && !server.server.close());
+    assert!(server.server.stop_listening() && !server.server.stop_listening());
     let outcome = server.client().ping(PATIENCE, &Uninterrupted);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
     connected.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();

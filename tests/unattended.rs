@@ -94,7 +94,7 @@ fn it_can_be_stopped() {
     let server = unattended_server();
     let client = client_of(&server);
     client.ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.begin_stop());
+    assert!(server.stop_accepting());
     assert!(server.replace_supervisor().is_none(), "a supervisor of a server that stops");
     assert!(client.ping(PATIENCE, &Uninterrupted).is_err());
 }

@@ -33,7 +33,7 @@ impl Supervisor {
     }
 
     /// Another supervisor for a dispatcher that has none any more.
-    pub(super) fn succeed(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
+    pub(super) fn replace(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
         dispatcher.claim_supervision().then(|| Self::new(dispatcher.clone()))
     }
 

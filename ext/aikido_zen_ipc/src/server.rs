@@ -121,7 +121,7 @@ impl Server {
     }
 
     fn begin_stop(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        this.with(ruby, |server| Ok(server.begin_stop()))
+        this.with(ruby, |server| Ok(server.stop_accepting()))
     }
 
     fn end_calls(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -135,7 +135,7 @@ impl Server {
     fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
         let server = this.core(ruby)?;
         let allowed = duration(ruby, "timeout", allowed)?;
-        waiting(ruby, |wait| server.finish_stop(allowed, wait))
+        waiting(ruby, |wait| server.close_connections(allowed, wait))
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
@@ -215,7 +215,7 @@ impl Server {
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        this.with(ruby, |server| Ok(server.close()))
+        this.with(ruby, |server| Ok(server.stop_listening()))
     }
 
     fn is_started(ruby: &Ruby, this: &Self) -> Result<bool, Error> {

@@ -94,7 +94,7 @@ impl Fixture {
         })
     }
 
-    /// As `Server::begin_stop` does.
+    /// As `Server::stop_accepting` does.
     fn stop(self) -> Arc<Dispatcher> {
         self.listener.close();
         self.dispatcher.close();

@@ -113,7 +113,7 @@ impl Fixture {
         String::from_utf8(answers.into_iter().flatten().collect()).unwrap()
     }
 
-    /// As `Server::begin_stop` does.
+    /// As `Server::stop_accepting` does.
     fn stop(self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.acceptor.join().unwrap();

@@ -83,7 +83,7 @@ impl Fixture {
         })
     }
 
-    /// As `Server::begin_stop` does.
+    /// As `Server::stop_accepting` does.
     fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.dispatcher.acceptor_exited();
