@@ -172,10 +172,7 @@ impl HandlerThread {
     /// Lets a connection wait until earlier ones of its sender have ended.
     fn wait_for_turn(&mut self, session: Box<Session>) {
         let Some(sender) = session.sender() else { return self.reattach(Some(session)) };
-        let mut session = self.dispatcher.notification_queues.wait_for_turn(sender, session);
-        if let Some(session) = &mut session {
-            session.admit_to_service();
-        }
+        let session = self.dispatcher.notification_queues.wait_for_turn(sender, session);
         self.reattach(session);
     }
 

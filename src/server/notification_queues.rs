@@ -54,7 +54,7 @@ impl NotificationQueues {
     /// # Returns
     ///
     /// The connection itself if its turn has come meanwhile.
-    pub(super) fn wait_for_turn(&self, sender: Sender, session: Box<Session>) -> Option<Box<Session>> {
+    pub(super) fn wait_for_turn(&self, sender: Sender, mut session: Box<Session>) -> Option<Box<Session>> {
         let mut queues = lock(&self.queues);
         let waiting = queues.get_mut(&sender).and_then(|queue| {
             let first = queue.front()?.number;
@@ -65,7 +65,10 @@ impl NotificationQueues {
                 entry.session = Some(session);
                 None
             }
-            None => Some(session),
+            None => {
+                session.start_turn();
+                Some(session)
+            }
         }
     }
 
@@ -82,7 +85,9 @@ impl NotificationQueues {
             queues.remove(&sender);
             return None;
         };
-        first.session.take()
+        let mut next = first.session.take()?;
+        next.start_turn();
+        Some(next)
     }
 
     /// Gives back every connection that waits, whoever's turn it is.

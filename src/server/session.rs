@@ -105,8 +105,8 @@ impl Session {
         self.sender
     }
 
-    /// Lets it be served: no other connection of its sender comes first any more.
-    pub(super) fn admit_to_service(&mut self) {
+    /// Its turn has come: no earlier connection of its sender is left.
+    pub(super) fn start_turn(&mut self) {
         self.is_queued = false;
     }
 
@@ -321,9 +321,8 @@ impl Drop for Session {
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
             && self.state.is_owner()
-            && let Some(mut next) = dispatcher.notification_queues.remove(sender, self.number)
+            && let Some(next) = dispatcher.notification_queues.remove(sender, self.number)
         {
-            next.admit_to_service();
             dispatcher.dispatch(next);
         }
     }
