@@ -153,14 +153,14 @@ impl Server {
             // It handles each event without blocking, and contains its own panics.
             let _ = acceptor.join();
         }
-        running.dispatcher.state.shut_down_receiving();
+        running.dispatcher.shut_down_receiving();
         true
     }
 
     /// Second part of stopping: ends every connection that is in a call.
     pub fn end_calls(&self) {
         if let Some(dispatcher) = self.running_dispatcher() {
-            dispatcher.state.shut_down_calls();
+            dispatcher.shut_down_calls();
         }
     }
 

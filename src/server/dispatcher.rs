@@ -19,6 +19,7 @@ use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 
 /// What the threads of a started server share.
 #[derive(Debug)]
@@ -115,6 +116,23 @@ impl Dispatcher {
         // Dropped after the locks inside are released: each of them takes one of the state's.
         drop((self.ready_queue.close(), self.reactor.close()));
         self.acceptor_waker.post();
+    }
+
+    /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
+    /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
+    /// which tells the sender.
+    pub(super) fn shut_down_receiving(&self) {
+        self.notification_queues.with_members(|queued| {
+            self.state
+                .shut_down(|number| Some(if queued.contains(&number) { Shutdown::Write } else { Shutdown::Read }));
+        });
+    }
+
+    /// Ends every connection that is for calls.
+    pub(super) fn shut_down_calls(&self) {
+        self.notification_queues.with_members(|queued| {
+            self.state.shut_down(|number| (!queued.contains(&number)).then_some(Shutdown::Both));
+        });
     }
 
     /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.

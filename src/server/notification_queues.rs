@@ -1,7 +1,7 @@
 //! Connections that carry notifications: those of one sender are served one after another, in the order in which they
 //! said so. An earlier one may still hold notifications that were not read when its sender has opened the next.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::session::Session;
 use crate::message::Sender;
@@ -88,6 +88,12 @@ impl NotificationQueues {
         let mut next = first.session.take()?;
         next.start_turn();
         Some(next)
+    }
+
+    /// Runs `work` with the numbers of all connections that carry notifications. None is added meanwhile.
+    pub(super) fn with_members<R>(&self, work: impl FnOnce(&HashSet<u64>) -> R) -> R {
+        let queues = lock(&self.queues);
+        work(&queues.values().flatten().map(|entry| entry.number).collect())
     }
 
     /// Gives back every connection that waits, whoever's turn it is.

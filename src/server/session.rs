@@ -299,7 +299,6 @@ impl Session {
         }
         self.sender = Some(sender);
         self.is_queued = position == Position::Waiting;
-        self.state.mark_notifications(self.number);
         BuiltinResponse::Text(ResultEnvelope::new(id), "true")
     }
 

@@ -39,14 +39,8 @@ pub(super) struct ServerState {
 #[derive(Debug, Default)]
 struct ConnectionTable {
     /// In the order in which they came.
-    by_number: BTreeMap<u64, ConnectionEntry>,
+    by_number: BTreeMap<u64, Socket>,
     next_number: u64,
-}
-
-#[derive(Debug)]
-struct ConnectionEntry {
-    socket: Socket,
-    carries_notifications: bool,
 }
 
 impl ServerState {
@@ -89,15 +83,8 @@ impl ServerState {
         let mut connections = lock(&self.connections);
         let number = connections.next_number;
         connections.next_number = number.wrapping_add(1);
-        connections.by_number.insert(number, ConnectionEntry { socket, carries_notifications: false });
+        connections.by_number.insert(number, socket);
         number
-    }
-
-    /// Takes note that a connection carries notifications.
-    pub(super) fn mark_notifications(&self, number: u64) {
-        if let Some(connection) = lock(&self.connections).by_number.get_mut(&number) {
-            connection.carries_notifications = true;
-        }
     }
 
     /// Forgets a connection that ended. Does nothing in a forked copy.
@@ -112,29 +99,16 @@ impl ServerState {
         lock(&self.connections).by_number.len()
     }
 
-    /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
-    /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
-    /// which tells the sender.
-    pub(super) fn shut_down_receiving(&self) {
-        self.shut_down(|connection| {
-            Some(if connection.carries_notifications { Shutdown::Write } else { Shutdown::Read })
-        });
-    }
-
-    /// Ends every connection that is for calls.
-    pub(super) fn shut_down_calls(&self) {
-        self.shut_down(|connection| (!connection.carries_notifications).then_some(Shutdown::Both));
-    }
-
     /// Ends every connection.
     pub(super) fn shut_down_all(&self) {
         self.shut_down(|_| Some(Shutdown::Both));
     }
 
-    fn shut_down(&self, how: impl Fn(&ConnectionEntry) -> Option<Shutdown>) {
-        for connection in lock(&self.connections).by_number.values() {
-            if let Some(how) = how(connection) {
-                shut_down(&connection.socket, how);
+    /// Ends what `how` says of each connection's number.
+    pub(super) fn shut_down(&self, how: impl Fn(u64) -> Option<Shutdown>) {
+        for (number, socket) in &lock(&self.connections).by_number {
+            if let Some(how) = how(*number) {
+                shut_down(socket, how);
             }
         }
     }

@@ -118,7 +118,7 @@ impl Fixture {
         self.dispatcher.close();
         self.acceptor.join().unwrap();
         assert!(self.dispatcher.has_shut_down());
-        self.dispatcher.state.shut_down_receiving();
+        self.dispatcher.shut_down_receiving();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();
         }

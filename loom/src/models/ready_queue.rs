@@ -139,7 +139,7 @@ fn supervisor_starts_threads() {
     dispatcher.close();
     // As the acceptor does, without whom this is small enough.
     dispatcher.acceptor_exited();
-    dispatcher.state.shut_down_receiving();
+    dispatcher.shut_down_receiving();
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
     }
