@@ -6,6 +6,7 @@
 
 mod accept_throttle;
 mod acceptor;
+mod builtin;
 mod call;
 mod counters;
 mod daemonize;

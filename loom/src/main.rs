@@ -24,6 +24,7 @@ pub(crate) use real::{counter, document, error, frame, journal, memory, message,
 mod server {
     mod accept_throttle;
     mod acceptor;
+    mod builtin;
     mod call;
     mod counters;
     mod dispatcher;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::builtin::no_handler_message;
 use super::call::Call;
 use super::dispatcher::Dispatcher;
 use super::ready_queue::Popped;
-use super::session::{Session, SessionEvent, no_handler_message};
+use super::session::{Session, SessionEvent};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Server;
+use super::builtin::{builtin_response, is_builtin};
 use super::call::Call;
-use super::session::{builtin_response, is_builtin};
 use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::frame;
 use crate::message::{Parsed, Request, Response, ResultText};

@@ -6,18 +6,15 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::builtin::{BuiltinResponse, builtin_response, is_builtin, unavailable_failure};
 use super::dispatcher::Dispatcher;
 use super::notification_queues::Position;
 use super::state::ServerState;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
-use crate::document::{Document, Documents};
-use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
+use crate::error::{Error, FailureCode, Phase, Result, excerpt};
 use crate::journal::Level;
-use crate::message::{
-    CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
-    Sender, failure_response,
-};
+use crate::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
 use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
 use crate::wait::{UntilSignal, Wait};
@@ -340,72 +337,3 @@ const BURST_PAUSE: Duration = Duration::from_micros(200);
 /// How long the worker may take to take an answer where the thread that sends it has others to turn away. 100 ms: it takes
 /// it at once, unless it is stopped.
 const BRIEF_WRITE_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// What a caller is told where no thread is left.
-fn unavailable_failure() -> RemoteFailure {
-    let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
-                   server there starts them again";
-    RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
-}
-
-/// Whether a method is the core's own.
-pub(super) fn is_builtin(name: &str) -> bool {
-    name == PING || name.starts_with(RESERVED_PREFIX)
-}
-
-/// The answer to a call of a method of the core's own.
-pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Request) -> BuiltinResponse {
-    match request.name.as_str() {
-        PING => BuiltinResponse::Text(ResultEnvelope::new(id), "\"pong\""),
-        READ_DOCUMENT => match request.document_wanted() {
-            Some((key, known)) => match documents.read(&key, known) {
-                Some(document) => BuiltinResponse::document(id, document),
-                None => BuiltinResponse::Text(ResultEnvelope::new(id), "null"),
-            },
-            None => {
-                let reason = "rpc.document takes [key, known_generation]".to_owned();
-                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
-            }
-        },
-        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
-    }
-}
-
-/// What a caller is told who names no method.
-pub(super) fn no_handler_message(name: &str) -> String {
-    format!("no handler for {:?}", excerpt(name))
-}
-
-/// An answer of the core's own.
-#[derive(Debug)]
-pub(super) enum BuiltinResponse {
-    Text(ResultEnvelope, &'static str),
-    /// The document's text is sent from where it is stored.
-    Document {
-        head: Vec<u8>,
-        document: Document,
-    },
-    Failure(Vec<u8>),
-}
-
-impl BuiltinResponse {
-    fn document(id: &str, document: Document) -> Self {
-        let mut head = ResultEnvelope::new(id).head;
-        head.extend(format!("[{},", document.generation).bytes());
-        Self::Document { head, document }
-    }
-
-    fn failure(id: &str, code: FailureCode, message: String, class: &str) -> Self {
-        let class = Some(class.to_owned());
-        Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
-    }
-
-    /// What the body of its frame consists of.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
-        match self {
-            Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],
-            Self::Document { head, document } => vec![head, document.json.as_slice(), b"],null]"],
-            Self::Failure(body) => vec![body],
-        }
-    }
-}
