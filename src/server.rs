@@ -1,8 +1,8 @@
 //! The parent's side: bind, start, hand out calls, stop.
 //!
-//! The core starts one thread, the acceptor. Everything else is done by threads of the host, which come and ask:
-//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *supervisor*, which learns
-//! what is to be logged and when another handler thread is needed.
+//! The core starts one thread, the acceptor. All other work is done by threads of the host that call into the core:
+//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *supervisor*, which
+//! returns with lines to log and with handler threads to start.
 
 mod accept_throttle;
 mod acceptor;
@@ -50,7 +50,7 @@ use counters::Counters;
 use dispatcher::Dispatcher;
 use listener::Listener;
 
-/// A server. In a process forked from its own it answers `address` and `secret` and does nothing else.
+/// A server. In a process forked from its own only `address` and `secret` work.
 #[derive(Debug)]
 pub struct Server {
     options: ServerOptions,
@@ -59,7 +59,7 @@ pub struct Server {
     page: GenerationPage,
     documents: Arc<Documents>,
     counters: Arc<Counters>,
-    /// Another one after a server ended by itself, whose acceptor may still have the last one.
+    /// Replaced after a server failed, because its acceptor may still use the old one.
     listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
     generation: u32,
@@ -68,12 +68,12 @@ pub struct Server {
 #[derive(Debug)]
 struct Running {
     dispatcher: Arc<Dispatcher>,
-    /// `None` once it was told to end.
+    /// `None` once it was told to exit.
     acceptor: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Binds and listens. Nobody is admitted before [`Server::start`].
+    /// Binds and listens. No connection is accepted before [`Server::start`].
     ///
     /// # Errors
     ///
@@ -97,15 +97,16 @@ impl Server {
         })
     }
 
-    /// Begins to admit workers; after [`Server::close_connections`] on the same address again.
+    /// Begins to accept workers; after [`Server::close_connections`] on the same address again.
     ///
     /// # Returns
     ///
-    /// The supervisor, whom one thread of the host must serve; `None` if it was started already.
+    /// The supervisor, which one thread of the host must run; `None` if the server was started before.
     ///
     /// # Errors
     ///
-    /// [`Error::System`] if the address was taken meanwhile or no thread can be had, [`Error::Closed`] in a forked copy.
+    /// [`Error::System`] if the address was taken meanwhile or no thread could be started, [`Error::Closed`] in a
+    /// forked copy.
     pub fn start(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
@@ -128,7 +129,7 @@ impl Server {
         Ok(Supervisor::new(dispatcher))
     }
 
-    /// Another supervisor, if the thread that served the last one has ended and the server goes on.
+    /// Another supervisor, if the thread that ran the last one has ended and the server still runs.
     pub fn replace_supervisor(&self) -> Option<Supervisor> {
         self.check_process().ok()?;
         let running = lock(&self.running);
@@ -137,8 +138,11 @@ impl Server {
         Supervisor::replace(dispatcher)
     }
 
-    /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
-    /// the call that it is in, or after the notifications that its sender's kernel has taken. Does not wait for them.
+    /// First part of stopping, which does not wait: stops accepting, ends idle connections at once, those in a call
+    /// after that call, and those for notifications after what their senders' kernels have taken.
+    ///
+    /// # Returns
+    ///
     /// False if there is nothing to stop, also in a forked copy.
     pub fn stop_accepting(&self) -> bool {
         if self.check_process().is_err() {
@@ -151,30 +155,30 @@ impl Server {
         if let Some(acceptor) = running.acceptor.take()
             && running.dispatcher.acceptor_waker.is_whole()
         {
-            // It handles each event without blocking, and contains its own panics.
+            // The acceptor handles each event without blocking and catches its own panics.
             let _ = acceptor.join();
         }
         running.dispatcher.shut_down_receiving();
         true
     }
 
-    /// Second part of stopping: ends every connection that is in a call.
+    /// Second part of stopping: ends every connection that carries calls.
     pub fn end_calls(&self) {
         if let Some(dispatcher) = self.running_dispatcher() {
             dispatcher.shut_down_calls();
         }
     }
 
-    /// Last part of stopping, when no thread is to handle anything any more: reads the notifications that are left, for
-    /// `allowed` at the most, counts them as dropped, and ends every connection. Blocks meanwhile.
+    /// Last part of stopping, after which nothing is handled: reads the notifications that are left, for at most
+    /// `allowed`, counts them as dropped, and ends every connection. Blocks meanwhile.
     ///
     /// # Returns
     ///
-    /// How many notifications were dropped since the start.
+    /// The number of notifications dropped since the start.
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`], after which the connections are closed all the same.
+    /// [`Error::Interrupted`]; the connections are closed all the same.
     pub fn close_connections(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
         let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
         let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), wait);
@@ -188,7 +192,7 @@ impl Server {
         {
             running.dispatcher.state.seal();
             running.dispatcher.state.shut_down_all();
-            // Dropped after the locks inside are released, as when the dispatcher is closed.
+            // Sessions are dropped after the locks are released, as in `Dispatcher::close`.
             drop((running.dispatcher.ready_queue.seal(), running.dispatcher.notification_queues.take_waiting()));
         }
     }
@@ -198,27 +202,27 @@ impl Server {
         lock(&self.running).as_ref().map(|running| running.dispatcher.clone())
     }
 
-    /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
+    /// Closes the listening socket only; connected workers stay. False if it was closed before, also in a forked copy.
     pub fn stop_listening(&self) -> bool {
         self.check_process().is_ok() && lock(&self.listener).close()
     }
 
-    /// Whether it was started, in this process, and did not end since.
+    /// True if it was started in this process and has not ended since.
     pub fn is_started(&self) -> bool {
         self.check_process().is_ok()
             && lock(&self.running).as_ref().is_some_and(|running| !running.dispatcher.has_failed())
     }
 
-    /// Stores a document and tells every worker. The text is checked here, so the host's lock should be left.
+    /// Stores a document and tells every worker. Checks the text, so the host's lock should be released.
     ///
     /// # Returns
     ///
-    /// Its generation; the same text again changes nothing.
+    /// The document's generation, which the same text does not change.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON or nests too deep, [`Error::FrameTooLarge`] if no frame
-    /// could carry it, [`Error::Closed`] in a forked copy.
+    /// [`Error::InvalidArgument`] if the text is not JSON or nests too deep, [`Error::FrameTooLarge`] if no frame could
+    /// carry it, [`Error::Closed`] in a forked copy.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<u64> {
         self.check_process()?;
         let (generation, is_new) = self.documents.publish(key, json)?;
@@ -228,7 +232,7 @@ impl Server {
         Ok(generation)
     }
 
-    /// Takes a document back and tells every worker.
+    /// Removes a document and tells every worker.
     ///
     /// # Returns
     ///
@@ -246,7 +250,7 @@ impl Server {
         Ok(was_there)
     }
 
-    /// The newest version of a document, without a socket.
+    /// The latest version of a document, read without a socket; `None` if that is `known_generation`.
     ///
     /// # Errors
     ///
@@ -256,7 +260,7 @@ impl Server {
         Ok(self.documents.read(key, known_generation))
     }
 
-    /// Where it listens; also in a forked copy, and after it was closed.
+    /// The address that it was bound to; also in a forked copy and after the socket was closed.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -266,7 +270,7 @@ impl Server {
         &self.secret
     }
 
-    /// Figures by name. In a forked copy all that it can know: none.
+    /// Statistics by name; empty in a forked copy.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         if self.check_process().is_err() {
             return Vec::new();
@@ -277,7 +281,7 @@ impl Server {
         stats
     }
 
-    /// Whether this is the process that made it.
+    /// Checks that this process made the server.
     ///
     /// # Errors
     ///
@@ -298,11 +302,11 @@ impl Drop for Server {
             self.shut_down();
             return;
         }
-        // A forked copy: the thread does not exist here, and another one may have been changing the rest at the fork.
+        // In a forked copy the acceptor does not exist, and the rest may have been locked at the fork: leak it.
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         std::mem::forget((running, self.documents.clone()));
     }
 }
 
-/// Bytes: id, generation and punctuation around a document in a response, with room to spare.
+/// Bytes. Room for id, generation and punctuation around a document in a response, rounded up.
 const DOCUMENT_ENVELOPE: usize = 256;

@@ -1,42 +1,42 @@
-//! How much of the acceptor's time strangers get. Those that are let in cost nothing here.
+//! Limits the CPU time spent on unauthenticated connections: a leaky bucket that only rejected connections fill.
 
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 
-/// What a connection that is turned away counts for. 250 us: at most 4,000 of them are accepted in a second. On the
-/// machine where this was measured each takes the acceptor 12 to 23 us, so that is a tenth of a core at most; without a
-/// limit a process that only connects takes most of two cores, its own included, from the workers that are in. At this
-/// rate the kernel's backlog of 256 is gone through in 64 ms, for which a worker that comes meanwhile has to wait.
+/// The cost of a rejected connection. 250 us: at most 4,000 of them are accepted in a second. Each takes the acceptor
+/// 12 to 23 us (measured), so a tenth of a core at most; without a limit a process that only connects takes most of two
+/// cores, its own included, from the workers. The kernel's backlog of 256 is accepted within 64 ms at this rate, for
+/// which a new worker may have to wait.
 const COST: Duration = Duration::from_micros(250);
 
-/// What may be owed before accepting pauses. 10 ms, or 40 connections: workers that come at the wrong moment, such as
-/// those of an earlier parent, do not make it pause, and a pause is long enough to be worth going to sleep for.
+/// The debt above which accepting pauses. 10 ms, or 40 connections: workers of an earlier parent do not cause a pause,
+/// and a pause is long enough to be worth a sleep.
 const BURST: Duration = Duration::from_millis(10);
 
-/// What may be owed at most. 100 ms: where a great `max_handshakes` lets a crowd in and all of it is late at once, the
-/// work has been done already and nobody is to wait for it.
+/// The debt is capped at this. 100 ms: with a large `max_handshakes` many handshakes can time out at once; that work is
+/// done already, and nothing should wait for it.
 const MAX_DEBT: Duration = Duration::from_millis(100);
 
-/// What strangers have cost and time has not yet paid.
+/// Outstanding cost, drained at one second per second.
 #[derive(Debug)]
 pub(super) struct AcceptThrottle {
-    /// When it will have.
+    /// When the debt is zero again.
     drained_at: Deadline,
 }
 
 impl AcceptThrottle {
-    /// Nothing owed.
+    /// A throttle without debt.
     pub(super) fn new() -> Self {
         Self { drained_at: Deadline::after(Duration::ZERO) }
     }
 
-    /// A connection was turned away.
+    /// Adds the cost of a rejected connection.
     pub(super) fn record_rejection(&mut self) {
         self.drained_at = Deadline::after(self.drained_at.remaining().saturating_add(COST).min(MAX_DEBT));
     }
 
-    /// Until when nobody is to be accepted, if too much is owed: until all is paid.
+    /// When accepting may resume, if the debt is above [`BURST`]: when all of it is drained.
     pub(super) fn throttled_until(&self) -> Option<Deadline> {
         (self.drained_at.remaining() > BURST).then_some(self.drained_at)
     }

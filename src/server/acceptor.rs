@@ -1,5 +1,5 @@
-//! The one native thread: it accepts, lets in who knows the secret, and watches parked connections. It never blocks
-//! but in its poll, and a panic costs it one event.
+//! The acceptor, the core's only native thread: accepts connections, runs their handshakes and polls parked
+//! connections. It blocks only in its poll, and a panic costs it one event.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -31,11 +31,11 @@ use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 
-/// Starts the acceptor of a dispatcher.
+/// Starts the acceptor thread.
 ///
 /// # Errors
 ///
-/// [`Error::System`] if no thread can be had.
+/// [`Error::System`] if the thread cannot be started.
 pub(super) fn spawn(
     dispatcher: Arc<Dispatcher>,
     (listener, address): (Arc<Listener>, SocketAddr),
@@ -68,15 +68,16 @@ pub(super) fn spawn(
         })
 }
 
-/// Bytes. 2 MiB, Rust's own default, of which only the pages that are used become memory. Stated here because that default
-/// follows the environment (`RUST_MIN_STACK`), where too small a value ends the process.
+/// Bytes. 2 MiB, Rust's default, of which only touched pages become memory. Set here because the default follows the
+/// environment variable `RUST_MIN_STACK`, and too small a value would end the process.
 const STACK_SIZE: usize = 2 << 20;
 
-/// How long accepting pauses when no descriptor is to be had. Long enough not to burn a core, short enough that a
-/// worker's connect timeout does not notice.
+/// How long accepting pauses when descriptors or memory are exhausted. 100 ms: long enough not to spin, short enough
+/// for a worker's connect timeout (2 s) not to pass.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections accepted before anything else is looked at, so that a flood of them does not starve the admitted.
+/// Connections accepted in one go. 64: after these the acceptor serves its other events, so that a flood does not
+/// starve admitted connections.
 const ACCEPT_BATCH: usize = 64;
 
 const WAKER: Token = Token(0);
@@ -88,9 +89,9 @@ struct Acceptor {
     handshakes: PendingHandshakes,
     rejection_log: RejectionLog,
     accept_throttle: AcceptThrottle,
-    /// When to accept again although the poll will not say so: after a pause, or when there were too many at once.
+    /// When to accept again without an event from the poll: after a pause, or at once after a full batch.
     retry_accept_at: Option<Deadline>,
-    /// Whether the poll says so. Not in a pause, in which each arrival would wake this thread for nothing.
+    /// False during a pause, in which each arrival would wake this thread for nothing.
     listener_registered: bool,
 }
 
@@ -111,7 +112,7 @@ impl Acceptor {
     fn run(mut self, poll: ProcessLocal<Poll>) {
         os::leave_signals_to_others();
         self.run_event_loop(poll);
-        // It was closed before, unless the server ended by itself.
+        // Closed before, unless the server failed.
         self.listener.close();
         self.catch_panic(|acceptor| acceptor.flush_rejection_log(true));
     }
@@ -129,7 +130,8 @@ impl Acceptor {
             if let Err(error) = self.dispatcher.reactor.registry() {
                 return self.dispatcher.fail(&error);
             }
-            // The door comes last: who has proved itself meanwhile need not make room.
+            // The listener comes last: a connection whose handshake completes in this round need not be evicted for a
+            // new one.
             for is_listener in [false, true] {
                 for token in events.iter().map(Event::token).filter(|token| (*token == LISTENER) == is_listener) {
                     self.catch_panic(|acceptor| acceptor.handle(token));
@@ -141,20 +143,20 @@ impl Acceptor {
         }
     }
 
-    /// Runs a step; a panic in it is reported and costs only that step.
+    /// Runs a step. A panic in it is logged and costs only that step.
     fn catch_panic(&mut self, step: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| step(self))).is_err() {
             self.dispatcher.state.log(Level::Error, "a bug in the acceptor cost one connection (please report it)");
-            // Others may have come with the one that was lost, and the poll tells of each arrival once.
+            // The poll is edge-triggered: connections that arrived together with the lost one cause no further event.
             self.retry_accept_at = Some(Deadline::after(ACCEPT_PAUSE));
         }
     }
 
     fn handle(&mut self, token: Token) {
         match token {
-            // Of what comes on top of a post that was left there, the poll need not tell.
+            // Drain the pipe: the poll is edge-triggered and stays silent while an old wake-up is still unread.
             WAKER => self.dispatcher.acceptor_waker.take_all(),
-            // Its time will come.
+            // Accepting is paused, and `expire` resumes it.
             LISTENER if self.retry_accept_at.is_some() => {}
             LISTENER => self.accept(),
             _ => match self.handshakes.on_readable(token) {
@@ -181,12 +183,12 @@ impl Acceptor {
         self.flush_rejection_log(false);
     }
 
-    /// Has those answered who wait for a thread that will not come.
+    /// Answers on connections for which no handler thread is left or will be started.
     fn answer_stranded(&mut self) {
         for mut session in self.dispatcher.take_stranded() {
             match session.answer_without_thread() {
                 Ok(true) => self.dispatcher.dispatch(session),
-                // It waits for its next request among the parked ones, whether a thread takes it then or not.
+                // Parked, it waits for its next request, whether or not a handler thread serves it then.
                 Ok(false) => drop(self.dispatcher.reactor.park_idle(session)),
                 Err(_) => {}
             }
@@ -201,7 +203,7 @@ impl Acceptor {
 
     fn accept(&mut self) {
         self.retry_accept_at = None;
-        // Each needs some memory of its own, and the reserve is for those who are here.
+        // A new connection needs memory of its own; the emergency reserve is for those that exist.
         if memory::check(memory::LARGE).is_err() {
             return self.pause_on_exhaustion(&Errno::NOMEM.into());
         }
@@ -215,13 +217,13 @@ impl Acceptor {
             match self.listener.accept() {
                 None | Some(Err(Errno::AGAIN)) => return,
                 Some(Ok(socket)) => self.begin_handshake(socket),
-                // That one connection went away again.
+                // The peer has closed that one connection already.
                 Some(Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM)) => {}
-                // Other code has closed it, and its number may be another file's.
+                // Other code has closed the socket, and its number may be another file's now.
                 Some(Err(errno @ (Errno::BADF | Errno::NOTSOCK | Errno::INVAL | Errno::OPNOTSUPP))) => {
                     return self.dispatcher.fail(&format!("its listening socket cannot be used: {errno}"));
                 }
-                // Out of descriptors or memory, or something that asking again at once would not change either.
+                // Descriptors or memory are exhausted, or the cause is one that an immediate retry would not remove.
                 Some(Err(errno)) => return self.pause_on_exhaustion(&errno.into()),
             }
         }
@@ -244,7 +246,7 @@ impl Acceptor {
         }
     }
 
-    /// Has the poll tell of arrivals again.
+    /// Registers the listener with the poll again.
     fn resume_accepting(&mut self) -> std::io::Result<()> {
         if !self.listener_registered
             && let Ok(registry) = self.dispatcher.reactor.registry()
@@ -267,7 +269,7 @@ impl Acceptor {
         match begun {
             Ok(None) => {}
             Ok(Some(evicted)) => self.reject(&evicted, "max_handshakes others came before it proved itself"),
-            // It went away before it could be greeted.
+            // The peer closed the connection before the hello was sent.
             Err(Error::Handshake { .. }) => self.record_abandoned(),
             Err(error) => self.reject(&socket, &error.to_string()),
         }
@@ -293,17 +295,17 @@ impl Acceptor {
         }
     }
 
-    /// Counts and reports a connection that is not one of ours; it closes when its last owner drops it.
+    /// Counts and logs a connection that failed its handshake. It closes when its last owner drops it.
     fn reject(&mut self, socket: &Socket, reason: &str) {
         self.dispatcher.state.counters.rejected_handshakes.add_one();
         self.accept_throttle.record_rejection();
         self.report_rejection(socket, reason);
-        // Who has been let in may be waiting for this core, and this thread has many more of them to turn away.
+        // Handler threads may be waiting for this core, and a flood leaves many more connections to reject.
         thread::yield_now();
     }
 
-    /// Counts a connection that its client has ended, before it said anything or after it proved itself. A worker does
-    /// so where the server is too slow for it, and makes another: there is nothing to warn of.
+    /// Counts a connection that its client closed before it sent anything or after it authenticated. A worker does so
+    /// where the server is too slow for it, and connects again, so there is nothing to warn of.
     fn record_abandoned(&mut self) {
         self.dispatcher.state.counters.abandoned_handshakes.add_one();
         self.accept_throttle.record_rejection();
@@ -315,7 +317,7 @@ impl Acceptor {
         }
     }
 
-    /// Reports how many were rejected that were not told one by one, if it is time or the last chance.
+    /// Logs the number of rejections that got no line of their own, if the window is over or this is the `last_chance`.
     fn flush_rejection_log(&mut self, last_chance: bool) {
         if let Some(line) = self.rejection_log.flush(last_chance) {
             self.dispatcher.state.log(Level::Warn, line);
@@ -332,7 +334,7 @@ fn peer_of(socket: &Socket) -> Option<SocketAddr> {
     SocketAddr::try_from(peer).ok()
 }
 
-/// Tells the dispatcher when the acceptor has gone, whatever it died of.
+/// Tells the dispatcher that the acceptor has exited, also after a panic.
 struct ExitGuard(Arc<Dispatcher>);
 
 impl Drop for ExitGuard {

@@ -6,19 +6,19 @@ use crate::message::{
     NO_HANDLER_CLASS, PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
 };
 
-/// What a caller is told where no thread is left.
+/// The failure that a caller gets when no handler thread is left.
 pub(super) fn unavailable_failure() -> RemoteFailure {
     let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
                    server there starts them again";
     RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
 }
 
-/// Whether a method is the core's own.
+/// True for a method that the core answers itself.
 pub(super) fn is_builtin(name: &str) -> bool {
     name == PING || name.starts_with(RESERVED_PREFIX)
 }
 
-/// The answer to a call of a method of the core's own.
+/// The response to a call of a built-in method.
 pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Request) -> BuiltinResponse {
     match request.name.as_str() {
         PING => BuiltinResponse::Text(ResultEnvelope::new(id), "\"pong\""),
@@ -36,16 +36,16 @@ pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Reques
     }
 }
 
-/// What a caller is told who names no method.
+/// The error text for a method without a handler.
 pub(super) fn no_handler_message(name: &str) -> String {
     format!("no handler for {:?}", excerpt(name))
 }
 
-/// An answer of the core's own.
+/// A response that the core makes itself.
 #[derive(Debug)]
 pub(super) enum BuiltinResponse {
     Text(ResultEnvelope, &'static str),
-    /// The document's text is sent from where it is stored.
+    /// The document's text is sent from where it is stored, without a copy.
     Document {
         head: Vec<u8>,
         document: Document,
@@ -65,7 +65,7 @@ impl BuiltinResponse {
         Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
     }
 
-    /// What the body of its frame consists of.
+    /// The parts of the frame's body.
     pub(super) fn parts(&self) -> Vec<&[u8]> {
         match self {
             Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],

@@ -1,4 +1,4 @@
-//! One call or notification in the hands of a handler, with the connection that it came over.
+//! One call or notification in the hands of a handler, and the connection that it came over.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,21 +16,22 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
 
-/// A request and the duty to answer it, once.
+/// A request that is answered at most once.
 ///
-/// The connection is here until the answer is sent, then parked, so that its next request finds a handler thread although
-/// the handler goes on. No lock is held while anything waits.
+/// The call holds the connection until its response is sent. Then the connection is parked, so that another handler
+/// thread can serve its next request while this handler still runs. No lock is held during a wait.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
     deadline: Deadline,
     answered: AtomicBool,
     slot: Mutex<ConnectionSlot>,
-    /// Not kept alive: a host may hold on to a call for long after its server was stopped.
+    /// Weak, because the host may keep a call for long after its server was stopped.
     dispatcher: Weak<Dispatcher>,
 }
 
-/// 1 ms: a handler is nearly always reached within microseconds, and no caller's patience ends so soon.
+/// A call that waited for less is not checked for a disconnected caller, which costs a system call. 1 ms: nearly every
+/// call reaches its handler within microseconds, and no timeout is so short.
 const DISCONNECT_CHECK_AFTER: Duration = Duration::from_millis(1);
 
 /// Where the connection is.
@@ -38,9 +39,9 @@ const DISCONNECT_CHECK_AFTER: Duration = Duration::from_millis(1);
 enum ConnectionSlot {
     Held(ReplyChannel),
     Parked(Token),
-    /// There is none: the answer waits for the caller, which is this process.
+    /// There is no connection: the response waits for the caller, which is this process.
     LocalResponse(Option<Response>),
-    /// Being written to, or with another handler thread, or closed.
+    /// The connection is being written to, is with another handler thread, or is closed.
     Released,
 }
 
@@ -63,7 +64,7 @@ impl Call {
         }
     }
 
-    /// A request of this process's own.
+    /// A request of this process itself.
     pub(super) fn local(request: Request, max_frame_size: usize) -> Self {
         Self {
             deadline: request.timeout.map_or_else(Deadline::never, Deadline::after),
@@ -74,7 +75,7 @@ impl Call {
         }
     }
 
-    /// The method.
+    /// The method's name.
     pub fn name(&self) -> &str {
         &self.request.name
     }
@@ -89,12 +90,12 @@ impl Call {
         self.request.kwargs()
     }
 
-    /// Whether nobody expects an answer.
+    /// True if no response is expected.
     pub fn is_notification(&self) -> bool {
         self.request.id.is_none()
     }
 
-    /// Whether it was answered, or needs no answer: what its handler raises now reaches nobody.
+    /// True if it was answered or needs no answer: the caller does not learn what its handler raises now.
     pub fn is_answered(&self) -> bool {
         self.answered.load(Ordering::Acquire)
     }
@@ -104,8 +105,8 @@ impl Call {
         &self.deadline
     }
 
-    /// Whether its caller waits no more: its time has passed, or its connection has ended. Never for a notification. Once
-    /// the server stops only time counts: it has ended the receiving half of every connection itself.
+    /// True if its caller waits no longer: its time has passed or it has disconnected. Never true for a notification.
+    /// While the server stops only time counts, because a stop ends the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
         if self.is_notification() {
             return false;
@@ -114,13 +115,12 @@ impl Call {
             || matches!(&*lock(&self.slot), ConnectionSlot::Held(ReplyChannel::Session(session)) if session.peer_closed())
     }
 
-    /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
-    /// asked only of one that has waited.
+    /// As [`Call::is_expired`], for a call that was just read. Looks for a disconnect only if the call has waited.
     pub(super) fn expired_in_queue(&self) -> bool {
         self.deadline.has_passed() || (self.deadline.waited() > DISCONNECT_CHECK_AFTER && self.is_expired())
     }
 
-    /// Sends the text of a result, once; the handler may go on working.
+    /// Sends the text of a result, once; the handler may continue.
     ///
     /// # Returns
     ///
@@ -128,7 +128,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
+    /// [`Error::FrameTooLarge`], which is sent to the caller as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
         let Some((id, mut reply)) = self.claim() else { return Ok(false) };
         let sent = reply.send_result(id, result, wait);
@@ -149,11 +149,11 @@ impl Call {
         }
     }
 
-    /// The handler has ended: answers for it if it has not answered, with `failure` or else with `null`.
+    /// Ends the call after its handler: unless it was answered, sends `failure` or else `null`.
     ///
     /// # Returns
     ///
-    /// The connection, if its next request has found no other handler thread.
+    /// The connection, unless another handler thread has taken it for its next request.
     pub(super) fn finish(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
         if let Some((id, mut reply)) = self.claim() {
             let sent = match failure {
@@ -179,7 +179,7 @@ impl Call {
         Ok(self.reclaim())
     }
 
-    /// The answer to a call of this process's own, if there is one.
+    /// The response to a call of this process itself, if there is one.
     pub(super) fn take_local_response(&self) -> Option<Response> {
         match std::mem::replace(&mut *lock(&self.slot), ConnectionSlot::Released) {
             ConnectionSlot::LocalResponse(response) => response,
@@ -187,15 +187,15 @@ impl Call {
         }
     }
 
-    /// Gives the connection back without an answer: nobody waits for one.
+    /// Gives the connection back without a response, for a call that has expired.
     pub(super) fn discard(&self) -> Option<Box<Session>> {
         self.reclaim()
     }
 
-    /// The right to answer, which only one caller ever gets, with what it takes.
+    /// Claims the right to answer, which succeeds once, with the id and the channel to answer over.
     fn claim(&self) -> Option<(&str, ReplyChannel)> {
         let id = self.request.id.as_deref()?;
-        // Both under the lock: else the handler's end could take the connection back from under a claim.
+        // Hold the lock over both steps: otherwise `finish` could reclaim the connection in between.
         let mut slot = lock(&self.slot);
         if self.answered.swap(true, Ordering::AcqRel) {
             return None;
@@ -220,14 +220,14 @@ impl Call {
     }
 }
 
-/// What a caller is told whose answer no frame can carry.
+/// The failure that a caller gets whose response no frame can carry.
 fn frame_too_large_failure(error: &Error) -> RemoteFailure {
     let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
     RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
 }
 
-/// Lets the next request of a connection find another handler thread, unless it carries notifications: of those the next is
-/// read when this one was handled.
+/// Parks a connection so that another handler thread can serve its next request. One that carries notifications stays
+/// held: its next notification is read after this one was handled.
 fn park_or_hold(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> ConnectionSlot {
     if session.sender().is_some() {
         return ConnectionSlot::Held(ReplyChannel::Session(session));

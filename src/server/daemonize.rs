@@ -1,7 +1,7 @@
-//! A server that goes on in a process which was forked from its own and takes that one's place, as a daemon does.
+//! A server that continues in a forked process and takes the place of the original, as after `Process.daemon`.
 //!
-//! Other threads may be in the middle of anything at the fork, and do not exist in the new process. So what they may be
-//! changing is noted before the fork ([`Snapshot`]); what never changes is read from the forked copy.
+//! Threads that do not exist in the new process may have been in the middle of anything at the fork. State that they
+//! change is therefore copied before the fork ([`Snapshot`]); state that never changes is read from the forked copy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::fork;
 use crate::generation_page::GenerationPage;
 use crate::sync::{Mutex, lock};
 
-/// What a server was just before a fork.
+/// The state of a server just before a fork.
 #[derive(Debug)]
 pub struct Snapshot {
     documents: State,
@@ -24,14 +24,14 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether the server was started, and so its successor is to be.
+    /// True if the server was started, so that its successor is to be started too.
     pub fn is_started(&self) -> bool {
         self.is_started
     }
 }
 
 impl Server {
-    /// What this server is now.
+    /// Copies the state of this server.
     ///
     /// # Errors
     ///
@@ -45,13 +45,13 @@ impl Server {
         })
     }
 
-    /// The server that takes the place of this forked copy, with its options, secret, documents and counters. It listens
-    /// if the original did and `may_listen`: at the `port` of its options, which the process before may still hold, or
-    /// at a new one. It is not started.
+    /// The server that takes the place of this forked copy, with its options, secret, documents and counters. It is not
+    /// started. It listens if the original did and `may_listen`: at the `port` of its options, which the original
+    /// process may still hold, or at a new one.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::System`] if the address cannot be bound. Without `may_listen` nothing goes wrong.
+    /// [`crate::Error::System`] if the address cannot be bound. Without `may_listen` it cannot fail.
     pub fn successor(&self, snapshot: &Snapshot, may_listen: bool) -> Result<Self> {
         let (listener, address) = if may_listen && snapshot.is_listening {
             Listener::bind(SocketAddr::new(self.address.ip(), self.options.port))?
@@ -60,8 +60,8 @@ impl Server {
         };
         let page = GenerationPage::inherited(address.port()).unwrap_or(self.page);
         let documents = Documents::inherited(&self.documents, &snapshot.documents);
-        // A worker that was forked before finds the server again at a fixed port. What it knows of a document may be
-        // what a thread published that the fork has ended.
+        // With a fixed port, workers that were forked earlier find this server again. They may know a generation that a
+        // thread published between the snapshot and the fork.
         documents.keys().iter().for_each(|key| page.announce(key));
         Ok(Self {
             options: self.options.clone(),
@@ -76,11 +76,11 @@ impl Server {
         })
     }
 
-    /// As [`Server::start`], but does not listen again if the listening socket was closed.
+    /// As [`Server::start`], but a closed listening socket stays closed.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As for [`Server::start`].
     pub fn start_without_rebinding(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);

@@ -1,4 +1,5 @@
-//! Everything between the door and the threads that serve, from a server's start to its stop.
+//! Routes connections to handler threads, from a server's start to its stop: from the acceptor to the ready queue, from
+//! there to a thread, and while parked to the reactor.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -21,27 +22,27 @@ use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-/// What the threads of a started server share.
+/// Shared by all threads of a started server.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     pub(super) state: Arc<ServerState>,
     pub(super) ready_queue: ReadyQueue,
     pub(super) reactor: Reactor,
     pub(super) notification_queues: NotificationQueues,
-    /// Posted when the acceptor is to look up.
+    /// Wakes the acceptor from its poll.
     pub(super) acceptor_waker: Semaphore,
-    /// How many notifications were dropped before the start.
+    /// The number of notifications dropped before the start.
     pub(super) dropped_before: u64,
     max_frame_size: usize,
     pending_handshakes: AtomicUsize,
     acceptor_exited: AtomicBool,
-    /// Whether some thread of the host starts others where they are needed.
+    /// True while a thread of the host starts handler threads when they are needed.
     has_supervisor: AtomicBool,
     failed: Mutex<bool>,
 }
 
 impl Dispatcher {
-    /// An empty dispatcher.
+    /// A dispatcher without connections.
     pub(super) fn new(
         options: &ServerOptions,
         documents: Arc<Documents>,
@@ -62,14 +63,14 @@ impl Dispatcher {
         }))
     }
 
-    /// Takes in a connection that has proved itself.
+    /// Takes over a connection that has authenticated.
     pub(super) fn register(self: &Arc<Self>, socket: Socket) {
         let number = self.state.insert(socket.clone());
         let connection = Connection::new(socket, self.max_frame_size);
         self.dispatch(Session::new(connection, self, number));
     }
 
-    /// Lets a connection that has something to say wait for a handler thread.
+    /// Queues a connection that has something to read for a handler thread.
     pub(super) fn dispatch(&self, session: Box<Session>) {
         if self.ready_queue.push(session) {
             self.state.supervisor_waker.post();
@@ -77,20 +78,20 @@ impl Dispatcher {
         self.wake_acceptor_if_unsupervised();
     }
 
-    /// There is a handler thread less.
+    /// Counts a handler thread less.
     pub(super) fn handler_thread_exited(&self) {
         self.ready_queue.remove_thread();
-        // One less may be too few.
+        // The remaining threads may be too few.
         self.state.supervisor_waker.post();
         self.wake_acceptor_if_unsupervised();
     }
 
-    /// Takes the place of the supervisor. False if somebody has it.
+    /// Claims the role of the supervisor. False while another one has it.
     pub(super) fn claim_supervision(&self) -> bool {
         !self.has_supervisor.swap(true, Ordering::AcqRel)
     }
 
-    /// Notes that nobody starts handler threads any more. Does nothing in a forked copy.
+    /// Records that there is no supervisor, so that no handler threads are started. Does nothing in a forked copy.
     pub(super) fn supervisor_exited(&self) {
         if self.state.is_owner() {
             self.has_supervisor.store(false, Ordering::Release);
@@ -98,29 +99,29 @@ impl Dispatcher {
         }
     }
 
-    /// Takes the connections that wait for a handler thread who will not come: none is spare, and nobody starts another.
+    /// Takes the queued connections for which there is no idle handler thread, and no supervisor to start one.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
         if self.has_supervisor.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
     }
 
-    /// Without a supervisor it is the acceptor who looks after those that wait.
+    /// Without a supervisor the acceptor answers on queued connections ([`Dispatcher::take_stranded`]).
     fn wake_acceptor_if_unsupervised(&self) {
         if !self.has_supervisor.load(Ordering::Acquire) {
             self.acceptor_waker.post();
         }
     }
 
-    /// Sends everybody home: the acceptor, the supervisor, and each handler thread when it next looks for work.
+    /// Tells the acceptor, the supervisor and all handler threads to exit once they have nothing left to do.
     pub(super) fn close(&self) {
         self.state.close();
-        // Dropped after the locks inside are released: each of them takes one of the state's.
+        // Sessions are dropped after the locks are released: each drop takes a lock of the server state.
         drop((self.ready_queue.close(), self.reactor.close()));
         self.acceptor_waker.post();
     }
 
-    /// Lets every connection end after the call that it is in, or after what its sender's kernel has taken. To end the
-    /// receiving half of one that carries notifications would have the kernel throw that away; its other half is ended,
-    /// which tells the sender.
+    /// Ends each connection after the call that it is in, or after the notifications that its sender's kernel has
+    /// taken. The latter keep their receiving half, because shutting it down would discard those; shutting down the
+    /// sending half tells the sender.
     pub(super) fn shut_down_receiving(&self) {
         self.notification_queues.with_members(|queued| {
             self.state
@@ -128,17 +129,17 @@ impl Dispatcher {
         });
     }
 
-    /// Ends every connection that is for calls.
+    /// Ends every connection that carries calls.
     pub(super) fn shut_down_calls(&self) {
         self.notification_queues.with_members(|queued| {
             self.state.shut_down(|number| (!queued.contains(&number)).then_some(Shutdown::Both));
         });
     }
 
-    /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.
+    /// Ends the server when something that it depends on cannot be used any more. Only the first cause is logged.
     pub(super) fn fail(&self, cause: &dyn Display) {
         {
-            // Held until it is reported: the supervisor may come here too, and logs what there is before it ends.
+            // Held until the cause is logged: the supervisor may fail too, and drains the log before it exits.
             let mut failed = lock(&self.failed);
             if *failed || self.state.is_closed() {
                 return;
@@ -150,16 +151,16 @@ impl Dispatcher {
         self.state.shut_down_all();
     }
 
-    /// Whether it ended by itself.
+    /// True if it ended by [`Dispatcher::fail`].
     pub(super) fn has_failed(&self) -> bool {
         *lock(&self.failed)
     }
 
-    /// Ends the server after a wait that failed because other code has closed what was waited for.
+    /// Ends the server if a wait failed because other code has closed its descriptor.
     ///
     /// # Errors
     ///
-    /// `error` itself, if it says anything else.
+    /// Any other `error`, unchanged.
     pub(super) fn fail_if_closed_by_others(&self, error: Error) -> Result<()> {
         match &error {
             Error::System { code, .. } if *code == Errno::BADF.raw_os_error() => {
@@ -170,23 +171,23 @@ impl Dispatcher {
         }
     }
 
-    /// Notes that the acceptor has gone and will report nothing more.
+    /// Records that the acceptor has exited and will log nothing more.
     pub(super) fn acceptor_exited(&self) {
         self.acceptor_exited.store(true, Ordering::Release);
         self.state.supervisor_waker.post();
     }
 
-    /// Whether it was closed and the acceptor has gone; also in a forked copy.
+    /// True if it was closed and the acceptor has exited; also in a forked copy.
     pub(super) fn has_shut_down(&self) -> bool {
         self.state.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.state.is_owner())
     }
 
-    /// Notes how many connections are in the middle of a handshake.
+    /// Records the number of connections that are in their handshake, for the statistics.
     pub(super) fn set_pending_handshakes(&self, count: usize) {
         self.pending_handshakes.store(count, Ordering::Relaxed);
     }
 
-    /// Figures by name.
+    /// Statistics by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
         let (threads, spare_threads) = self.ready_queue.thread_counts();
         vec![
