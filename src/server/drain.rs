@@ -1,4 +1,4 @@
-//! What a server that stops has left: notifications that no thread is to handle any more are read and counted.
+//! Reads and counts the notifications that a stopping server will not handle any more.
 
 use rustix::event::{PollFd, PollFlags};
 
@@ -10,15 +10,15 @@ use crate::error::Result;
 use crate::semaphore::{Waited, wait_for};
 use crate::wait::Wait;
 
-/// Reads every connection that carries notifications and waits for a thread, until each has ended or nothing has come for
-/// [`QUIET_PERIOD`]. Blocks until then, until `deadline` at the most.
+/// Reads every queued connection that carries notifications, until each has ended or nothing has arrived for
+/// [`QUIET_PERIOD`], at most until `deadline`. Blocks meanwhile.
 ///
 /// # Errors
 ///
-/// [`crate::Error::Interrupted`], after which a further call goes on.
+/// [`crate::Error::Interrupted`]; a further call continues.
 pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
     let mut quiet = deadline.within(QUIET_PERIOD);
-    // Also those whose turn does not come, because a thread that cannot be ended has the one before.
+    // Includes connections whose turn does not come, because a thread that cannot be ended has the one before.
     for session in dispatcher.notification_queues.take_waiting() {
         dispatcher.ready_queue.push(session);
     }
@@ -31,17 +31,17 @@ pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, 
     }
 }
 
-/// How a look at all connections ended.
+/// The outcome of reading all connections once.
 enum Pass {
-    /// Each has ended, nothing has come for long enough, or the time is over.
+    /// All have ended, nothing has arrived for long enough, or the deadline has passed.
     Done,
-    /// There is, or may be, more.
+    /// There is or may be more.
     Again,
     /// A signal came.
     Interrupted,
 }
 
-/// Reads what has arrived, and waits for more.
+/// Reads what has arrived, then waits for more.
 fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut Deadline) -> Result<Pass> {
     let (open, has_progressed) = discard_arrived(dispatcher, deadline);
     if deadline.has_passed() {
@@ -49,7 +49,7 @@ fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut De
     }
     if has_progressed {
         *quiet = deadline.within(QUIET_PERIOD);
-        // What has ended may have let another connection in, which is not among these.
+        // A connection that has ended may have let the next one of its sender into the ready queue.
         return Ok(Pass::Again);
     }
     if open.is_empty() || quiet.has_passed() {
@@ -65,8 +65,8 @@ fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut De
 
 /// # Returns
 ///
-/// The connections that may bring more, and whether any brought something or has ended: then the next one of its sender
-/// waits in its place.
+/// The connections that are still open, and true if any brought notifications or has ended: the next one of its sender
+/// is then in the ready queue.
 fn discard_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
     for mut session in dispatcher.ready_queue.take_waiting() {

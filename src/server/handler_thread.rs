@@ -1,4 +1,4 @@
-//! What a thread of the host does: serve one connection at a time, and come back with calls.
+//! A handler thread: a thread of the host that serves one connection at a time and returns with the calls for handlers.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::journal::Level;
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 
-/// A thread's place among the handler threads. Dropping it gives the place up, as [`HandlerThread::exit`] does.
+/// A thread's membership in the ready queue. Dropping it is the same as [`HandlerThread::exit`].
 #[derive(Debug)]
 pub struct HandlerThread {
     dispatcher: Arc<Dispatcher>,
@@ -23,14 +23,14 @@ pub struct HandlerThread {
 enum State {
     Idle,
     Serving(Box<Session>),
-    /// The call has the connection.
+    /// The call holds the connection.
     InCall(Arc<Call>),
-    /// A panic ended the serving of a connection, and the connection with it.
+    /// A panic unwound while a connection was served, and closed it.
     Poisoned,
     Exited,
 }
 
-/// What ended a wait outside the host's lock.
+/// The reason for which a wait without the host's lock ended.
 enum Event {
     Call(Arc<Call>),
     Interrupted,
@@ -43,22 +43,22 @@ impl HandlerThread {
         dispatcher.ready_queue.try_add_thread().then(|| Self { dispatcher: dispatcher.clone(), state: State::Idle })
     }
 
-    /// Blocks until there is a call for a handler. What the core answers itself is answered inside the wait, and so are
-    /// connections changed.
+    /// Blocks until there is a call for a handler. Inside the wait, built-in methods are answered and further
+    /// connections served.
     ///
     /// # Returns
     ///
-    /// `None` when this thread should end: the server stops, enough others wait, or this is a forked copy.
+    /// `None` if this thread is to end: the server stops, there are enough idle threads, or this is a forked copy.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
+    /// [`crate::Error::Interrupted`]; a further call continues. [`crate::Error::System`] if waiting is impossible.
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
-        // Nothing to do unless the last call was never concluded.
+        // Does nothing unless the last call was left unfinished.
         self.finish_call(Some(&handler_killed_error()), wait)?;
         while self.dispatcher.state.is_owner() {
             match wait.block(|| self.next_event()).transpose() {
-                // Asked only now, with the host's lock: the wait for that may have been long.
+                // Checked after the host's lock was taken, because that may have taken long.
                 Ok(Some(Event::Call(call))) if call.expired_in_queue() => {
                     self.dispatcher.state.counters.expired_calls.add_one();
                     self.reattach(call.discard());
@@ -75,12 +75,12 @@ impl HandlerThread {
         Ok(None)
     }
 
-    /// The handler of the last call has ended. Answers for it if it has not, with `failure` or else with `null`; blocks
-    /// for at most `write_timeout`. Does nothing in a forked copy.
+    /// Ends the last call after its handler: unless it was answered, sends `failure` or else `null`. Blocks for at most
+    /// `write_timeout`. Does nothing in a forked copy.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Interrupted`], after which the connection is closed.
+    /// [`crate::Error::Interrupted`]; the connection is closed then.
     pub fn finish_call(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
         if !self.dispatcher.state.is_owner() {
             return Ok(());
@@ -94,7 +94,7 @@ impl HandlerThread {
         outcome
     }
 
-    /// The answer to a call whose method has no handler.
+    /// The failure of a call whose method has no handler.
     pub fn no_handler(call: &Call) -> RemoteFailure {
         RemoteFailure {
             code: FailureCode::NoHandler,
@@ -104,8 +104,8 @@ impl HandlerThread {
         }
     }
 
-    /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
-    /// and the connection finds another handler thread.
+    /// Leaves the ready queue. Answers a call whose handler was killed, so that its caller does not wait for nothing,
+    /// and passes the connection to another handler thread.
     pub fn exit(&mut self) {
         if !self.dispatcher.state.is_owner() {
             return;
@@ -114,13 +114,13 @@ impl HandlerThread {
             && call.is_notification()
         {
             self.dispatcher.state.counters.dropped_notifications.add_one();
-            // At a stop they are told in one line.
+            // While the server stops, all dropped notifications are logged as one line.
             if !self.dispatcher.state.is_closed() {
                 let line = format!("the thread that handled a notification {:?} was ended", excerpt(call.name()));
                 self.dispatcher.state.log(Level::Warn, line);
             }
         }
-        // It can only be closed instead if this fails.
+        // If this fails, the connection is closed.
         let _ = self.finish_call(Some(&handler_killed_error()), &UntilSignal);
         match std::mem::replace(&mut self.state, State::Exited) {
             State::Exited => return,
@@ -170,7 +170,7 @@ impl HandlerThread {
         }
     }
 
-    /// Lets a connection wait until earlier ones of its sender have ended.
+    /// Queues a connection behind earlier ones of its sender.
     fn wait_for_turn(&mut self, session: Box<Session>) {
         let Some(sender) = session.sender() else { return self.reattach(Some(session)) };
         let session = self.dispatcher.notification_queues.wait_for_turn(sender, session);
@@ -188,7 +188,7 @@ impl HandlerThread {
     }
 }
 
-/// What a caller is told whose handler was ended from outside.
+/// The failure of a call whose handler's thread was killed.
 fn handler_killed_error() -> RemoteFailure {
     let message = "the handler's thread was ended before it answered".to_owned();
     RemoteFailure { message, ..RemoteFailure::default() }

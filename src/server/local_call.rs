@@ -1,5 +1,4 @@
-//! A call that the parent makes to itself. It is the same as a worker's but for the socket: the same frames, limits and
-//! answers.
+//! A call that the parent makes to itself: the frames, limits and responses of a worker's call, without a socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use crate::frame;
 use crate::message::{Parsed, Request, Response, ResultText};
 use crate::wait::Uninterrupted;
 
-/// A call of this process's own. Whoever began it runs the handler, and concludes it.
+/// A call of this process to itself. The thread that made it runs the handler and finishes it.
 #[derive(Debug)]
 pub struct LocalCall {
     route: Route,
@@ -23,18 +22,18 @@ pub struct LocalCall {
 enum Route {
     /// For a handler.
     Handler(Arc<Call>),
-    /// The core has answered it itself; a notification not at all.
+    /// Answered by the core itself; a notification has no response.
     Builtin { name: String, response: Option<Box<Response>> },
 }
 
-/// Ids tell the calls of one connection apart.
+/// The id of every local call. Ids only tell the calls of one connection apart.
 const ID: &str = "";
 
 impl Server {
-    /// Begins a call; a notification, if there is no `timeout`.
+    /// Begins a call, or a notification if there is no `timeout`.
     ///
-    /// `args` is the text of a JSON array, `kwargs` that of a JSON object. `max_frame_size` is that of the client which
-    /// would send it from a worker.
+    /// `args` is the text of a JSON array, `kwargs` that of a JSON object. `max_frame_size` is the limit of the client
+    /// that would send it from a worker.
     ///
     /// # Errors
     ///
@@ -68,7 +67,7 @@ impl Server {
 }
 
 impl LocalCall {
-    /// What a handler is to be given; nothing if the core has answered.
+    /// The call to pass to a handler; `None` if the core has answered it.
     pub fn call(&self) -> Option<&Arc<Call>> {
         match &self.route {
             Route::Handler(call) => Some(call),
@@ -76,7 +75,7 @@ impl LocalCall {
         }
     }
 
-    /// The method.
+    /// The method's name.
     pub fn name(&self) -> &str {
         match &self.route {
             Route::Handler(call) => call.name(),
@@ -84,7 +83,7 @@ impl LocalCall {
         }
     }
 
-    /// The handler has ended. Answers for it if it has not, with `failure` or else with `null`.
+    /// Ends the call after its handler: unless it was answered, answers with `failure` or else with `null`.
     ///
     /// # Errors
     ///
@@ -97,13 +96,13 @@ impl LocalCall {
     ///
     /// # Errors
     ///
-    /// As those of [`crate::Client::invoke`] that tell of the handler or of the answer.
+    /// The errors of [`crate::Client::invoke`] that concern the handler or its response.
     pub fn take_result(&mut self) -> Result<ResultText> {
         let response = match &mut self.route {
             Route::Handler(call) => call.take_local_response(),
             Route::Builtin { response, .. } => response.take().map(|response| *response),
         };
-        // There is none where a worker's connection would have ended.
+        // Without a response a worker's connection would have ended.
         let response = response.ok_or(Error::Disconnected { phase: Phase::Response })?;
         frame::header(response.length(), self.max_frame_size)?;
         response.into_result()

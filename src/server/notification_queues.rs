@@ -1,5 +1,6 @@
-//! Connections that carry notifications: those of one sender are served one after another, in the order in which they
-//! said so. An earlier one may still hold notifications that were not read when its sender has opened the next.
+//! Queues of the connections that carry notifications, one for each sender. Those of one sender are served one after
+//! another in the order of their `rpc.notifications`, because an earlier one may hold unread notifications when its
+//! sender opens the next.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -7,38 +8,38 @@ use super::session::Session;
 use crate::message::Sender;
 use crate::sync::{Mutex, lock};
 
-/// Connections of one sender that may wait for their turn. 3: a sender opens another only after it gave one up in the
-/// middle of a message or left one idle for its `idle_timeout`, and each keeps up to some ten megabytes in the kernel.
+/// Connections of one sender that may wait behind the first. 3: a sender opens another only after it gave one up in the
+/// middle of a message or left one idle for its `idle_timeout`, and each may hold some ten megabytes in the kernel.
 const MAX_WAITING: usize = 3;
 
-/// Whose turn it is, for each sender that has a connection.
+/// The queues of all senders that have a connection.
 #[derive(Debug, Default)]
 pub(super) struct NotificationQueues {
-    /// The first of each queue is being served. No queue is empty.
+    /// The front of each queue is being served. No queue is empty.
     queues: Mutex<HashMap<Sender, VecDeque<QueueEntry>>>,
 }
 
 #[derive(Debug)]
 struct QueueEntry {
-    /// Of the connection.
+    /// The connection's number.
     number: u64,
-    /// `None` while it is served, or not yet here.
+    /// `None` at the front, and until [`NotificationQueues::wait_for_turn`].
     session: Option<Box<Session>>,
 }
 
-/// The place of a connection among those of its sender.
+/// A connection's position in its sender's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
-    /// It is to be served.
+    /// It is served now.
     Front,
-    /// It is to wait.
+    /// It waits for its turn.
     Waiting,
-    /// Too many others wait.
+    /// The queue is full, and it was not added.
     Refused,
 }
 
 impl NotificationQueues {
-    /// Gives a connection its place.
+    /// Adds a connection to its sender's queue.
     pub(super) fn join(&self, sender: Sender, number: u64) -> Position {
         let mut queues = lock(&self.queues);
         let queue = queues.entry(sender).or_default();
@@ -72,11 +73,11 @@ impl NotificationQueues {
         }
     }
 
-    /// Takes a connection that has ended out of the queue.
+    /// Removes a connection that has ended.
     ///
     /// # Returns
     ///
-    /// The next one, if its turn has come and it waits here.
+    /// The next connection, if its turn has come and it waits here.
     pub(super) fn remove(&self, sender: Sender, number: u64) -> Option<Box<Session>> {
         let mut queues = lock(&self.queues);
         let queue = queues.get_mut(&sender)?;
@@ -96,7 +97,7 @@ impl NotificationQueues {
         work(&queues.values().flatten().map(|entry| entry.number).collect())
     }
 
-    /// Gives back every connection that waits, whoever's turn it is.
+    /// Takes every connection that waits here, out of turn.
     pub(super) fn take_waiting(&self) -> VecDeque<Box<Session>> {
         lock(&self.queues).values_mut().flatten().filter_map(|entry| entry.session.take()).collect()
     }

@@ -1,4 +1,4 @@
-//! Connections that have not proved themselves: non-blocking, under one deadline each, at most so many.
+//! Connections in their handshake: non-blocking, each under one deadline, and at most `max_handshakes` of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
 use crate::secret::Secret;
 
-/// The pending connections. Tokens only grow, so the first is the oldest.
+/// The connections in their handshake. Tokens only grow, so the first is the oldest.
 #[derive(Debug)]
 pub(super) struct PendingHandshakes {
     secret: Secret,
@@ -32,16 +32,16 @@ struct Pending {
     deadline: Deadline,
 }
 
-/// What became of a connection that said something.
+/// The outcome of reading from a connection.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// It has not said everything.
+    /// The client's proof is still incomplete.
     Pending,
-    /// It knows the secret. The server's own proof is still to be sent.
+    /// The client knows the secret. The server's proof must be sent next.
     Authenticated(Socket, [u8; crate::handshake::MAC_LENGTH]),
-    /// The client ended it before it said anything.
+    /// The client closed it before it sent anything.
     Abandoned,
-    /// It is not one of ours.
+    /// The handshake failed, for this reason.
     Failed(Socket, String),
 }
 
@@ -51,18 +51,18 @@ impl PendingHandshakes {
         Self { secret, timeout, max, pending: BTreeMap::new() }
     }
 
-    /// Greets a new connection.
+    /// Sends the server's hello and adds the connection.
     ///
     /// # Returns
     ///
-    /// The oldest one, if it had to make room.
+    /// The oldest connection, if it was evicted to make room.
     ///
     /// # Errors
     ///
     /// [`Error::Handshake`] if the client has gone, [`Error::System`] if memory is short.
     pub(super) fn insert(&mut self, token: Token, socket: Socket) -> Result<Option<Socket>> {
         let handshake = ServerHandshake::new()?;
-        // The buffer of a fresh socket takes all of it; one that does not is not worth waiting for.
+        // A fresh socket's buffer takes all of it; if one does not, waiting would not help.
         send_at_once(&socket, &handshake.hello())?;
         let evicted = if self.pending.len() >= self.max { self.pending.pop_first() } else { None };
         let deadline = Deadline::after(self.timeout);
@@ -71,7 +71,7 @@ impl PendingHandshakes {
         Ok(evicted.map(|(_, oldest)| oldest.socket))
     }
 
-    /// Reads what a connection says. `None` if it is not one of these.
+    /// Reads from a connection. `None` if the token belongs to another kind of connection.
     pub(super) fn on_readable(&mut self, token: Token) -> Option<Progress> {
         let outcome = self.pending.get_mut(&token)?.read_proof();
         if let Ok(false) = outcome {
@@ -88,7 +88,7 @@ impl PendingHandshakes {
         })
     }
 
-    /// Takes the connections whose time is up.
+    /// Removes the connections whose deadline has passed.
     pub(super) fn take_expired(&mut self) -> Vec<Socket> {
         let mut expired = Vec::new();
         while let Some(oldest) = self.pending.first_entry().filter(|oldest| oldest.get().deadline.has_passed()) {
@@ -97,19 +97,19 @@ impl PendingHandshakes {
         expired
     }
 
-    /// When the next one's time is up.
+    /// The earliest deadline.
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
         self.pending.first_key_value().map(|(_, oldest)| oldest.deadline)
     }
 
-    /// How many there are.
+    /// The number of connections.
     pub(super) fn count(&self) -> usize {
         self.pending.len()
     }
 }
 
 impl Pending {
-    /// Whether all of the proof is there now.
+    /// Reads more of the client's proof. True once it is complete.
     fn read_proof(&mut self) -> Result<bool, &'static str> {
         loop {
             let Some(room) = self.proof.get_mut(self.received..).filter(|room| !room.is_empty()) else {
@@ -127,7 +127,7 @@ impl Pending {
     }
 }
 
-/// Sends a handshake message, which is far smaller than any socket's buffer, without blocking.
+/// Sends a handshake message without blocking. It is far smaller than any socket's buffer.
 pub(super) fn send_at_once(socket: &Socket, message: &[u8]) -> Result<()> {
     match send(socket.here()?, message, SendFlags::DONTWAIT | NO_SIGNAL) {
         Ok(sent) if sent == message.len() => Ok(()),

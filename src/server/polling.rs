@@ -1,10 +1,10 @@
-//! How the acceptor looks around for connections that are parked.
+//! How often the acceptor polls parked connections. A file of its own, so that `loom/` can replace it.
 
 use std::time::Duration;
 
-/// How long a handler may go on after its answer before the connection is watched, and how often the acceptor looks
-/// around. 1 ms: the shortest that a poll can wait. A call behind a slow handler waits for two of them at most.
+/// A connection is registered with the poll after it was parked for this long, and until then the acceptor looks this
+/// often. 1 ms: the shortest timeout of a poll. A call behind a slow handler waits at most twice as long.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Rounds that find nothing before the acceptor sleeps again. 100 ms: waking it up again costs a system call.
+/// Polls without an unregistered connection after which the acceptor sleeps. 100, or 100 ms: waking it costs a system call.
 pub(super) const IDLE_POLLS: u32 = 100;

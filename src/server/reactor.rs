@@ -1,8 +1,9 @@
-//! Connections whose handler has answered, or need not, and is still at work.
+//! Watches parked connections: those whose handler still runs but whose request is answered, or needs no answer.
 //!
-//! Whoever takes one out of the map owns it: the handler thread when the handler ends, or the acceptor when the next request
-//! arrives first. Nearly every handler ends within microseconds, so the acceptor begins to watch a connection only after
-//! [`POLL_INTERVAL`]: while anything is parked it looks around every so often, and parking costs no system call.
+//! A parked connection belongs to whichever takes it out first: its handler thread when the handler ends, or the
+//! acceptor when the next request arrives. Nearly every handler ends within microseconds, so the acceptor registers a
+//! connection with its poll only after [`POLL_INTERVAL`]; while any is parked the acceptor looks at that interval, and
+//! parking costs no system call.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::AsRawFd;
@@ -19,11 +20,11 @@ use crate::fork::ProcessLocal;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 
-/// The parked connections, and the poll that watches over them.
+/// The parked connections, and the acceptor's poll.
 #[derive(Debug)]
 pub(super) struct Reactor {
     registry: ProcessLocal<Registry>,
-    /// Until the acceptor takes it.
+    /// `None` once the acceptor has taken it.
     poll: Mutex<Option<ProcessLocal<Poll>>>,
     next_token: AtomicUsize,
     state: Mutex<State>,
@@ -33,7 +34,7 @@ pub(super) struct Reactor {
 struct State {
     parked: HashMap<Token, ParkedSession>,
     closed: bool,
-    /// Whether the acceptor looks around, and how many times in a row it found nothing.
+    /// `Some` while the acceptor polls: the number of polls in a row that found no unregistered connection.
     idle_polls: Option<u32>,
 }
 
@@ -45,19 +46,19 @@ struct ParkedSession {
     registered: bool,
 }
 
-/// What became of a connection that was to be parked.
+/// The outcome of parking a connection.
 #[derive(Debug)]
 pub(super) enum Parked {
-    /// It is here. True if the acceptor is to be told, because it sleeps.
+    /// It was parked. True if the acceptor sleeps and must be woken.
     At(Token, bool),
-    /// Its next request has arrived already, or it cannot be watched: it needs a handler thread.
+    /// Its next request has arrived already: it needs a handler thread.
     Busy(Box<Session>),
-    /// The server stops: it was closed.
+    /// The server stops, and the connection was closed.
     Closed,
 }
 
 impl Reactor {
-    /// Nothing parked.
+    /// A reactor without connections.
     pub(super) fn new() -> Result<Self> {
         let failed = |error: std::io::Error| Error::System {
             operation: "could not make a poll".to_owned(),
@@ -78,17 +79,17 @@ impl Reactor {
         })
     }
 
-    /// The poll, for the acceptor alone.
+    /// Takes the poll, which belongs to the acceptor alone.
     pub(super) fn take_poll(&self) -> Option<ProcessLocal<Poll>> {
         lock(&self.poll).take()
     }
 
-    /// A token that nothing else ever had.
+    /// A token that was never used before.
     pub(super) fn next_token(&self) -> Token {
         Token(self.next_token.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Keeps a connection until somebody takes it.
+    /// Parks a connection until [`Reactor::unpark`].
     pub(super) fn park(&self, session: Box<Session>) -> Parked {
         if session.has_partial_frame() {
             return Parked::Busy(session);
@@ -96,7 +97,7 @@ impl Reactor {
         self.park_idle(session)
     }
 
-    /// As [`Reactor::park`], for one whose next request is known not to have arrived as a whole.
+    /// As [`Reactor::park`], for a connection whose next request is known to be incomplete.
     pub(super) fn park_idle(&self, session: Box<Session>) -> Parked {
         let token = self.next_token();
         let mut state = lock(&self.state);
@@ -113,7 +114,7 @@ impl Reactor {
         Parked::At(token, is_first)
     }
 
-    /// Takes a connection, if nobody else has.
+    /// Takes a parked connection, unless another thread has taken it.
     pub(super) fn unpark(&self, token: Token) -> Option<Box<Session>> {
         let ParkedSession { session, registered, .. } = lock(&self.state).parked.remove(&token)?;
         if registered {
@@ -122,39 +123,39 @@ impl Reactor {
         Some(session)
     }
 
-    /// The acceptor's round: watches the connections whose grace is over.
+    /// Registers connections that were parked for longer than [`POLL_INTERVAL`] with the poll; for the acceptor.
     ///
     /// # Returns
     ///
-    /// Those that cannot be watched and need a handler thread at once.
+    /// Those that cannot be registered and need a handler thread at once.
     pub(super) fn poll_parked(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         let Some(idle_polls) = state.idle_polls else { return VecDeque::new() };
         let mut unregistrable = Vec::new();
         let mut is_idle = true;
-        for (token, place) in state.parked.iter_mut().filter(|(_, place)| !place.registered) {
+        for (token, parked) in state.parked.iter_mut().filter(|(_, parked)| !parked.registered) {
             is_idle = false;
-            if place.register_at.has_passed() {
-                place.registered = self.register(place.session.socket(), *token).is_ok();
-                unregistrable.extend((!place.registered).then_some(*token));
+            if parked.register_at.has_passed() {
+                parked.registered = self.register(parked.session.socket(), *token).is_ok();
+                unregistrable.extend((!parked.registered).then_some(*token));
             }
         }
         let idle_polls = if is_idle { idle_polls.saturating_add(1) } else { 0 };
         state.idle_polls = (idle_polls < IDLE_POLLS).then_some(idle_polls);
-        unregistrable.iter().filter_map(|token| state.parked.remove(token)).map(|place| place.session).collect()
+        unregistrable.iter().filter_map(|token| state.parked.remove(token)).map(|parked| parked.session).collect()
     }
 
-    /// Whether the acceptor is to look around.
+    /// True while the acceptor must call [`Reactor::poll_parked`].
     pub(super) fn is_polling(&self) -> bool {
         lock(&self.state).idle_polls.is_some()
     }
 
-    /// What says what that poll watches, unless other code has closed it.
+    /// The poll's registry, unless other code has closed it.
     pub(super) fn registry(&self) -> Result<&Registry> {
         self.registry.verified()
     }
 
-    /// Watches a socket for something to read, at most once per arrival.
+    /// Registers a socket for readability, edge-triggered.
     pub(super) fn register(&self, socket: &Socket, token: Token) -> Result<()> {
         let descriptor = socket.here()?.as_raw_fd();
         self.registry.here()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
@@ -165,21 +166,21 @@ impl Reactor {
         })
     }
 
-    /// Watches a socket no more.
+    /// Removes a socket from the poll.
     pub(super) fn deregister(&self, socket: &Socket) {
         if let (Ok(socket), Ok(registry)) = (socket.here(), self.registry.here()) {
-            // It fails only for what is not watched.
+            // Fails only for a socket that is not registered.
             let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
         }
     }
 
-    /// Parks nothing any more, and gives back what was parked.
+    /// Takes all parked connections; later ones are closed.
     pub(super) fn close(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         state.closed = true;
-        std::mem::take(&mut state.parked).into_values().map(|place| place.session).collect()
+        std::mem::take(&mut state.parked).into_values().map(|parked| parked.session).collect()
     }
 }
 
-/// The acceptor's own tokens come before it.
+/// Lower tokens are the acceptor's own.
 pub(super) const FIRST_TOKEN: usize = 2;

@@ -1,4 +1,4 @@
-//! Connections that wait for a handler thread, and handler threads that wait for a connection.
+//! Connections that wait for a handler thread, and the count of handler threads that wait for a connection.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::semaphore::{Semaphore, Waited};
 use crate::sync::{Mutex, lock};
 
-/// Where connections and handler threads meet.
+/// A blocking queue of connections that have something to read.
 #[derive(Debug)]
 pub(super) struct ReadyQueue {
     spare_threads: usize,
@@ -21,10 +21,10 @@ pub(super) struct ReadyQueue {
 struct State {
     waiting: VecDeque<Box<Session>>,
     threads: usize,
-    /// How many of the handler threads have a connection.
+    /// The threads that have a connection.
     busy: usize,
     closed: bool,
-    /// Whether nothing is served any more.
+    /// True once no connection is served any more.
     sealed: bool,
 }
 
@@ -34,27 +34,26 @@ impl State {
     }
 }
 
-/// What a handler thread found.
+/// The outcome of waiting for a connection.
 #[derive(Debug)]
 pub(super) enum Popped {
     /// A connection to serve.
     Session(Box<Session>),
-    /// A signal; it should look again.
+    /// A signal came; the thread should call again.
     Interrupted,
-    /// Nothing more to do: enough others are waiting, or the server stops. It is counted no more.
+    /// The thread is to end, because enough others are idle or the server stops. It is not counted any more.
     Exit,
 }
 
 impl ReadyQueue {
-    /// An empty ready queue in which `spare_threads` handler threads should wait at any time, of `max_threads` in all.
+    /// An empty queue for at most `max_threads` threads, of which `spare_threads` should be idle at any time.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
         Ok(Self { spare_threads, max_threads, state: Mutex::default(), ready: Semaphore::new()? })
     }
 
-    /// Lets a connection wait. True if a handler thread more will be needed.
+    /// Queues a connection. True if another handler thread is needed.
     ///
-    /// After the ready queue was closed the connection is closed instead, unless it carries notifications that are still to be
-    /// read.
+    /// A closed queue drops the connection, unless it carries notifications that are still to be read.
     pub(super) fn push(&self, session: Box<Session>) -> bool {
         let mut state = lock(&self.state);
         if state.sealed || (state.closed && session.sender().is_none()) {
@@ -63,13 +62,13 @@ impl ReadyQueue {
             return false;
         }
         state.waiting.push_back(session);
-        // Under the lock: whoever finds the connection takes this post, and one that came later would stay for ever and
-        // let no handler thread sleep.
+        // Post while holding the lock. `try_pop` consumes one post per session; a late one would never be consumed and
+        // every idle thread would spin.
         self.ready.post();
         self.needs_thread(&state)
     }
 
-    /// Blocks until there is a connection, a signal, or no reason to stay.
+    /// Blocks until there is a connection, a signal, or a reason to exit.
     pub(super) fn pop_blocking(&self) -> Result<Popped> {
         loop {
             if let Some(found) = self.try_pop() {
@@ -91,24 +90,24 @@ impl ReadyQueue {
         is_needed
     }
 
-    /// A handler thread's connection has ended, or gone to another.
+    /// Counts a handler thread as idle again, after its connection has ended or was passed on.
     pub(super) fn release(&self) {
         let mut state = lock(&self.state);
         state.busy = state.busy.saturating_sub(1);
     }
 
-    /// A handler thread without a connection is counted no more.
+    /// Removes an idle handler thread from the count.
     pub(super) fn remove_thread(&self) {
         let mut state = lock(&self.state);
         state.threads = state.threads.saturating_sub(1);
     }
 
-    /// Sends handler threads away when they find no connection, and gives back those that waited, but for those that carry
+    /// Makes handler threads exit once the queue is empty. Returns the queued connections, except those that carry
     /// notifications.
     pub(super) fn close(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         state.closed = true;
-        // Nobody takes this post, so that it wakes everybody.
+        // This post is never consumed, so it wakes every thread.
         self.ready.post();
         let (kept, given_back) =
             std::mem::take(&mut state.waiting).into_iter().partition(|session| session.sender().is_some());
@@ -116,13 +115,13 @@ impl ReadyQueue {
         given_back
     }
 
-    /// Gives back the connections that no handler thread has found.
+    /// Takes all queued connections.
     pub(super) fn take_waiting(&self) -> VecDeque<Box<Session>> {
         std::mem::take(&mut lock(&self.state).waiting)
     }
 
-    /// Takes the connections for which no handler thread is spare. Those that carry notifications stay: nobody waits for an
-    /// answer to these.
+    /// Takes the queued connections for which there is no idle handler thread. Those that carry notifications stay,
+    /// because no caller waits for an answer to these.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
         let mut state = lock(&self.state);
         let served = state.idle().min(state.waiting.len());
@@ -133,13 +132,13 @@ impl ReadyQueue {
         stranded
     }
 
-    /// Lets no connection wait any more.
+    /// Closes the queue for connections of every kind, and takes those that are in it.
     pub(super) fn seal(&self) -> VecDeque<Box<Session>> {
         lock(&self.state).sealed = true;
         self.take_waiting()
     }
 
-    /// How many handler threads there are, and how many of them have no connection.
+    /// The number of handler threads, and how many of them are idle.
     pub(super) fn thread_counts(&self) -> (usize, usize) {
         let state = lock(&self.state);
         (state.threads, state.idle())

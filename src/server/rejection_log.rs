@@ -1,5 +1,5 @@
-//! What the log says of connections that were turned away: the first few in full, the rest as one line every so often.
-//! Whoever reaches the port can make as many of them as it likes, and must not fill a disk by it.
+//! Log lines about rejected connections: the first few in full, the rest as one line per window. Any local process can
+//! cause any number of rejections, and must not fill a disk with them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 
-/// Lines in full within a [`WINDOW`]. 10: all that a mistake makes, such as a worker of an earlier parent; an attack is
-/// understood from fewer.
+/// Full lines within a [`WINDOW`]. 10: more than a mistake causes, such as workers of an earlier parent, and enough to
+/// understand an attack.
 const BURST: u64 = 10;
 
-/// From the first rejection to the line that counts the rest. 10 s: soon enough for somebody who watches the log, and
+/// The time from the first rejection to the line that counts the rest. 10 s: soon enough for a reader of the log, and
 /// at most 8,640 lines a day.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Reasons that are counted one by one in a line. 8: more than there are but for protocol versions, of which a stranger
-/// may claim 255.
+/// Reasons that are counted separately in a line. 8: more than there are, except protocol versions, of which a peer may
+/// claim 255.
 const MAX_REASONS: usize = 8;
 
 /// Decides which rejections get a line of their own, and counts the others.
 #[derive(Debug)]
 pub(super) struct RejectionLog {
     advice: String,
-    /// Set by the first rejection after a quiet period.
+    /// Set by the first rejection after a quiet window.
     window: Option<Deadline>,
-    /// In full, that this period still allows.
+    /// Full lines that this window still allows.
     burst_left: u64,
     seen: u64,
     suppressed: Suppressed,
@@ -34,23 +34,23 @@ pub(super) struct RejectionLog {
 #[derive(Debug, Default)]
 struct Suppressed {
     by_reason: BTreeMap<String, u64>,
-    /// Those of a reason for which there was no place.
+    /// Rejections for reasons beyond [`MAX_REASONS`].
     other: u64,
 }
 
 impl RejectionLog {
-    /// No rejections yet, of connections to this address.
+    /// An empty log about connections to `address`.
     pub(super) fn new(address: SocketAddr) -> Self {
-        // What shows the program at the other end while the connection is open.
+        // This command shows the program at the other end while the connection is open.
         let advice = format!("`ss -tnp 'dport = :{}'` shows who connects", address.port());
         Self { advice, window: None, burst_left: BURST, seen: 0, suppressed: Suppressed::default() }
     }
 
-    /// Takes note of a rejection.
+    /// Records a rejection.
     ///
     /// # Returns
     ///
-    /// The line to log, if it gets one of its own. `peer` is asked only then.
+    /// The line to log, if this one gets a line of its own. `peer` is called only then.
     pub(super) fn record(&mut self, reason: &str, peer: impl FnOnce() -> Option<SocketAddr>) -> Option<String> {
         self.window.get_or_insert_with(|| Deadline::after(WINDOW));
         self.seen = self.seen.saturating_add(1);
@@ -63,16 +63,16 @@ impl RejectionLog {
         Some(format!("a connection from {peer} was rejected: {reason} ({})", self.advice))
     }
 
-    /// When [`RejectionLog::flush`] is to be called.
+    /// When [`RejectionLog::flush`] must be called.
     pub(super) fn next_deadline(&self) -> Option<Deadline> {
         self.window
     }
 
-    /// Ends the period, if its time is up or `now`. After one with few rejections the next ones get lines of their own.
+    /// Ends the window, if it is over or `now`. After a window with few rejections the next ones get full lines again.
     ///
     /// # Returns
     ///
-    /// The line that counts those that got none.
+    /// The line that counts the rejections without a full line.
     pub(super) fn flush(&mut self, now: bool) -> Option<String> {
         let window = self.window.filter(|window| now || window.has_passed())?;
         let was_quiet = self.seen <= BURST;
@@ -95,7 +95,7 @@ impl Suppressed {
         }
     }
 
-    /// `None` if there are none.
+    /// The text of the line, or `None` if nothing was suppressed.
     fn summary(self, waited: Duration) -> Option<String> {
         let mut reasons: Vec<(u64, String)> =
             self.by_reason.into_iter().map(|(reason, count)| (count, reason)).collect();
@@ -127,12 +127,12 @@ mod tests {
         Some(SocketAddr::from(([127, 0, 0, 1], 5000)))
     }
 
-    /// How many of so many rejections got a line of their own.
+    /// Records `count` rejections and returns how many got a full line.
     fn told(rejection_log: &mut RejectionLog, reason: &str, count: u64) -> usize {
         (0..count).filter_map(|_| rejection_log.record(reason, peer)).count()
     }
 
-    /// The line of a period that ends, without how long it took.
+    /// Ends the window and returns its line without the time.
     fn counted(rejection_log: &mut RejectionLog) -> Option<String> {
         rejection_log.flush(true).map(|line| {
             let (head, rest) = line.split_once(" within ").unwrap();

@@ -1,4 +1,4 @@
-//! What the answer to a call goes over: a connection, or nothing where the caller is this process itself.
+//! The way back to a caller: a worker's connection, or memory where the caller is this process itself.
 
 use super::session::Session;
 use crate::error::{Error, RemoteFailure, Result};
@@ -6,7 +6,7 @@ use crate::memory;
 use crate::message::{Response, ResultEnvelope, failure_response, fitting};
 use crate::wait::Wait;
 
-/// The way back to a caller. Both kinds refuse the same.
+/// Sends the response of a call. Both kinds refuse the same responses.
 #[derive(Debug)]
 pub(super) enum ReplyChannel {
     /// To a worker.
@@ -15,7 +15,7 @@ pub(super) enum ReplyChannel {
     Local(LocalReply),
 }
 
-/// Keeps the answer that was sent over it.
+/// Keeps the response until the caller takes it.
 #[derive(Debug)]
 pub(super) struct LocalReply {
     max_frame_size: usize,
@@ -23,14 +23,14 @@ pub(super) struct LocalReply {
 }
 
 impl LocalReply {
-    /// A line over which nothing was sent yet.
+    /// A reply without a response yet.
     pub(super) fn new(max_frame_size: usize) -> Self {
         Self { max_frame_size, response: None }
     }
 }
 
 impl ReplyChannel {
-    /// Sends the answer to a call: the text of its result.
+    /// Sends the text of a result.
     pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
         match self {
             Self::Session(session) => {
@@ -44,9 +44,9 @@ impl ReplyChannel {
         }
     }
 
-    /// Sends the answer to a call: what its handler raised, with as much of the backtrace as a frame has room for.
+    /// Sends a failure, with as much of the backtrace as fits into a frame.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
-        // It is copied, and written as JSON.
+        // The message is copied and escaped as JSON.
         memory::check(failure.message.len().saturating_mul(3))?;
         match self {
             Self::Session(session) => match session.send(&[&failure_response(id, failure)], wait) {

@@ -1,7 +1,8 @@
-//! One connection being served: the next request, natives answered inside.
+//! A session: one authenticated connection, from which a handler thread reads requests. Built-in methods are answered
+//! here.
 //!
-//! A connection that carries notifications is served by one thread at a time until it ends, and is read to its end also
-//! when the server stops.
+//! A connection that carries notifications is served by one thread at a time until it ends, and is read to its end even
+//! while the server stops.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,34 +20,34 @@ use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
 use crate::wait::{UntilSignal, Wait};
 
-/// An admitted connection. Whoever has it may read and write; it is closed when dropped.
+/// An authenticated connection. Its owner may read and write; dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Connection,
     state: Arc<ServerState>,
-    /// Not kept alive: it keeps this one.
+    /// Weak, because the dispatcher owns sessions.
     dispatcher: Weak<Dispatcher>,
     number: u64,
-    /// Whose notifications it carries; `None` if it is for calls.
+    /// The sender of its notifications; `None` if it carries calls.
     sender: Option<Sender>,
-    /// Whether a notification was read since it was last waited for one.
+    /// True if a notification was read since the last wait.
     is_in_burst: bool,
-    /// Whether an earlier connection of that sender comes first.
+    /// True while an earlier connection of the same sender is served.
     is_queued: bool,
-    /// An answer of the core's own that a signal left unfinished.
+    /// The response of a built-in method whose sending a signal interrupted: bytes sent so far, and its deadline.
     pending_response: Option<(BuiltinResponse, usize, Deadline)>,
 }
 
-/// What a session has for its handler thread.
+/// The outcome of [`Session::next`].
 #[derive(Debug)]
 pub(super) enum SessionEvent {
     /// A call or notification for a handler.
     Request(Request),
     /// A signal came; nothing is lost.
     Interrupted,
-    /// Another connection of the same sender comes first: this one is to wait among the senders.
+    /// The session must wait in its sender's queue.
     Queued,
-    /// The connection is over.
+    /// The connection has ended.
     Ended,
 }
 
@@ -66,7 +67,7 @@ impl Session {
         })
     }
 
-    /// Blocks until a request for a handler comes; answers those to the core itself meanwhile.
+    /// Blocks until there is a request for a handler. Answers built-in methods meanwhile.
     pub(super) fn next(&mut self) -> SessionEvent {
         match self.next_request() {
             Ok(Some(request)) => SessionEvent::Request(request),
@@ -81,37 +82,37 @@ impl Session {
         }
     }
 
-    /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
-    /// connection itself then.
+    /// True if the worker has closed the connection. False while the server stops, because a stop ends the receiving
+    /// half of every connection itself.
     pub(super) fn peer_closed(&self) -> bool {
         !self.state.is_closed() && self.connection.has_ended()
     }
 
-    /// Whether part of a further request has been read already.
+    /// True if part of a further request has been read.
     pub(super) fn has_partial_frame(&self) -> bool {
         self.connection.has_begun_a_frame()
     }
 
-    /// Its number among the connections.
+    /// Its number in the table of connections.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whose notifications it carries; `None` if it is for calls.
+    /// The sender of its notifications; `None` if it carries calls.
     pub(super) fn sender(&self) -> Option<Sender> {
         self.sender
     }
 
-    /// Its turn has come: no earlier connection of its sender is left.
+    /// Ends its wait in the queue: no earlier connection of its sender is left.
     pub(super) fn start_turn(&mut self) {
         self.is_queued = false;
     }
 
-    /// Reads what has arrived, without handling it, until `deadline` at the most, and counts it as dropped. Does not block.
+    /// Reads what has arrived and counts it as dropped, at most until `deadline`. Does not block.
     ///
     /// # Returns
     ///
-    /// How many notifications that were, and whether there may be more.
+    /// The number of notifications, and true if more may follow.
     pub(super) fn discard_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
         let (mut count, mut messages) = (0u64, 0u64);
         let may_go_on = loop {
@@ -122,7 +123,7 @@ impl Session {
                 Err(_) => break false,
             }
             messages = messages.wrapping_add(1);
-            // The clock is not read for each of them.
+            // Reading the clock for every message would cost too much.
             if messages & 1023 == 0 && deadline.has_passed() {
                 break true;
             }
@@ -131,18 +132,18 @@ impl Session {
         (count, may_go_on)
     }
 
-    /// Answers the next request if it has arrived, where no thread is left to serve it: a call for a handler by saying
-    /// so. It waits for nothing but, for a moment, the worker to take the answer.
+    /// Answers the next request, if it has arrived, where no handler thread is left: calls for handlers with an error.
+    /// Blocks only briefly, while the worker takes the response.
     ///
     /// # Returns
     ///
-    /// Whether it is to come again at once, or is to wait for a thread because it carries notifications.
+    /// True if the session has more to read, or must wait for a handler thread because it carries notifications.
     ///
     /// # Errors
     ///
-    /// Any, after which the connection is over.
+    /// Any; the connection is over then.
     pub(super) fn answer_without_thread(&mut self) -> Result<bool> {
-        // Of the last answer there may be a rest.
+        // The last response may be unfinished.
         self.flush_response_briefly()?;
         if self.sender.is_some() {
             return Ok(true);
@@ -162,12 +163,12 @@ impl Session {
         Ok(self.sender.is_some() || self.has_partial_frame())
     }
 
-    /// The socket, to be watched.
+    /// The socket, for a poll.
     pub(super) fn socket(&self) -> &Socket {
         self.connection.socket()
     }
 
-    /// Sends the answer to a call, in `parts`.
+    /// Sends the response of a call, made of `parts`.
     pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
         panic_point("answer");
         let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), wait);
@@ -190,7 +191,7 @@ impl Session {
         }
     }
 
-    /// The request in a frame's body, if it is one for a handler. An answer of the core's own is to be sent afterwards.
+    /// Returns the request in a frame's body if it is for a handler. Prepares the response of a built-in method.
     fn route(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
         let request = match Request::parse(body)? {
             Parsed::Message(request) => request,
@@ -206,7 +207,7 @@ impl Session {
         };
         panic_point("session");
         match &request.id {
-            // No call of anybody's, but part of how notifications are sent.
+            // Part of the protocol and not a call of the application.
             Some(_) if request.name == CARRY_NOTIFICATIONS => {}
             Some(_) => self.state.counters.requests.add_one(),
             None => self.state.counters.notifications.add_one(),
@@ -224,7 +225,7 @@ impl Session {
         Ok(None)
     }
 
-    /// `None` once the server stops and nothing more is to be read.
+    /// `None` once the server stops and nothing is left to read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
         let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.state.read_timeout };
         if self.sender.is_none() {
@@ -250,7 +251,7 @@ impl Session {
             let waited = if std::mem::take(&mut self.is_in_burst) {
                 match self.connection.pause(BURST_PAUSE)? {
                     Waited::Signalled => Waited::Signalled,
-                    // To be looked at once more.
+                    // Look once more before a longer wait.
                     Waited::TimedOut | Waited::Woken => Waited::Woken,
                 }
             } else if self.state.is_closed() {
@@ -266,12 +267,12 @@ impl Session {
         }
     }
 
-    /// Sends an answer of the core's own before the next request is read.
+    /// Has a built-in method's response sent before the next request is read.
     fn respond(&mut self, response: BuiltinResponse) {
         self.pending_response = Some((response, 0, Deadline::after(self.state.write_timeout)));
     }
 
-    /// Sends what is left of an answer of the core's own.
+    /// Sends the rest of a built-in method's response.
     fn flush_response(&mut self) -> Result<()> {
         let Some((response, sent, deadline)) = &mut self.pending_response else { return Ok(()) };
         match self.connection.send_rest(&response.parts(), sent, deadline, &UntilSignal) {
@@ -283,8 +284,7 @@ impl Session {
         }
     }
 
-    /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
-    /// there.
+    /// Joins the sender's queue before it responds, so that the sender's next connection finds this one there.
     fn carry_notifications(&mut self, id: &str, request: &Request) -> BuiltinResponse {
         let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
@@ -299,7 +299,7 @@ impl Session {
         BuiltinResponse::Text(ResultEnvelope::new(id), "true")
     }
 
-    /// As [`Session::flush_response`], for who must not wait for a worker that is stopped.
+    /// As [`Session::flush_response`], for the acceptor, which must not wait for a stopped worker.
     fn flush_response_briefly(&mut self) -> Result<()> {
         if let Some((_, _, deadline)) = &mut self.pending_response {
             *deadline = Deadline::after(BRIEF_WRITE_TIMEOUT);
@@ -314,7 +314,7 @@ impl Drop for Session {
         if self.sender.is_some() && self.state.is_sealed() && self.state.is_owner() {
             self.discard_notifications(&Deadline::after(QUIET_PERIOD));
         }
-        // In a forked copy another thread may have had the lock at the fork.
+        // In a forked copy another thread may have held the lock at the fork.
         if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
             && self.state.is_owner()
             && let Some(next) = dispatcher.notification_queues.remove(sender, self.number)
@@ -324,16 +324,15 @@ impl Drop for Session {
     }
 }
 
-/// How long nothing must come for a connection that carries notifications to be taken for read to its end, once the
-/// server stops. 100 ms: over the loopback device what a sender's kernel still holds comes at once, as soon as there is
-/// room for it.
+/// While the server stops, a connection that carries notifications counts as read to its end once nothing has arrived
+/// for this long. 100 ms: over the loopback device, what a sender's kernel holds arrives as soon as there is room.
 pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(100);
 
-/// How long a thread that has handled a notification lets others arrive before it waits to be woken. 200 us: to wake a
-/// thread costs the sender more than all the rest of `notify`, and so only the first notification of a burst does. Those
-/// behind it are handled so much later.
+/// How long a thread pauses for further notifications before it waits to be woken. 200 us: waking a thread costs the
+/// sender more than the rest of `notify`, so only the first notification of a burst pays for it, and the others are
+/// handled this much later.
 const BURST_PAUSE: Duration = Duration::from_micros(200);
 
-/// How long the worker may take to take an answer where the thread that sends it has others to turn away. 100 ms: it takes
-/// it at once, unless it is stopped.
+/// How long the acceptor waits for a worker to take a response. 100 ms: a worker takes it at once, unless it is
+/// stopped.
 const BRIEF_WRITE_TIMEOUT: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! What every connection of a started server needs: who is there, what is counted, and where to report.
+//! State shared by all connections of a running server: connection table, counters, log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
-/// From a server's start to its stop.
+/// Lives from a server's start to its stop.
 #[derive(Debug)]
 pub(super) struct ServerState {
     pub(super) documents: Arc<Documents>,
     pub(super) counters: Arc<Counters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
-    /// Posted when the supervisor has something to do.
+    /// Wakes the supervisor.
     pub(super) supervisor_waker: Semaphore,
-    /// Posted when the server stops, and never taken.
+    /// Posted when the server stops, and never consumed.
     pub(super) closing: Semaphore,
     journal: Journal,
     max_connections: usize,
@@ -38,7 +38,7 @@ pub(super) struct ServerState {
 
 #[derive(Debug, Default)]
 struct ConnectionTable {
-    /// In the order in which they came.
+    /// Sorted by age, because numbers only grow.
     by_number: BTreeMap<u64, Socket>,
     next_number: u64,
 }
@@ -66,18 +66,18 @@ impl ServerState {
         }))
     }
 
-    /// Whether it was not inherited. In a forked copy, such as that of a thread that forked inside a handler, no lock of
-    /// the server may be waited for: its holder does not exist.
+    /// True in the process that started the server. In a forked copy, such as a thread that forked in a handler, none
+    /// of the server's locks may be waited for: their holders do not exist.
     pub(super) fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
-    /// Whether another connection may be admitted.
+    /// True if another connection may be admitted.
     pub(super) fn below_limit(&self) -> bool {
         self.connection_count() < self.max_connections
     }
 
-    /// Takes note of an admitted connection, and gives it a number.
+    /// Adds an authenticated connection and returns its number.
     pub(super) fn insert(&self, socket: Socket) -> u64 {
         self.counters.admitted.add_one();
         let mut connections = lock(&self.connections);
@@ -87,24 +87,24 @@ impl ServerState {
         number
     }
 
-    /// Forgets a connection that ended. Does nothing in a forked copy.
+    /// Removes a connection that has ended. Does nothing in a forked copy.
     pub(super) fn remove(&self, number: u64) {
         if self.is_owner() {
             lock(&self.connections).by_number.remove(&number);
         }
     }
 
-    /// How many connections are admitted.
+    /// The number of connections.
     pub(super) fn connection_count(&self) -> usize {
         lock(&self.connections).by_number.len()
     }
 
-    /// Ends every connection.
+    /// Shuts down every connection.
     pub(super) fn shut_down_all(&self) {
         self.shut_down(|_| Some(Shutdown::Both));
     }
 
-    /// Ends what `how` says of each connection's number.
+    /// Shuts down each connection as `how` says for its number.
     pub(super) fn shut_down(&self, how: impl Fn(u64) -> Option<Shutdown>) {
         for (number, socket) in &lock(&self.connections).by_number {
             if let Some(how) = how(*number) {
@@ -113,35 +113,35 @@ impl ServerState {
         }
     }
 
-    /// Writes to the journal and calls the supervisor.
+    /// Logs a line and wakes the supervisor, which passes it to the host.
     pub(super) fn log(&self, level: Level, message: impl Into<String>) {
         self.journal.write(level, message);
         self.supervisor_waker.post();
     }
 
-    /// What was reported and not taken yet.
+    /// Takes the lines that were logged since the last call.
     pub(super) fn drain_log(&self) -> Vec<Entry> {
         self.journal.take()
     }
 
-    /// Lets every thread end as soon as it looks.
+    /// Tells every thread to exit.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.closing.post();
         self.supervisor_waker.post();
     }
 
-    /// Has what is still read be counted, and handled no more.
+    /// From now on, notifications that are read are counted as dropped and not handled.
     pub(super) fn seal(&self) {
         self.sealed.store(true, Ordering::Release);
     }
 
-    /// Whether nothing is handled any more.
+    /// True once notifications are not handled any more.
     pub(super) fn is_sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
     }
 
-    /// Whether it was closed; also in a forked copy.
+    /// True once it was closed; also in a forked copy.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire) || !self.is_owner()
     }

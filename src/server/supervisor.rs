@@ -1,4 +1,4 @@
-//! What one thread of the host does besides: it logs what the core cannot, and sees that handler threads are waiting.
+//! The supervisor: one thread of the host that logs for the core and starts handler threads.
 
 use std::sync::Arc;
 
@@ -11,65 +11,65 @@ use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
 use crate::wait::Wait;
 
-/// The one who is called when the core needs the host.
+/// The role of the supervisor, which one thread at a time has. Dropping it gives it up.
 #[derive(Debug)]
 pub struct Supervisor {
     dispatcher: Arc<Dispatcher>,
 }
 
-/// What the host is to do.
+/// A task for the host.
 #[derive(Debug)]
 pub enum Task {
-    /// Write these to the log.
+    /// Write these lines to the log.
     Log(Vec<Entry>),
-    /// Let a thread serve this handler thread.
+    /// Start a thread and run this in it.
     SpawnThread(HandlerThread),
 }
 
 impl Supervisor {
-    /// The supervisor of a dispatcher.
+    /// The first supervisor of a server.
     pub(super) fn new(dispatcher: Arc<Dispatcher>) -> Self {
         Self { dispatcher }
     }
 
-    /// Another supervisor for a dispatcher that has none any more.
+    /// Another supervisor, if the last one was dropped.
     pub(super) fn replace(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
         dispatcher.claim_supervision().then(|| Self::new(dispatcher.clone()))
     }
 
-    /// Blocks until there is something to do.
+    /// Blocks until there is a task.
     ///
     /// # Returns
     ///
-    /// `None` when the server stops and everything is logged, and in a forked copy.
+    /// `None` when the server has stopped and everything is logged, and in a forked copy.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
+    /// [`crate::Error::Interrupted`]; a further call continues. [`crate::Error::System`] if waiting is impossible.
     pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
-        let mut is_deaf = false;
+        let mut waker_closed = false;
         while self.dispatcher.state.is_owner() {
             panic_point("supervisor");
             if let Some(handler_thread) = HandlerThread::try_add(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
-            // Asked first: what was reported before is taken below.
-            let is_over = is_deaf || self.dispatcher.has_shut_down();
-            let reports = self.dispatcher.state.drain_log();
-            if !reports.is_empty() {
-                return Ok(Some(Task::Log(reports)));
+            // Read before the log is drained: nothing is logged after it is true.
+            let has_ended = waker_closed || self.dispatcher.has_shut_down();
+            let entries = self.dispatcher.state.drain_log();
+            if !entries.is_empty() {
+                return Ok(Some(Task::Log(entries)));
             }
-            if is_over {
+            if has_ended {
                 return Ok(None);
             }
-            // Also what the host has deferred until the thread waits, and does not mention again.
+            // The host may have deferred something until this thread waits, and does not signal it again.
             wait.interrupted()?;
             match wait.block(|| self.dispatcher.state.supervisor_waker.wait(&Deadline::never())).transpose() {
                 Ok(Some(Waited::Woken)) => self.dispatcher.state.supervisor_waker.take(),
                 Ok(_) => wait.interrupted()?,
                 Err(error) => {
                     self.dispatcher.fail_if_closed_by_others(error)?;
-                    is_deaf = true;
+                    waker_closed = true;
                 }
             }
         }
