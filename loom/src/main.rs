@@ -1,9 +1,9 @@
-//! Tries every order in which threads of the core can meet, within stated bounds, with loom: the door, the ready queue,
-//! the pool, the hand-over of a connection whose handler responds early, and the order of notifications.
+//! Models of the core's threads, run with loom in every order within stated bounds: the acceptor, the ready queue, the
+//! client's pool, early responses and the order of notifications.
 //!
-//! The core's files are compiled here as they are. What lies below them has stand-ins that loom sees: locks and atomics,
-//! pipes, sockets and a poll (`stubs/`, `mio/`). A model fails on a deadlock, a thread that turns in circles, an order of
-//! memory that the language does not promise, and on whatever it asserts.
+//! The core's files are compiled as they are, over stand-ins that loom sees (`stubs/`, `mio/`): locks, atomics, pipes,
+//! sockets and a poll. A model fails on a deadlock, a livelock, a memory order that the language does not promise, or a
+//! failed assertion.
 
 #[path = "../../src"]
 mod real {
@@ -74,7 +74,7 @@ pub(crate) use stubs::{connection, deadline, fork, os, secret, semaphore, sync};
 
 mod runner;
 
-/// `models [--quick] [WORDS]`: all models, or those whose name contains the words.
+/// `models [--quick] [WORDS]` runs all models, or those whose name contains the words.
 fn main() {
     let (options, words): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));

@@ -1,24 +1,24 @@
-//! Runs a model in every order.
+//! Runs a model in every order within its bounds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What threads do to the core, and what must hold then.
+/// A model: threads that use the core, and assertions about it.
 #[derive(Clone)]
 pub(crate) struct Model {
-    /// What must hold.
+    /// The property that must hold.
     pub(crate) name: &'static str,
-    /// How many threads it has at most, its own included.
+    /// The number of threads at most, including its own.
     pub(crate) threads: usize,
-    /// How often a thread may be preempted in one execution. A wait that blocks is no preemption.
+    /// The number of times that threads may be preempted in one execution. A wait that blocks is no preemption.
     pub(crate) preemptions: usize,
-    /// The same where there is little time.
+    /// The same for `--quick`.
     pub(crate) quick_preemptions: usize,
-    /// One execution.
+    /// Runs one execution.
     pub(crate) run: fn(),
 }
 
-/// Steps of an execution: several times what any takes that does not turn in circles.
+/// Steps of an execution before it counts as a livelock: several times what any model takes.
 const MAX_STEPS: usize = 5_000;
 
 /// Prints a line about a model that holds; panics at the first order in which it does not.

@@ -1,4 +1,4 @@
-//! What the kernel does for the core: pipes, and sockets in pairs. Every operation is one step that loom sees.
+//! A fake kernel with pipes and pairs of sockets. Every operation is one step that loom sees.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -32,19 +32,19 @@ impl State {
     }
 }
 
-/// What there is to read.
+/// The state of an inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peeked {
-    /// Nothing yet.
+    /// Nothing has arrived yet.
     Nothing,
-    /// A message.
+    /// A message has arrived.
     Message,
-    /// Nothing ever again.
+    /// Nothing will arrive any more.
     End,
 }
 
 impl Inbox {
-    /// A message arrives. False if nobody will read it.
+    /// Adds a message. False if the inbox has ended.
     pub fn put(&self, message: Vec<u8>) -> bool {
         let mut state = self.state.lock().unwrap();
         if state.ended {
@@ -56,7 +56,7 @@ impl Inbox {
         true
     }
 
-    /// Nothing arrives any more.
+    /// Ends the inbox: no further message is added.
     pub fn end(&self) {
         let mut state = self.state.lock().unwrap();
         let was_readable = state.is_readable();
@@ -64,7 +64,7 @@ impl Inbox {
         Self::tell(&mut state, was_readable);
     }
 
-    /// As [`Inbox::end`], where nobody looks any more: a poll tells nothing of what was closed.
+    /// As [`Inbox::end`], for a closed descriptor, about which a poll reports nothing.
     fn close(&self) {
         let mut state = self.state.lock().unwrap();
         if let Some((token, ready)) = state.watch.take() {
@@ -79,12 +79,12 @@ impl Inbox {
         self.state.lock().unwrap().messages.pop_front()
     }
 
-    /// Takes every message that there is.
+    /// Takes all messages.
     pub fn take_all(&self) -> VecDeque<Vec<u8>> {
         std::mem::take(&mut self.state.lock().unwrap().messages)
     }
 
-    /// Blocks until there is something to read, and takes all of it: none at the end.
+    /// Blocks until there is something to read, and takes all messages: none at the end.
     pub fn receive(&self) -> VecDeque<Vec<u8>> {
         self.when_readable(|state| std::mem::take(&mut state.messages))
     }
@@ -94,14 +94,14 @@ impl Inbox {
         self.when_readable(|_| ())
     }
 
-    /// As [`Inbox::wait`], but also until there is something to read in another one.
+    /// As [`Inbox::wait`], but also until there is something to read in `other`.
     pub fn wait_or(&self, other: &Self) {
         loop {
             let (waiter, woken) = Waiter::new();
             for inbox in [self, other] {
                 let mut state = inbox.state.lock().unwrap();
                 if state.is_readable() {
-                    // What has woken it already is taken.
+                    // Consume a wake-up that was sent already.
                     if waiter.is_woken.swap(true, Ordering::Relaxed) {
                         woken.recv().unwrap();
                     }
@@ -113,7 +113,7 @@ impl Inbox {
         }
     }
 
-    /// Looks.
+    /// Reads the state without taking a message.
     pub fn peek(&self) -> Peeked {
         let state = self.state.lock().unwrap();
         match (state.messages.is_empty(), state.ended) {
@@ -161,7 +161,7 @@ impl Inbox {
     }
 }
 
-/// The events that a poll has not fetched.
+/// The events that a poll has not fetched yet.
 #[derive(Debug, Default)]
 pub struct Ready {
     state: Mutex<Arrived>,
@@ -201,8 +201,8 @@ impl Ready {
     }
 }
 
-/// Threads that wait, each at a channel of its own. Loom's `Condvar` takes a thread's wake-up from a `join` for one of its
-/// own (tokio-rs/loom#422).
+/// Waiting threads, each with a channel of its own. Loom's `Condvar` takes a thread's wake-up from a `join` for one of
+/// its own (tokio-rs/loom#422).
 #[derive(Debug, Default)]
 struct Waiting {
     threads: Vec<Waiter>,
@@ -212,7 +212,7 @@ struct Waiting {
 #[derive(Debug, Clone)]
 struct Waiter {
     sender: Sender<()>,
-    /// No step that loom sees: what it guards against is only that a message is left over.
+    /// Not visible to loom: it only prevents a second message.
     is_woken: Arc<AtomicBool>,
 }
 
@@ -224,7 +224,7 @@ impl Waiter {
 }
 
 impl Waiting {
-    /// What the calling thread receives from, once it has let go of the lock around this.
+    /// Adds the calling thread, which must receive from the channel after it has released the lock.
     fn join(&mut self) -> Receiver<()> {
         let (waiter, receiver) = Waiter::new();
         self.threads.push(waiter);
@@ -238,7 +238,7 @@ impl Waiting {
     }
 }
 
-/// The number of an inbox, and of its other end where there is one. Closed when dropped.
+/// The number of an inbox, and its other end if there is one. Dropping it closes it.
 #[derive(Debug)]
 pub struct Descriptor {
     number: RawFd,
@@ -258,22 +258,22 @@ impl Descriptor {
         (Self::new(one.clone(), Some(other.clone())), Self::new(other, Some(one)))
     }
 
-    /// What arrives here.
+    /// The messages that arrive here.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
     }
 
-    /// Sends to the other end. False if nobody will read it.
+    /// Sends to the other end. False if that has ended.
     pub fn send(&self, message: Vec<u8>) -> bool {
         self.peer.as_ref().is_some_and(|peer| peer.put(message))
     }
 
-    /// Ends what arrives here.
+    /// Ends this inbox.
     pub fn shut_down_receiving(&self) {
         self.inbox.end();
     }
 
-    /// Ends what is sent from here.
+    /// Ends the inbox of the other end.
     pub fn shut_down_sending(&self) {
         if let Some(peer) = &self.peer {
             peer.end();
@@ -293,7 +293,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         DESCRIPTORS.with_borrow_mut(|descriptors| descriptors.open.remove(&self.number));
-        // The end of an execution that failed: there is no world any more in which anything could be told.
+        // A failed execution unwinds: loom's state is gone, and no thread can be woken.
         if std::thread::panicking() {
             return;
         }
@@ -308,7 +308,7 @@ impl AsRawFd for Descriptor {
     }
 }
 
-/// For who asks the real kernel about it, which knows nothing about it.
+/// For code that passes the descriptor to the real kernel, which does not know it.
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         static NOTHING: OnceLock<OwnedFd> = OnceLock::new();
@@ -316,7 +316,7 @@ impl AsFd for Descriptor {
     }
 }
 
-/// What the numbers mean. Loom's threads are one thread of the operating system, so all of them see it.
+/// The open descriptors by number. All of loom's threads run in one thread of the operating system and share it.
 #[derive(Default)]
 struct Descriptors {
     next_number: RawFd,
@@ -331,9 +331,9 @@ pub(crate) fn find(number: RawFd) -> Option<Arc<Inbox>> {
     DESCRIPTORS.with_borrow(|descriptors| descriptors.open.get(&number).cloned())
 }
 
-/// Forgets what an earlier execution opened.
+/// Forgets the descriptors of earlier executions.
 pub fn reset() {
-    // Bound, so that nothing is dropped while they are borrowed.
+    // Taken first, because dropping a descriptor borrows the table.
     let earlier = DESCRIPTORS.take();
     drop(earlier);
 }

@@ -1,7 +1,7 @@
-//! A poll over the descriptors of [`fake_kernel`], as the core uses mio's.
+//! A poll over the descriptors of [`fake_kernel`], with the interface of mio that the core uses.
 //!
-//! It promises as little as the kernels that the core runs on: an event when a descriptor that had nothing to read gets
-//! something, or has something when it is registered; none for what comes on top of it.
+//! It promises as little as real kernels: one event when a descriptor becomes readable, or is readable when it is
+//! registered, and none for what arrives while it is readable.
 
 pub mod fake_kernel;
 
@@ -13,16 +13,16 @@ use std::time::Duration;
 use event::Event;
 use fake_kernel::Ready;
 
-/// Whose event it is.
+/// Identifies a registered descriptor in an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub usize);
 
-/// What is waited for.
+/// The kind of readiness to wait for.
 #[derive(Debug, Clone, Copy)]
 pub struct Interest;
 
 impl Interest {
-    /// Something to read, which is all that there is here.
+    /// Readability, the only kind here.
     pub const READABLE: Self = Self;
 }
 
@@ -32,37 +32,37 @@ pub struct Poll {
     registry: Registry,
 }
 
-/// Says what is waited for.
+/// Registers descriptors with a poll.
 #[derive(Debug)]
 pub struct Registry {
     ready: Arc<Ready>,
 }
 
-/// What a wait has found.
+/// The events of one wait.
 #[derive(Debug)]
 pub struct Events {
     events: Vec<Event>,
 }
 
-/// What a wait can find.
+/// A single event.
 pub mod event {
     use super::Token;
 
-    /// One thing to read.
+    /// A descriptor that became readable.
     #[derive(Debug)]
     pub struct Event {
         pub(crate) token: Token,
     }
 
     impl Event {
-        /// Whose it is.
+        /// The token that it was registered with.
         pub fn token(&self) -> Token {
             self.token
         }
     }
 }
 
-/// Ways to name a source of events.
+/// Sources of events.
 pub mod unix {
     /// A descriptor, by its number.
     #[derive(Debug)]
@@ -70,19 +70,19 @@ pub mod unix {
 }
 
 impl Poll {
-    /// A poll of nothing.
+    /// A poll without descriptors.
     pub fn new() -> io::Result<Self> {
         Ok(Self { registry: Registry { ready: Arc::new(Ready::default()) } })
     }
 
-    /// For additions.
+    /// The registry of this poll.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Takes what has come. Blocks until something does, also if it may for a second or more: nobody is to be helped by
-    /// that time alone. With a shorter timeout it does not block at all, since such time passes at any moment: that it passes
-    /// later is an order in which this thread comes later.
+    /// Takes all events. Blocks until there is one, unless the timeout is shorter than a second. A short timeout can
+    /// pass at any moment, so it does not block at all: that it passes later is an order in which this thread runs
+    /// later. A longer one never passes, so that no model depends on it.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let is_short = timeout.is_some_and(|timeout| timeout < Duration::from_secs(1));
         let tokens = if is_short { self.registry.ready.take() } else { self.registry.ready.wait() };
@@ -92,35 +92,35 @@ impl Poll {
 }
 
 impl Registry {
-    /// For another thread.
+    /// A handle for another thread.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { ready: self.ready.clone() })
     }
 
-    /// Waits for something to read as well.
+    /// Adds a descriptor.
     pub fn register(&self, source: &mut unix::SourceFd<'_>, token: Token, _interest: Interest) -> io::Result<()> {
         fake_kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.watch(token, &self.ready)
     }
 
-    /// Waits for it no more.
+    /// Removes a descriptor.
     pub fn deregister(&self, source: &mut unix::SourceFd<'_>) -> io::Result<()> {
         fake_kernel::find(*source.0).ok_or(io::ErrorKind::NotFound)?.unwatch()
     }
 }
 
 impl Events {
-    /// None yet.
+    /// An empty list.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { events: Vec::with_capacity(capacity) }
     }
 
-    /// One after the other.
+    /// The events, oldest first.
     pub fn iter(&self) -> std::slice::Iter<'_, Event> {
         self.events.iter()
     }
 }
 
-/// The core keeps the number of each descriptor, to close it in forked children. Here there are none.
+/// The core records the number of each descriptor, to close it in forked children. These have none.
 impl AsRawFd for Poll {
     fn as_raw_fd(&self) -> RawFd {
         -1

@@ -1,4 +1,4 @@
-//! The door: strangers that knock, while accepting pauses and as the server stops.
+//! Models of the acceptor: clients that connect at once, while accepting pauses, and while the server stops.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,33 +20,33 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
-        name: "strangers knock at once: none is left at the door",
+        name: "clients connect at once: every connection is accepted",
         preemptions: 4,
         quick_preemptions: 3,
         threads: 3,
-        run: || strangers_knock(0),
+        run: || clients_connect(0),
     },
     Model {
-        name: "strangers knock while accepting pauses: none is left at the door",
+        name: "clients connect while accepting pauses: every connection is accepted",
         preemptions: 4,
         quick_preemptions: 3,
         threads: 3,
-        run: || strangers_knock(1),
+        run: || clients_connect(1),
     },
     Model {
-        name: "the server stops as a stranger knocks: the supervisor ends last, and has logged what became of it",
+        name: "the server stops as a client connects: the supervisor ends last and has logged the rejection",
         preemptions: 4,
-        // With two no supervisor is seen that ends before the acceptor.
+        // With two, no execution has a supervisor that ends before the acceptor.
         quick_preemptions: 3,
         threads: 3,
         run: server_stops,
     },
     Model {
-        name: "the last threads leave as a worker comes: what it asks is answered without them",
+        name: "the last threads exit as a worker connects: its call is answered without them",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
-        run: threads_leave,
+        run: threads_exit,
     },
 ];
 
@@ -79,14 +79,14 @@ impl Fixture {
         Self { dispatcher, listener, acceptor }
     }
 
-    /// How many lines it has logged when it ends.
+    /// Starts a supervisor; its thread returns the number of lines that it logged.
     fn supervisor(&self) -> JoinHandle<u64> {
         let dispatcher = self.dispatcher.clone();
         thread::spawn(move || {
             let supervisor = Supervisor::new(dispatcher.clone());
             let mut lines = 0;
             while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
-                let Task::Log(entries) = task else { panic!("nobody is to be started: {task:?}") };
+                let Task::Log(entries) = task else { panic!("no thread is needed: {task:?}") };
                 lines += entries.len() as u64;
             }
             assert!(dispatcher.has_shut_down());
@@ -94,7 +94,7 @@ impl Fixture {
         })
     }
 
-    /// As `Server::stop_accepting` does.
+    /// Does the same as `Server::stop_accepting`.
     fn stop(self) -> Arc<Dispatcher> {
         self.listener.close();
         self.dispatcher.close();
@@ -103,17 +103,17 @@ impl Fixture {
     }
 }
 
-fn strangers_knock(failures: usize) {
+fn clients_connect(failures: usize) {
     let fixture = Fixture::new(failures);
     let listener = fixture.listener.clone();
-    let other = thread::spawn(move || assert!(listener.knock().inbox().receive().is_empty()));
-    assert!(fixture.listener.knock().inbox().receive().is_empty());
+    let other = thread::spawn(move || assert!(listener.connect().inbox().receive().is_empty()));
+    assert!(fixture.listener.connect().inbox().receive().is_empty());
     other.join().unwrap();
     let counters = fixture.stop().state.counters.clone();
     assert_eq!((counters.accept_pauses.read(), counters.rejected_handshakes.read()), (failures as u64, 2));
 }
 
-fn threads_leave() {
+fn threads_exit() {
     let fixture = Fixture::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
     let supervisor = Supervisor::new(fixture.dispatcher.clone());
     let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&Uninterrupted).unwrap() else {
@@ -133,8 +133,8 @@ fn threads_leave() {
 fn server_stops() {
     let fixture = Fixture::new(0);
     let supervisor = fixture.supervisor();
-    let stranger = fixture.listener.knock();
+    let client = fixture.listener.connect();
     let dispatcher = fixture.stop();
     assert_eq!(supervisor.join().unwrap(), dispatcher.state.counters.rejected_handshakes.read());
-    assert!(stranger.inbox().receive().is_empty());
+    assert!(client.inbox().receive().is_empty());
 }

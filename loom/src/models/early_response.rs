@@ -1,5 +1,5 @@
-//! The hand-over of a connection whose handler has answered and goes on: between its handler thread, the acceptor and the
-//! next handler thread.
+//! Models of early responses: a connection whose handler has answered and still runs passes between its handler thread,
+//! the acceptor and the next handler thread.
 
 use std::sync::Arc;
 
@@ -22,42 +22,42 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 6] = [
     Model {
-        name: "a handler ends right after its answer, as the next request comes: each is answered once, in order",
+        name: "a handler ends right after its response, as the next request arrives: each is answered once, in order",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: handler_ends,
     },
     Model {
-        name: "a handler goes on after its answer: the next request finds another handler thread",
+        name: "a handler continues after its response: another handler thread serves the next request",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
-        run: handler_goes_on,
+        run: handler_continues,
     },
     Model {
-        name: "a handler ends while another thread answers for it: one answer, and the connection goes on",
+        name: "a handler ends while another thread responds for it: one response, and the connection stays",
         preemptions: 2,
         quick_preemptions: 2,
         threads: 4,
-        run: another_thread_answers,
+        run: another_thread_responds,
     },
     Model {
-        name: "a call comes right behind a notification: it is answered, also if both were read at once",
+        name: "a call follows a notification: it is answered, also if both were read at once",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
         run: call_follows_notification,
     },
     Model {
-        name: "a handler thread is ended inside a call: its caller is told, and another handler thread takes the connection",
+        name: "a handler thread is killed in a call: its caller gets an error, and another thread serves the connection",
         preemptions: 3,
         quick_preemptions: 1,
         threads: 4,
         run: handler_thread_is_killed,
     },
     Model {
-        name: "the server stops as a handler answers early: every thread ends, and so does the connection",
+        name: "the server stops as a handler responds early: every thread and the connection end",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
@@ -96,24 +96,24 @@ impl Fixture {
         })
     }
 
-    /// Calls as a worker does, and checks that the answer is this call's.
+    /// Calls as a worker does, and checks that the response belongs to this call.
     fn call(&self, id: &str) {
-        self.ask(id);
-        assert_eq!(self.answer(), format!("[\"{id}\",[{id}],null]"));
+        self.send_call(id);
+        assert_eq!(self.response(), format!("[\"{id}\",[{id}],null]"));
     }
 
-    fn ask(&self, id: &str) {
+    fn send_call(&self, id: &str) {
         assert!(self.worker.send(format!("[\"{id}\",\"echo\",[{id}],{{}}]").into_bytes()));
     }
 
-    /// Waits for what has come, which must be one answer.
-    fn answer(&self) -> String {
+    /// Waits for a response, and checks that there is only one.
+    fn response(&self) -> String {
         let answers = self.worker.inbox().receive();
         assert_eq!(answers.len(), 1, "{answers:?}");
         String::from_utf8(answers.into_iter().flatten().collect()).unwrap()
     }
 
-    /// As `Server::stop_accepting` does.
+    /// Does the same as `Server::stop_accepting`.
     fn stop(self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.acceptor.join().unwrap();
@@ -136,25 +136,25 @@ fn handler_ends() {
     fixture.stop([handler_thread]);
 }
 
-fn handler_goes_on() {
+fn handler_continues() {
     let fixture = Fixture::new();
-    let is_over = Arc::new(Semaphore::new().unwrap());
+    let may_end = Arc::new(Semaphore::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
-        let is_over = is_over.clone();
+        let may_end = may_end.clone();
         fixture.handler_thread(move |call| {
             respond(call);
             if call.args() == b"[1]" {
-                is_over.wait(&Deadline::never()).unwrap();
+                may_end.wait(&Deadline::never()).unwrap();
             }
         })
     });
     fixture.call("1");
     fixture.call("2");
-    is_over.post();
+    may_end.post();
     fixture.stop(handler_threads);
 }
 
-fn another_thread_answers() {
+fn another_thread_responds() {
     let fixture = Fixture::new();
     let handed = Arc::new((Mutex::new(None), Semaphore::new().unwrap()));
     let to_other = handed.clone();
@@ -171,8 +171,8 @@ fn another_thread_answers() {
         let call = lock(&handed.0).take().unwrap();
         call.respond(b"[1]", &Uninterrupted).unwrap()
     });
-    fixture.ask("1");
-    let answer = fixture.answer();
+    fixture.send_call("1");
+    let answer = fixture.response();
     let was_first = other.join().unwrap();
     assert_eq!(answer, if was_first { "[\"1\",[1],null]" } else { "[\"1\",null,null]" });
     fixture.call("2");
@@ -181,12 +181,12 @@ fn another_thread_answers() {
 
 fn call_follows_notification() {
     let fixture = Fixture::new();
-    let is_over = Arc::new(Semaphore::new().unwrap());
+    let may_end = Arc::new(Semaphore::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
-        let is_over = is_over.clone();
+        let may_end = may_end.clone();
         fixture.handler_thread(move |call| {
             if call.is_notification() {
-                is_over.wait(&Deadline::never()).unwrap();
+                may_end.wait(&Deadline::never()).unwrap();
             } else {
                 respond(call);
             }
@@ -194,7 +194,7 @@ fn call_follows_notification() {
     });
     assert!(fixture.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
     fixture.call("1");
-    is_over.post();
+    may_end.post();
     fixture.stop(handler_threads);
 }
 
@@ -202,8 +202,8 @@ fn handler_thread_is_killed() {
     let fixture = Fixture::new();
     let mut ended = HandlerThread::try_add(&fixture.dispatcher).unwrap();
     let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
-    fixture.ask("1");
-    assert!(fixture.answer().contains("was ended before it answered"));
+    fixture.send_call("1");
+    assert!(fixture.response().contains("was ended before it answered"));
     let other = fixture.handler_thread(respond);
     fixture.call("2");
     ended.join().unwrap();

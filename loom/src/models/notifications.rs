@@ -1,4 +1,5 @@
-//! Notifications: handled one at a time and in order, whatever happens to their connection and to the threads.
+//! Models of notifications: they are handled one at a time and in order, whatever happens to their connection and to
+//! the threads.
 
 use std::sync::Arc;
 
@@ -19,28 +20,28 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
-        name: "notifications of one connection are handled one at a time and in order while others have time",
+        name: "notifications of one connection are handled one at a time and in order, with an idle thread",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
-        run: others_have_time,
+        run: another_thread_is_idle,
     },
     Model {
-        name: "a sender's next connection is served when the one before it was read to its end",
+        name: "a sender's next connection is served after the one before was read to its end",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 3,
-        run: sender_goes_on,
+        run: sender_reconnects,
     },
     Model {
-        name: "a handler thread is ended inside a notification: another one goes on with the next, or it is counted",
+        name: "a handler thread is killed in a notification: another one handles the next, or it is counted",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
         run: handler_thread_is_killed,
     },
     Model {
-        name: "the server stops: what was sent before is handled, behind an earlier connection as well",
+        name: "the server stops: notifications sent before are handled, also those behind an earlier connection",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 3,
@@ -48,7 +49,7 @@ pub(crate) const MODELS: [Model; 4] = [
     },
 ];
 
-/// A started server without an acceptor, and what its handlers have seen.
+/// A started server without an acceptor, and the numbers that its handlers have seen.
 struct Fixture {
     dispatcher: Arc<Dispatcher>,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -61,7 +62,7 @@ impl Fixture {
         Self { dispatcher, seen: Arc::default() }
     }
 
-    /// A connection over which a worker has said that it carries notifications, and sent some.
+    /// A worker's connection that was declared to carry notifications, with some already sent.
     fn worker(&self, numbers: &[u8]) -> Descriptor {
         let (here, worker) = Descriptor::socket_pair();
         assert!(worker.send(b"[\"1\",\"rpc.notifications\",[\"00112233445566778899aabbccddeeff\"],{}]".to_vec()));
@@ -83,7 +84,7 @@ impl Fixture {
         })
     }
 
-    /// As `Server::stop_accepting` does.
+    /// Does the same as `Server::stop_accepting`.
     fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.dispatcher.acceptor_exited();
@@ -94,7 +95,7 @@ impl Fixture {
         assert_eq!(self.dispatcher.ready_queue.thread_counts(), (0, 0));
     }
 
-    /// As [`Fixture::stop`], and everything was handled.
+    /// As [`Fixture::stop`], and checks that everything was handled.
     fn stop_after_all(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.stop(handler_threads);
         assert_eq!(self.dispatcher.state.connection_count(), 0);
@@ -106,7 +107,7 @@ fn note(seen: &Mutex<Vec<u8>>, call: &Call) {
     lock(seen).push(number);
 }
 
-fn others_have_time() {
+fn another_thread_is_idle() {
     let fixture = Fixture::new();
     let handler_threads = [(); 2].map(|()| fixture.handler_thread());
     let worker = fixture.worker(&[1, 2, 3]);
@@ -115,7 +116,7 @@ fn others_have_time() {
     assert_eq!(*lock(&fixture.seen), [1, 2, 3]);
 }
 
-fn sender_goes_on() {
+fn sender_reconnects() {
     let fixture = Fixture::new();
     let handler_threads = [(); 2].map(|()| fixture.handler_thread());
     let first = fixture.worker(&[1, 2]);
@@ -133,7 +134,7 @@ fn handler_thread_is_killed() {
     let mut ended = HandlerThread::try_add(&fixture.dispatcher).unwrap();
     let seen = fixture.seen.clone();
     let ended = thread::spawn(move || {
-        // None where the other one was faster.
+        // `None` if the other thread was faster.
         if let Some(call) = ended.next_call(&Uninterrupted).unwrap() {
             note(&seen, &call);
         }
@@ -142,7 +143,7 @@ fn handler_thread_is_killed() {
     let worker = fixture.worker(&[1, 2]);
     assert_eq!(worker.inbox().receive(), [b"[\"1\",true,null]"]);
     fixture.stop([ended, other]);
-    // As `drain` does, where the other one had gone when this one was ended.
+    // As in `drain_notifications`, if the other thread had exited before this one was killed.
     let skipped: u64 = fixture
         .dispatcher
         .ready_queue

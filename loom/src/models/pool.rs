@@ -1,4 +1,4 @@
-//! The pool: callers that wait for a connection, and one that closes it.
+//! Models of the client's pool: callers that wait for a connection, and one that closes the pool.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,32 +24,32 @@ pub(crate) const MODELS: [Model; 4] = [
         run: callers_take_turns,
     },
     Model {
-        name: "a caller whose connection broke leaves the turn to the others, who connect anew",
+        name: "a caller whose connection breaks frees its place for the others, which connect anew",
         threads: 3,
         preemptions: 4,
         quick_preemptions: 2,
         run: connections_break,
     },
     Model {
-        name: "a caller that gives up waiting leaves the turn to the others",
+        name: "a caller that gives up waiting frees its place for the others",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
-        run: some_give_up,
+        run: callers_give_up,
     },
     Model {
         name: "closing the pool ends every wait and every connection",
         preemptions: 4,
         quick_preemptions: 2,
         threads: 3,
-        run: one_closes,
+        run: pool_closes,
     },
 ];
 
-/// A pool with one connection, and what its callers saw.
+/// A pool for one connection, and the observations of its callers.
 struct Fixture {
     pool: Pool,
-    /// The other end of each connection that was made.
+    /// The server's end of each connection.
     servers: Mutex<Vec<Descriptor>>,
     using: AtomicUsize,
 }
@@ -60,26 +60,26 @@ impl Fixture {
         Arc::new(Self { pool, servers: Mutex::default(), using: AtomicUsize::new(0) })
     }
 
-    /// As a call does: leases, connects where it must, puts back.
+    /// Does the same as a call: takes a connection from the pool or makes one, and puts it back.
     fn call(&self, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
         let (lease, idle) = self.pool.lease(deadline, wait)?;
-        let Some(connection) = idle.or_else(|| self.dial(&lease)) else { return Ok(()) };
+        let Some(connection) = idle.or_else(|| self.connect(&lease)) else { return Ok(()) };
         assert_eq!(self.using.fetch_add(1, Ordering::SeqCst), 0, "two callers have the only connection");
-        // A step at which the others may come.
+        // A step at which other threads may run.
         assert!(connection.is_idle());
         self.using.fetch_sub(1, Ordering::SeqCst);
         lease.put_back(connection);
         Ok(())
     }
 
-    /// As a call does whose connection breaks: nothing is put back.
+    /// Does the same as a call whose connection breaks: puts nothing back.
     fn fail(&self) {
         let (lease, idle) = self.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
         assert!(idle.is_none());
-        drop(self.dial(&lease));
+        drop(self.connect(&lease));
     }
 
-    fn dial(&self, lease: &Lease<'_>) -> Option<Connection> {
+    fn connect(&self, lease: &Lease<'_>) -> Option<Connection> {
         let (here, server) = Descriptor::socket_pair();
         self.servers.lock().unwrap().push(server);
         lease.adopt(Connection::new(Arc::new(ProcessLocal::new(here)), 0))
@@ -108,7 +108,7 @@ fn connections_break() {
     assert_eq!(fixture.pool.connections(), (0, 0));
 }
 
-fn some_give_up() {
+fn callers_give_up() {
     let fixture = Fixture::new();
     let late = spawn(&fixture, |fixture| fixture.call(&Deadline::after(Duration::from_secs(1)), &Uninterrupted));
     let interrupted = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Interrupted));
@@ -119,11 +119,11 @@ fn some_give_up() {
     assert_eq!(patient.join().unwrap(), Ok(()));
 }
 
-fn one_closes() {
+fn pool_closes() {
     let fixture = Fixture::new();
     let receiving = spawn(&fixture, |fixture| {
         let (lease, _) = fixture.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
-        let Some(mut connection) = fixture.dial(&lease) else { return };
+        let Some(mut connection) = fixture.connect(&lease) else { return };
         let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: Duration::MAX };
         let received = connection.receive(&by, Phase::Response, &Uninterrupted);
         assert_eq!(received, Err(Error::Disconnected { phase: Phase::Response }));
@@ -140,7 +140,7 @@ fn spawn<T: 'static>(fixture: &Arc<Fixture>, act: impl FnOnce(&Fixture) -> T + '
     thread::spawn(move || act(&fixture))
 }
 
-/// Its host wants the thread back whenever it waits.
+/// A host that interrupts every wait.
 struct Interrupted;
 
 impl Wait for Interrupted {

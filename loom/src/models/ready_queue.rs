@@ -1,4 +1,4 @@
-//! The ready queue: connections that come, handler threads that come and go, and an end.
+//! Models of the ready queue: connections that arrive, handler threads that come and go, and closing.
 
 use std::sync::Arc;
 
@@ -21,25 +21,25 @@ use crate::wait::Uninterrupted;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
-        name: "every connection that enters the ready queue finds one handler thread, and nobody turns in circles",
+        name: "every queued connection is served by one handler thread, and no thread spins",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 3,
-        run: connections_enter,
+        run: connections_are_queued,
     },
     Model {
-        name: "closing the ready queue sends every handler thread away and closes who still waits",
+        name: "closing the ready queue ends every handler thread and every queued connection",
         preemptions: 3,
         quick_preemptions: 2,
         threads: 4,
-        run: one_closes,
+        run: queue_closes,
     },
     Model {
-        name: "a connection that arrives when no handler thread waits gets a new one from the supervisor",
+        name: "a connection that arrives while no handler thread is idle gets a new one from the supervisor",
         preemptions: 2,
         quick_preemptions: 1,
         threads: 4,
-        run: supervisor_starts_threads,
+        run: supervisor_spawns_threads,
     },
 ];
 
@@ -49,7 +49,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// With two handler threads, who are still to come.
+    /// A queue that expects two handler threads, which are started later.
     fn new() -> Arc<Self> {
         let ready_queue = ReadyQueue::new(2, 4).unwrap();
         assert!(ready_queue.try_add_thread() && ready_queue.try_add_thread() && !ready_queue.try_add_thread());
@@ -57,7 +57,7 @@ impl Fixture {
     }
 
     /// Serves one connection after the other.
-    fn attend(&self) {
+    fn serve(&self) {
         loop {
             match self.ready_queue.pop_blocking().unwrap() {
                 Popped::Session(session) => {
@@ -66,7 +66,7 @@ impl Fixture {
                     self.served.post();
                 }
                 Popped::Exit => return,
-                Popped::Interrupted => panic!("nobody sends signals here"),
+                Popped::Interrupted => panic!("there are no signals"),
             }
         }
     }
@@ -77,9 +77,9 @@ impl Fixture {
     }
 }
 
-fn connections_enter() {
+fn connections_are_queued() {
     let fixture = Fixture::new();
-    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::attend));
+    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::serve));
     let dispatcher = dispatcher();
     let workers = [(); 2].map(|()| {
         let (session, worker) = connection(&dispatcher);
@@ -98,9 +98,9 @@ fn connections_enter() {
     assert_eq!(fixture.ready_queue.thread_counts(), (0, 0));
 }
 
-fn one_closes() {
+fn queue_closes() {
     let fixture = Fixture::new();
-    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::attend));
+    let handler_threads = [(); 2].map(|()| spawn(&fixture, Fixture::serve));
     let (session, worker) = connection(&dispatcher());
     let entering = spawn(&fixture, |fixture| fixture.ready_queue.push(session));
     drop(fixture.ready_queue.close());
@@ -112,16 +112,14 @@ fn one_closes() {
     assert_eq!(fixture.ready_queue.thread_counts(), (0, 0));
 }
 
-fn supervisor_starts_threads() {
+fn supervisor_spawns_threads() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
     let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
     let supervisor = Supervisor::new(dispatcher.clone());
     let supervisor = thread::spawn(move || {
         let mut handler_threads = Vec::new();
         while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
-            let Task::SpawnThread(mut handler_thread) = task else {
-                panic!("nothing is worth a report here: {task:?}")
-            };
+            let Task::SpawnThread(mut handler_thread) = task else { panic!("nothing is logged here: {task:?}") };
             handler_threads
                 .push(thread::spawn(move || assert!(handler_thread.next_call(&Uninterrupted).unwrap().is_none())));
         }
@@ -137,7 +135,7 @@ fn supervisor_starts_threads() {
         assert_eq!(worker.inbox().receive(), [b"[\"1\",\"pong\",null]"]);
     }
     dispatcher.close();
-    // As the acceptor does, without whom this is small enough.
+    // Stands in for the acceptor, without which the model is small enough.
     dispatcher.acceptor_exited();
     dispatcher.shut_down_receiving();
     for handler_thread in supervisor.join().unwrap() {
@@ -150,7 +148,7 @@ fn dispatcher() -> Arc<Dispatcher> {
     Dispatcher::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
 }
 
-/// An admitted connection, and the worker's end of it.
+/// An authenticated connection, and the worker's end of it.
 fn connection(dispatcher: &Arc<Dispatcher>) -> (Box<Session>, Descriptor) {
     let (here, worker) = Descriptor::socket_pair();
     let socket = Arc::new(ProcessLocal::new(here));

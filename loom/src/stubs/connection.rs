@@ -1,4 +1,4 @@
-//! The core's connection over a pair of sockets that loom sees. A message is a frame, and is sent at once.
+//! Stand-in for `connection`, over a pair of sockets that loom sees. A message is a frame, and is sent in one step.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Connection {
         Ok(self.begun.pop_front())
     }
 
-    /// Time passes at any moment: see [`Semaphore::wait`].
+    /// Does not wait: see [`Semaphore::wait`].
     pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Waited> {
         let is_readable = self.socket.resource().inbox().peek() != Peeked::Nothing;
         Ok(if is_readable { Waited::Woken } else { Waited::TimedOut })

@@ -1,4 +1,4 @@
-//! Time without a clock: what is short against a second has always passed, what is longer passes only in waits.
+//! Stand-in for `deadline` without a clock: less than a second has always passed, more never has.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Nothing forks here: forks are what the specs are for.
+//! Stand-in for `fork`: no process forks here. Specs cover forks.
 
 use std::os::fd::AsRawFd;
 

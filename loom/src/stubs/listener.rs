@@ -1,4 +1,5 @@
-//! A door at which strangers knock. Who is admitted comes in otherwise.
+//! Stand-in for `listener`, at which only clients connect that fail the handshake. Models register authenticated
+//! connections themselves.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,38 +15,38 @@ use crate::sync::{Mutex, lock};
 /// Closed by default.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
-    state: Mutex<Option<Door>>,
+    state: Mutex<Option<State>>,
 }
 
-/// A message for each arrival.
+/// A pipe with a message for each arrival, and the accepted ends.
 #[derive(Debug)]
-struct Door {
+struct State {
     arrivals: Descriptor,
     waiting: VecDeque<Socket>,
     failures: usize,
 }
 
 impl Listener {
-    /// An open door. The first so many attempts to accept find no descriptor.
+    /// An open listener. The first `failures` attempts to accept fail for lack of descriptors.
     pub(super) fn open(failures: usize) -> Arc<Self> {
-        let door = Door { arrivals: Descriptor::pipe(), waiting: VecDeque::new(), failures };
-        Arc::new(Self { state: Mutex::new(Some(door)) })
+        let open = State { arrivals: Descriptor::pipe(), waiting: VecDeque::new(), failures };
+        Arc::new(Self { state: Mutex::new(Some(open)) })
     }
 
-    /// Connects: the stranger's end.
-    pub(super) fn knock(&self) -> Descriptor {
-        let (here, stranger) = Descriptor::socket_pair();
-        if let Some(door) = &mut *lock(&self.state) {
-            door.waiting.push_back(Arc::new(ProcessLocal::new(here)));
-            door.arrivals.inbox().put(Vec::new());
+    /// Connects, and returns the client's end.
+    pub(super) fn connect(&self) -> Descriptor {
+        let (here, client) = Descriptor::socket_pair();
+        if let Some(open) = &mut *lock(&self.state) {
+            open.waiting.push_back(Arc::new(ProcessLocal::new(here)));
+            open.arrivals.inbox().put(Vec::new());
         }
-        stranger
+        client
     }
 
     pub(super) fn close(&self) {
-        let door = lock(&self.state).take();
-        // After the lock is released, as the kernel does.
-        drop(door);
+        let open = lock(&self.state).take();
+        // Dropped after the lock is released, as in the kernel.
+        drop(open);
     }
 
     pub(super) fn with_fd<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
@@ -54,12 +55,12 @@ impl Listener {
 
     pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
         let mut state = lock(&self.state);
-        let door = state.as_mut()?;
-        if door.failures > 0 {
-            door.failures -= 1;
+        let open = state.as_mut()?;
+        if open.failures > 0 {
+            open.failures -= 1;
             return Some(Err(Errno::MFILE));
         }
-        door.arrivals.inbox().take();
-        Some(door.waiting.pop_front().ok_or(Errno::AGAIN))
+        open.arrivals.inbox().take();
+        Some(open.waiting.pop_front().ok_or(Errno::AGAIN))
     }
 }

@@ -1,4 +1,4 @@
-//! Of what the operating system is asked, nothing that matters here.
+//! No-op stand-ins for `os`.
 
 pub struct Allocator;
 

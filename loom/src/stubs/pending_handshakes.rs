@@ -1,4 +1,5 @@
-//! Nobody who knocks proves itself: handshakes are the acceptor's alone, and no thread but its own sees them.
+//! Stand-in for `pending_handshakes`: every handshake fails. Handshakes are seen by the acceptor's thread alone, so the
+//! models need none.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One round that finds nothing instead of a hundred: what the hundredth meets, the first has met.
+//! Stand-in for `polling` with one idle poll instead of 100: further ones find the same state.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who comes here has proved itself.
+//! Stand-in for `secret`, which no model reads.
 
 #[derive(Debug, Clone)]
 pub struct Secret;

@@ -1,4 +1,4 @@
-//! The core's semaphore over a pipe that loom sees.
+//! Stand-in for `semaphore`, over a pipe that loom sees.
 
 use mio::fake_kernel::{Descriptor, Peeked};
 
@@ -27,8 +27,8 @@ impl Semaphore {
         self.inbox().put(Vec::new());
     }
 
-    /// Time passes at any moment, so with a deadline there is no waiting: that it passes later is an order in which this
-    /// thread comes later.
+    /// With a deadline it does not wait at all, because the deadline can pass at any moment: that it passes later is an
+    /// order in which this thread runs later.
     pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Waited> {
         if deadline.is_bounded() {
             let is_woken = self.inbox().peek() == Peeked::Message;

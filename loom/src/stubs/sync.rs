@@ -11,7 +11,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loom has none. Who looks without having been told may see an older state, as with the real one.
+/// A `OnceLock`, which loom lacks. As with the real one, a reader without synchronization may see it unset.
 #[derive(Debug)]
 pub(crate) struct OnceLock<T> {
     value: std::sync::OnceLock<T>,
@@ -29,7 +29,7 @@ impl<T> OnceLock<T> {
 
     pub(crate) fn set(&self, value: T) -> Result<(), T> {
         let outcome = self.value.set(value);
-        // Also for who came second, who then sees what the first one set.
+        // Also for the loser of a race, which then sees the winner's value.
         self.is_set.swap(true, Ordering::AcqRel);
         outcome
     }
