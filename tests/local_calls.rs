@@ -1,4 +1,4 @@
-//! Calls that a server's own process makes to it: all that a worker's call is, without a socket.
+//! Calls that a server's own process makes to it: the same as a worker's, without a socket.
 #![allow(clippy::unwrap_used, reason = "clippy does not take a test's support for a test")]
 
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn a_notification_has_no_deadline_and_is_not_answered() {
 }
 
 #[test]
-fn what_is_the_cores_own_needs_no_handler() {
+fn a_builtin_method_needs_no_handler() {
     let server = server();
     server.publish("config", b"{}".to_vec()).unwrap();
     for (name, args, result) in [

@@ -79,7 +79,7 @@ fn a_caller_that_had_no_time_left_does_not_start_the_delay() {
     drop(server.accept());
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
-        let mut peer = server.register();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         peer.send_frame(b"[\"1\",\"pong\",null]");
         call.join().unwrap().unwrap();
@@ -94,7 +94,7 @@ fn a_server_that_makes_room_for_others_is_asked_again() {
         let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
         server.displace(false);
         server.displace(true);
-        let mut peer = server.register();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         peer.send_frame(b"[\"1\",\"pong\",null]");
         assert_eq!(call.join().unwrap(), Ok(()));
@@ -170,7 +170,7 @@ fn a_call_that_was_sent_is_never_sent_again() {
     let client = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("charge", b"[]", b"{}", PATIENCE, &Uninterrupted));
-        let mut peer = server.register();
+        let mut peer = server.accept_authenticated();
         assert!(peer.receive_frame().starts_with(b"[\"1\",\"charge\""));
         drop(peer);
         assert_eq!(call.join().unwrap(), Err(Error::Disconnected { phase: Phase::Response }));

@@ -1,4 +1,4 @@
-//! A server that no thread of the host serves any more, since something has killed them.
+//! A server whose threads in the host were all killed.
 
 #![allow(clippy::unwrap_used, reason = "clippy does not take what tests share for a test")]
 
@@ -7,12 +7,12 @@ mod support;
 use std::sync::Arc;
 
 use support::peer::{Peer, frame};
-use support::{Log, PATIENCE, client_of, echo, eventually, serve_as, stat_of};
+use support::{Log, PATIENCE, client_of, echo, eventually, run_supervisor, stat_of};
 use zen_ipc::error::Cause;
 use zen_ipc::{Error, Secret, Server, ServerOptions, Uninterrupted};
 
 #[test]
-fn callers_are_told_at_once_and_what_the_core_answers_is_answered() {
+fn calls_for_handlers_fail_at_once_and_builtin_methods_are_answered() {
     let server = server_without_threads();
     let client = client_of(&server);
     for number in 0..3 {
@@ -34,7 +34,7 @@ fn threads_that_come_afterwards_serve_the_same_connections() {
     assert!(client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).is_err());
     let supervisor = server.replace_supervisor().unwrap();
     assert!(server.replace_supervisor().is_none(), "two supervisors");
-    let _threads = serve_as(supervisor, Arc::new(echo), &Log::default());
+    let _threads = run_supervisor(supervisor, Arc::new(echo), &Log::default());
     let result = client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).unwrap();
     assert_eq!(result.as_slice(), b"[1]");
     assert_eq!(stat_of(&client, "connects"), 1);
@@ -43,7 +43,7 @@ fn threads_that_come_afterwards_serve_the_same_connections() {
 #[test]
 fn requests_that_come_together_or_in_pieces_are_answered_as_well_and_a_notification_is_counted() {
     let server = server_without_threads();
-    let mut peer = Peer::admitted(server.address(), server.secret());
+    let mut peer = Peer::authenticated(server.address(), server.secret());
     let requests = [&b"[\"1\",\"ping\",[],{}]"[..], b"[null,\"see\",[],{}]", b"[\"2\",\"echo\",[],{}]"];
     let bytes: Vec<u8> = requests.iter().flat_map(|body| frame(body)).collect();
     let (together, piece) = bytes.split_at(bytes.len() - 3);
@@ -59,7 +59,7 @@ fn requests_that_come_together_or_in_pieces_are_answered_as_well_and_a_notificat
 fn a_worker_that_takes_no_answers_holds_up_no_other_for_long() {
     let server = server_without_threads();
     server.publish("large", format!("{:?}", "x".repeat(32 << 20)).into_bytes()).unwrap();
-    let mut peer = Peer::admitted(server.address(), server.secret());
+    let mut peer = Peer::authenticated(server.address(), server.secret());
     peer.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
     let client = client_of(&server);
     client.ping(PATIENCE, &Uninterrupted).unwrap();
@@ -76,7 +76,7 @@ fn notifications_wait_for_threads_and_are_handled_in_order() {
     }
     assert!(client.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).is_err());
     let (seen, numbers) = std::sync::mpsc::channel();
-    let _threads = serve_as(
+    let _threads = run_supervisor(
         server.replace_supervisor().unwrap(),
         Arc::new(move |call| {
             seen.send(String::from_utf8(call.args().to_vec()).unwrap()).unwrap();

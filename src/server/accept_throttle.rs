@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_rejections_make_nobody_wait() {
+    fn a_few_rejections_cause_no_pause() {
         let mut accept_throttle = AcceptThrottle::new();
         assert!(accept_throttle.throttled_until().is_none());
         for _ in 0..40 {
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn after_many_nobody_is_accepted_until_time_has_paid() {
+    fn after_many_rejections_accepting_pauses_until_the_debt_is_drained() {
         let mut accept_throttle = AcceptThrottle::new();
         for _ in 0..100_000 {
             accept_throttle.record_rejection();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     /// Records `count` rejections and returns how many got a full line.
-    fn told(rejection_log: &mut RejectionLog, reason: &str, count: u64) -> usize {
+    fn logged(rejection_log: &mut RejectionLog, reason: &str, count: u64) -> usize {
         (0..count).filter_map(|_| rejection_log.record(reason, peer)).count()
     }
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rejections_are_told_with_peer_reason_and_what_to_do() {
+    fn the_first_rejections_are_logged_with_peer_reason_and_advice() {
         let mut rejection_log = rejection_log();
         let first = rejection_log.record("it was late", peer).unwrap();
         assert_eq!(first, format!("a connection from 127.0.0.1:5000 was rejected: it was late {ADVICE}"));
@@ -152,54 +152,54 @@ mod tests {
     #[test]
     fn the_others_are_counted_by_reason_the_most_frequent_first() {
         let mut rejection_log = rejection_log();
-        assert_eq!(told(&mut rejection_log, "it was late", BURST + 2), BURST as usize);
-        assert_eq!(told(&mut rejection_log, "it was wrong", 30), 0);
+        assert_eq!(logged(&mut rejection_log, "it was late", BURST + 2), BURST as usize);
+        assert_eq!(logged(&mut rejection_log, "it was wrong", 30), 0);
         let line = format!("more connections were rejected, 32 in all: 30 x it was wrong, 2 x it was late {ADVICE}");
         assert_eq!(counted(&mut rejection_log), Some(line));
         assert_eq!(counted(&mut rejection_log), None);
     }
 
     #[test]
-    fn while_there_are_many_no_line_is_given_to_a_single_one() {
+    fn while_there_are_many_none_gets_a_line_of_its_own() {
         let mut rejection_log = rejection_log();
         for _ in 0..3 {
-            told(&mut rejection_log, "it was late", BURST + 1);
+            logged(&mut rejection_log, "it was late", BURST + 1);
             assert!(counted(&mut rejection_log).is_some());
         }
-        assert_eq!(told(&mut rejection_log, "it was late", 1), 0);
+        assert_eq!(logged(&mut rejection_log, "it was late", 1), 0);
         assert_eq!(
             counted(&mut rejection_log),
             Some(format!("more connections were rejected, 1 in all: 1 x it was late {ADVICE}"))
         );
-        assert_eq!(told(&mut rejection_log, "it was late", BURST), BURST as usize);
+        assert_eq!(logged(&mut rejection_log, "it was late", BURST), BURST as usize);
     }
 
     #[test]
-    fn few_rejections_are_told_in_full_period_after_period() {
+    fn few_rejections_are_logged_in_full_window_after_window() {
         let mut rejection_log = rejection_log();
         for _ in 0..3 {
-            assert_eq!(told(&mut rejection_log, "it was late", BURST), BURST as usize);
+            assert_eq!(logged(&mut rejection_log, "it was late", BURST), BURST as usize);
             assert_eq!(rejection_log.flush(true), None);
             assert!(rejection_log.next_deadline().is_none());
         }
     }
 
     #[test]
-    fn a_period_lasts_until_its_deadline() {
+    fn a_window_lasts_until_its_deadline() {
         let mut rejection_log = rejection_log();
         assert!(rejection_log.next_deadline().is_none());
-        told(&mut rejection_log, "it was late", BURST + 1);
+        logged(&mut rejection_log, "it was late", BURST + 1);
         assert!(rejection_log.next_deadline().is_some_and(|deadline| deadline.remaining() <= WINDOW));
         assert_eq!(rejection_log.flush(false), None);
         assert!(rejection_log.flush(true).is_some());
     }
 
     #[test]
-    fn reasons_that_strangers_make_up_are_counted_together_beyond_a_number() {
+    fn reasons_beyond_the_maximum_are_counted_together() {
         let mut rejection_log = rejection_log();
-        told(&mut rejection_log, "it was late", BURST);
+        logged(&mut rejection_log, "it was late", BURST);
         for version in 0..255 {
-            told(&mut rejection_log, &format!("version {version}"), 1);
+            logged(&mut rejection_log, &format!("version {version}"), 1);
         }
         let line = counted(&mut rejection_log).unwrap();
         assert!(line.starts_with("more connections were rejected, 255 in all: 1 x version 7, "), "{line}");
