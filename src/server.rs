@@ -153,7 +153,7 @@ impl Server {
         lock(&self.listener).close();
         running.dispatcher.close();
         if let Some(acceptor) = running.acceptor.take()
-            && running.dispatcher.acceptor_waker.is_whole()
+            && running.dispatcher.state.acceptor_waker.is_whole()
         {
             // The acceptor handles each event without blocking and catches its own panics.
             let _ = acceptor.join();

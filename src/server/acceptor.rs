@@ -102,7 +102,7 @@ impl Acceptor {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let waker = self.dispatcher.acceptor_waker.reader().here()?.as_raw_fd();
+        let waker = self.dispatcher.state.acceptor_waker.reader().here()?.as_raw_fd();
         let registry = poll.here()?.registry();
         registry.register(&mut SourceFd(&waker), WAKER, Interest::READABLE).map_err(failed)?;
         self.listener.with_fd(|listener| register_listener(registry, listener)).transpose().map_err(failed)?;
@@ -139,7 +139,7 @@ impl Acceptor {
             }
             self.catch_panic(Self::expire);
             self.catch_panic(Self::answer_stranded);
-            self.dispatcher.set_pending_handshakes(self.handshakes.count());
+            self.dispatcher.state.set_pending_handshakes(self.handshakes.count());
         }
     }
 
@@ -155,7 +155,7 @@ impl Acceptor {
     fn handle(&mut self, token: Token) {
         match token {
             // Drain the pipe: the poll is edge-triggered and stays silent while an old wake-up is still unread.
-            WAKER => self.dispatcher.acceptor_waker.take_all(),
+            WAKER => self.dispatcher.state.acceptor_waker.take_all(),
             // Accepting is paused, and `expire` resumes it.
             LISTENER if self.retry_accept_at.is_some() => {}
             LISTENER => self.accept(),
@@ -339,6 +339,6 @@ struct ExitGuard(Arc<Dispatcher>);
 
 impl Drop for ExitGuard {
     fn drop(&mut self) {
-        self.0.acceptor_exited();
+        self.0.state.acceptor_exited();
     }
 }

@@ -236,7 +236,7 @@ fn park_or_hold(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> 
     match dispatcher.reactor.park(session) {
         Parked::At(token, wakes_acceptor) => {
             if wakes_acceptor {
-                dispatcher.acceptor_waker.post();
+                dispatcher.state.acceptor_waker.post();
             }
             ConnectionSlot::Parked(token)
         }

@@ -16,28 +16,20 @@ use crate::document::Documents;
 use crate::error::{Error, Result};
 use crate::journal::Level;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 
-/// Shared by all threads of a started server.
+/// The queues of a started server, between which connections move.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
     pub(super) state: Arc<ServerState>,
     pub(super) ready_queue: ReadyQueue,
     pub(super) reactor: Reactor,
     pub(super) notification_queues: NotificationQueues,
-    /// Wakes the acceptor from its poll.
-    pub(super) acceptor_waker: Semaphore,
     /// The number of notifications dropped before the start.
     pub(super) dropped_before: u64,
     max_frame_size: usize,
-    pending_handshakes: AtomicUsize,
-    acceptor_exited: AtomicBool,
-    /// True while a thread of the host starts handler threads when they are needed.
-    has_supervisor: AtomicBool,
     failed: Mutex<bool>,
 }
 
@@ -54,11 +46,7 @@ impl Dispatcher {
             ready_queue: ReadyQueue::new(options.spare_threads, options.max_threads)?,
             reactor: Reactor::new()?,
             notification_queues: NotificationQueues::default(),
-            acceptor_waker: Semaphore::new()?,
             max_frame_size: options.max_frame_size,
-            pending_handshakes: AtomicUsize::new(0),
-            acceptor_exited: AtomicBool::new(false),
-            has_supervisor: AtomicBool::new(true),
             failed: Mutex::default(),
         }))
     }
@@ -75,7 +63,7 @@ impl Dispatcher {
         if self.ready_queue.push(session) {
             self.state.supervisor_waker.post();
         }
-        self.wake_acceptor_if_unsupervised();
+        self.state.wake_acceptor_if_unsupervised();
     }
 
     /// Counts a handler thread less.
@@ -83,32 +71,12 @@ impl Dispatcher {
         self.ready_queue.remove_thread();
         // The remaining threads may be too few.
         self.state.supervisor_waker.post();
-        self.wake_acceptor_if_unsupervised();
-    }
-
-    /// Claims the role of the supervisor. False while another one has it.
-    pub(super) fn claim_supervision(&self) -> bool {
-        !self.has_supervisor.swap(true, Ordering::AcqRel)
-    }
-
-    /// Records that there is no supervisor, so that no handler threads are started. Does nothing in a forked copy.
-    pub(super) fn supervisor_exited(&self) {
-        if self.state.is_owner() {
-            self.has_supervisor.store(false, Ordering::Release);
-            self.acceptor_waker.post();
-        }
+        self.state.wake_acceptor_if_unsupervised();
     }
 
     /// Takes the queued connections for which there is no idle handler thread, and no supervisor to start one.
     pub(super) fn take_stranded(&self) -> VecDeque<Box<Session>> {
-        if self.has_supervisor.load(Ordering::Acquire) { VecDeque::new() } else { self.ready_queue.take_stranded() }
-    }
-
-    /// Without a supervisor the acceptor answers on queued connections ([`Dispatcher::take_stranded`]).
-    fn wake_acceptor_if_unsupervised(&self) {
-        if !self.has_supervisor.load(Ordering::Acquire) {
-            self.acceptor_waker.post();
-        }
+        if self.state.has_supervisor() { VecDeque::new() } else { self.ready_queue.take_stranded() }
     }
 
     /// Tells the acceptor, the supervisor and all handler threads to exit once they have nothing left to do.
@@ -116,7 +84,7 @@ impl Dispatcher {
         self.state.close();
         // Sessions are dropped after the locks are released: each drop takes a lock of the server state.
         drop((self.ready_queue.close(), self.reactor.close()));
-        self.acceptor_waker.post();
+        self.state.acceptor_waker.post();
     }
 
     /// Ends each connection after the call that it is in, or after the notifications that its sender's kernel has
@@ -171,22 +139,6 @@ impl Dispatcher {
         }
     }
 
-    /// Records that the acceptor has exited and will log nothing more.
-    pub(super) fn acceptor_exited(&self) {
-        self.acceptor_exited.store(true, Ordering::Release);
-        self.state.supervisor_waker.post();
-    }
-
-    /// True if it was closed and the acceptor has exited; also in a forked copy.
-    pub(super) fn has_shut_down(&self) -> bool {
-        self.state.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.state.is_owner())
-    }
-
-    /// Records the number of connections that are in their handshake, for the statistics.
-    pub(super) fn set_pending_handshakes(&self, count: usize) {
-        self.pending_handshakes.store(count, Ordering::Relaxed);
-    }
-
     /// Statistics by name.
     pub(super) fn stats(&self) -> Vec<(&'static str, u64)> {
         let (threads, spare_threads) = self.ready_queue.thread_counts();
@@ -194,7 +146,7 @@ impl Dispatcher {
             ("connections", self.state.connection_count() as u64),
             ("threads", threads as u64),
             ("spare_threads", spare_threads as u64),
-            ("pending_handshakes", self.pending_handshakes.load(Ordering::Relaxed) as u64),
+            ("pending_handshakes", self.state.pending_handshakes() as u64),
         ]
     }
 }

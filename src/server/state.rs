@@ -1,4 +1,5 @@
-//! State shared by all connections of a running server: connection table, counters, log.
+//! State shared by all threads and connections of a running server: connection table, counters, log, and which threads
+//! run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::fork;
 use crate::journal::{Entry, Journal, Level};
 use crate::options::ServerOptions;
 use crate::semaphore::Semaphore;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 
 /// Lives from a server's start to its stop.
@@ -24,6 +25,8 @@ pub(super) struct ServerState {
     pub(super) counters: Arc<Counters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
+    /// Wakes the acceptor from its poll.
+    pub(super) acceptor_waker: Semaphore,
     /// Wakes the supervisor.
     pub(super) supervisor_waker: Semaphore,
     /// Posted when the server stops, and never consumed.
@@ -31,6 +34,9 @@ pub(super) struct ServerState {
     journal: Journal,
     max_connections: usize,
     connections: Mutex<ConnectionTable>,
+    pending_handshakes: AtomicUsize,
+    acceptor_exited: AtomicBool,
+    has_supervisor: AtomicBool,
     closed: AtomicBool,
     sealed: AtomicBool,
     generation: u32,
@@ -55,18 +61,22 @@ impl ServerState {
             counters,
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
+            acceptor_waker: Semaphore::new()?,
             supervisor_waker: Semaphore::new()?,
             closing: Semaphore::new()?,
             journal: Journal::default(),
             max_connections: options.max_connections,
             connections: Mutex::default(),
+            pending_handshakes: AtomicUsize::new(0),
+            acceptor_exited: AtomicBool::new(false),
+            has_supervisor: AtomicBool::new(true),
             closed: AtomicBool::new(false),
             sealed: AtomicBool::new(false),
             generation: fork::generation(),
         }))
     }
 
-    /// True in the process that started the server. In a forked copy, such as a thread that forked in a handler, none
+    /// True in the process that started the server. In a forked copy, such as that of a thread that forked in a handler, none
     /// of the server's locks may be waited for: their holders do not exist.
     pub(super) fn is_owner(&self) -> bool {
         self.generation == fork::generation()
@@ -144,5 +154,51 @@ impl ServerState {
     /// True once it was closed; also in a forked copy.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire) || !self.is_owner()
+    }
+
+    /// Claims the role of the supervisor. False while another one has it.
+    pub(super) fn claim_supervision(&self) -> bool {
+        !self.has_supervisor.swap(true, Ordering::AcqRel)
+    }
+
+    /// True while a thread of the host starts handler threads when they are needed.
+    pub(super) fn has_supervisor(&self) -> bool {
+        self.has_supervisor.load(Ordering::Acquire)
+    }
+
+    /// Records that there is no supervisor, so that no handler threads are started. Does nothing in a forked copy.
+    pub(super) fn supervisor_exited(&self) {
+        if self.is_owner() {
+            self.has_supervisor.store(false, Ordering::Release);
+            self.acceptor_waker.post();
+        }
+    }
+
+    /// Records that the acceptor has exited and will log nothing more.
+    pub(super) fn acceptor_exited(&self) {
+        self.acceptor_exited.store(true, Ordering::Release);
+        self.supervisor_waker.post();
+    }
+
+    /// True if it was closed and the acceptor has exited; also in a forked copy.
+    pub(super) fn has_shut_down(&self) -> bool {
+        self.is_closed() && (self.acceptor_exited.load(Ordering::Acquire) || !self.is_owner())
+    }
+
+    /// Records the number of connections that are in their handshake, for the statistics.
+    pub(super) fn set_pending_handshakes(&self, count: usize) {
+        self.pending_handshakes.store(count, Ordering::Relaxed);
+    }
+
+    /// Without a supervisor the acceptor answers on queued connections (`Dispatcher::take_stranded`).
+    pub(super) fn wake_acceptor_if_unsupervised(&self) {
+        if !self.has_supervisor() {
+            self.acceptor_waker.post();
+        }
+    }
+
+    /// The number of connections that are in their handshake.
+    pub(super) fn pending_handshakes(&self) -> usize {
+        self.pending_handshakes.load(Ordering::Relaxed)
     }
 }

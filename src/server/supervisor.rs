@@ -34,7 +34,7 @@ impl Supervisor {
 
     /// Another supervisor, if the last one was dropped.
     pub(super) fn replace(dispatcher: &Arc<Dispatcher>) -> Option<Self> {
-        dispatcher.claim_supervision().then(|| Self::new(dispatcher.clone()))
+        dispatcher.state.claim_supervision().then(|| Self::new(dispatcher.clone()))
     }
 
     /// Blocks until there is a task.
@@ -54,7 +54,7 @@ impl Supervisor {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
             // Read before the log is drained: nothing is logged after it is true.
-            let has_ended = waker_closed || self.dispatcher.has_shut_down();
+            let has_ended = waker_closed || self.dispatcher.state.has_shut_down();
             let entries = self.dispatcher.state.drain_log();
             if !entries.is_empty() {
                 return Ok(Some(Task::Log(entries)));
@@ -79,6 +79,6 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.dispatcher.supervisor_exited();
+        self.dispatcher.state.supervisor_exited();
     }
 }

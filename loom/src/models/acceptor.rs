@@ -89,7 +89,7 @@ impl Fixture {
                 let Task::Log(entries) = task else { panic!("no thread is needed: {task:?}") };
                 lines += entries.len() as u64;
             }
-            assert!(dispatcher.has_shut_down());
+            assert!(dispatcher.state.has_shut_down());
             lines
         })
     }

@@ -117,7 +117,7 @@ impl Fixture {
     fn stop(self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
         self.acceptor.join().unwrap();
-        assert!(self.dispatcher.has_shut_down());
+        assert!(self.dispatcher.state.has_shut_down());
         self.dispatcher.shut_down_receiving();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();

@@ -87,7 +87,7 @@ impl Fixture {
     /// Does the same as `Server::stop_accepting`.
     fn stop(&self, handler_threads: impl IntoIterator<Item = JoinHandle<()>>) {
         self.dispatcher.close();
-        self.dispatcher.acceptor_exited();
+        self.dispatcher.state.acceptor_exited();
         self.dispatcher.shut_down_receiving();
         for handler_thread in handler_threads {
             handler_thread.join().unwrap();

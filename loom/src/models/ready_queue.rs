@@ -136,7 +136,7 @@ fn supervisor_spawns_threads() {
     }
     dispatcher.close();
     // Stands in for the acceptor, without which the model is small enough.
-    dispatcher.acceptor_exited();
+    dispatcher.state.acceptor_exited();
     dispatcher.shut_down_receiving();
     for handler_thread in supervisor.join().unwrap() {
         handler_thread.join().unwrap();
