@@ -6,8 +6,8 @@ module Faults
   # Threads of the core that meet in every order there is.
   class Races < Case
     declare 28, "races in the core",
-            "of all orders within the stated bounds there is none in which the ready_queue, the pool, the hand-over of a " \
-            "connection whose handler responds early, or the order of notifications fails",
+            "of all orders within the stated bounds there is none in which the ready queue, the pool, the hand-over " \
+            "of a connection whose handler responds early, or the order of notifications fails",
             full: 3600, quick: 600
 
     # Built apart from the gem, whose users need not build loom.

@@ -1,4 +1,5 @@
-//! Limits the CPU time spent on unauthenticated connections: a leaky bucket that only rejected connections fill.
+//! Limits the CPU time spent on unauthenticated connections: a leaky bucket, filled by each connection that is rejected
+//! or abandoned.
 
 use std::time::Duration;
 

@@ -285,7 +285,7 @@ impl Acceptor {
                 self.dispatcher.reactor.deregister(&socket);
                 if !self.dispatcher.state.below_limit() {
                     self.dispatcher.state.counters.refused_connections.add_one();
-                    self.report_rejection(&socket, "it knows the secret, but there are max_connections others");
+                    self.log_rejection(&socket, "it knows the secret, but there are max_connections others");
                 } else if send_at_once(&socket, &server_proof).is_err() {
                     self.record_abandoned();
                 } else {
@@ -299,7 +299,7 @@ impl Acceptor {
     fn reject(&mut self, socket: &Socket, reason: &str) {
         self.dispatcher.state.counters.rejected_handshakes.add_one();
         self.accept_throttle.record_rejection();
-        self.report_rejection(socket, reason);
+        self.log_rejection(socket, reason);
         // Handler threads may be waiting for this core, and a flood leaves many more connections to reject.
         thread::yield_now();
     }
@@ -311,7 +311,7 @@ impl Acceptor {
         self.accept_throttle.record_rejection();
     }
 
-    fn report_rejection(&mut self, socket: &Socket, reason: &str) {
+    fn log_rejection(&mut self, socket: &Socket, reason: &str) {
         if let Some(line) = self.rejection_log.record(reason, || peer_of(socket)) {
             self.dispatcher.state.log(Level::Warn, line);
         }

@@ -6,5 +6,6 @@ use std::time::Duration;
 /// often. 1 ms: the shortest timeout of a poll. A call behind a slow handler waits at most twice as long.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Polls without an unregistered connection after which the acceptor sleeps. 100, or 100 ms: waking it costs a system call.
+/// Polls without an unregistered connection after which the acceptor sleeps. 100, which take 100 ms: waking the
+/// acceptor costs a system call.
 pub(super) const IDLE_POLLS: u32 = 100;

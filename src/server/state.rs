@@ -76,8 +76,8 @@ impl ServerState {
         }))
     }
 
-    /// True in the process that started the server. In a forked copy, such as that of a thread that forked in a handler, none
-    /// of the server's locks may be waited for: their holders do not exist.
+    /// True in the process that started the server. In a forked copy, such as that of a thread that forked in a
+    /// handler, none of the server's locks may be waited for: their holders do not exist.
     pub(super) fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }

@@ -1,4 +1,5 @@
-//! `Agent::HandlerThread` and `Agent::Supervisor`: what the server's Ruby threads do in the core. Both are private to the gem.
+//! `Agent::HandlerThread` and `Agent::Supervisor`: what the server's Ruby threads do in the core. Both are private to the
+//! gem.
 
 use std::cell::RefCell;
 
