@@ -24,6 +24,7 @@ use crate::wait::Wait;
 pub struct Call {
     request: Request,
     deadline: Deadline,
+    /// Not part of `slot`, so that a forked child can read it without a lock whose holder it may lack.
     answered: AtomicBool,
     slot: Mutex<ConnectionSlot>,
     /// Weak, because the host may keep a call for long after its server was stopped.
