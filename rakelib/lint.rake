@@ -6,11 +6,11 @@ desc "Run every check; a warning is an error"
 task lint: %w[lint:rustfmt lint:clippy lint:deny lint:rubocop lint:ruby_warnings lint:rbs lint:yard]
 
 namespace :lint do
-  desc "Check the format of the Rust code (`cargo fmt --all` repairs it, in fuzz/ and models/ too)"
+  desc "Check the format of the Rust code (`cargo fmt --all` repairs it, in fuzz/ and loom/ too)"
   task :rustfmt do
     sh "cargo", "fmt", "--all", "--check"
     sh "cargo", "fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"
-    sh "cargo", "fmt", "--all", "--check", "--manifest-path", "models/Cargo.toml"
+    sh "cargo", "fmt", "--all", "--check", "--manifest-path", "loom/Cargo.toml"
   end
 
   desc "Run clippy on all crates and targets"

@@ -2,7 +2,7 @@
 //!
 //! With the feature `panic-points`, which only the suite of faults builds, a place panics once for every file that is
 //! put into the directory named by `AIKIDO_ZEN_IPC_PANIC_POINTS` and is called as the process and the place:
-//! `4711.doorkeeper`. Without it, as in the gem, nothing of this exists.
+//! `4711.acceptor`. Without it, as in the gem, nothing of this exists.
 
 /// Panics if this place is armed in this process.
 #[cfg(feature = "panic-points")]

@@ -1,39 +1,40 @@
 //! The parent's side: bind, start, hand out calls, stop.
 //!
-//! The core starts one thread, the doorkeeper. Everything else is done by threads of the host, which come and ask:
-//! *attendants*, each of which serves one connection at a time and returns with calls, and one *steward*, which learns
-//! what is to be logged and when another attendant is needed.
+//! The core starts one thread, the acceptor. All other work is done by threads of the host that call into the core:
+//! *handler threads*, each of which serves one connection at a time and returns with calls, and one *supervisor*, which
+//! returns with lines to log and with handler threads to start.
 
-mod attendant;
+mod accept_throttle;
+mod acceptor;
+mod builtin;
 mod call;
 mod counters;
-mod desk;
-mod doorkeeper;
+mod daemonize;
+mod dispatcher;
 mod drain;
-mod hall;
-mod handshakes;
-mod line;
+mod handler_thread;
 mod listener;
-mod lobby;
-mod local;
-mod parking;
-mod rejections;
-mod restraint;
-mod rounds;
-mod senders;
+mod local_call;
+mod notification_queues;
+mod pending_handshakes;
+mod polling;
+mod reactor;
+mod ready_queue;
+mod rejection_log;
+mod reply_channel;
 mod session;
-mod steward;
-mod successor;
+mod state;
+mod supervisor;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-pub use attendant::Attendant;
 pub use call::Call;
-pub use local::LocalCall;
-pub use steward::{Duty, Steward};
-pub use successor::Snapshot;
+pub use daemonize::Snapshot;
+pub use handler_thread::HandlerThread;
+pub use local_call::LocalCall;
+pub use supervisor::{Supervisor, Task};
 
 use crate::deadline::Deadline;
 use crate::document::Documents;
@@ -46,10 +47,10 @@ use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
 use counters::Counters;
-use hall::Hall;
+use dispatcher::Dispatcher;
 use listener::Listener;
 
-/// A server. In a process forked from its own it answers `address` and `secret` and does nothing else.
+/// A server. In a process forked from its own only `address` and `secret` work.
 #[derive(Debug)]
 pub struct Server {
     options: ServerOptions,
@@ -58,7 +59,7 @@ pub struct Server {
     page: GenerationPage,
     documents: Arc<Documents>,
     counters: Arc<Counters>,
-    /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
+    /// Replaced after a server failed, because its acceptor may still use the old one.
     listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
     generation: u32,
@@ -66,13 +67,13 @@ pub struct Server {
 
 #[derive(Debug)]
 struct Running {
-    hall: Arc<Hall>,
-    /// `None` once it was told to end.
-    doorkeeper: Option<JoinHandle<()>>,
+    dispatcher: Arc<Dispatcher>,
+    /// `None` once it was told to exit.
+    acceptor: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Binds and listens. Nobody is admitted before [`Server::start`].
+    /// Binds and listens. No connection is accepted before [`Server::start`].
     ///
     /// # Errors
     ///
@@ -96,19 +97,20 @@ impl Server {
         })
     }
 
-    /// Begins to admit workers; after [`Server::finish_stop`] on the same address again.
+    /// Begins to accept workers; after [`Server::close_connections`] on the same address again.
     ///
     /// # Returns
     ///
-    /// The steward, whom one thread of the host must serve; `None` if it was started already.
+    /// The supervisor, which one thread of the host must run; `None` if the server was started before.
     ///
     /// # Errors
     ///
-    /// [`Error::System`] if the address was taken meanwhile or no thread can be had, [`Error::Closed`] in a forked copy.
-    pub fn start(&self) -> Result<Option<Steward>> {
+    /// [`Error::System`] if the address was taken meanwhile or no thread could be started, [`Error::Closed`] in a
+    /// forked copy.
+    pub fn start(&self) -> Result<Option<Supervisor>> {
         self.check_process()?;
         let mut running = lock(&self.running);
-        if running.as_ref().is_some_and(|running| !running.hall.has_failed()) {
+        if running.as_ref().is_some_and(|running| !running.dispatcher.has_failed()) {
             return Ok(None);
         }
         let mut listener = lock(&self.listener);
@@ -119,102 +121,108 @@ impl Server {
         self.launch(&mut running, listener.clone()).map(Some)
     }
 
-    fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Steward> {
-        let hall = Hall::new(&self.options, self.documents.clone(), self.counters.clone())?;
-        let doorkeeper = doorkeeper::spawn(hall.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
-        *running = Some(Running { hall: hall.clone(), doorkeeper: Some(doorkeeper) });
-        Ok(Steward::new(hall))
+    fn launch(&self, running: &mut Option<Running>, listener: Arc<Listener>) -> Result<Supervisor> {
+        let dispatcher = Dispatcher::new(&self.options, self.documents.clone(), self.counters.clone())?;
+        let acceptor =
+            acceptor::spawn(dispatcher.clone(), (listener, self.address), self.secret.clone(), &self.options)?;
+        *running = Some(Running { dispatcher: dispatcher.clone(), acceptor: Some(acceptor) });
+        Ok(Supervisor::new(dispatcher))
     }
 
-    /// Another steward, if the thread that served the last one has ended and the server goes on.
-    pub fn replace_steward(&self) -> Option<Steward> {
+    /// Another supervisor, if the thread that ran the last one has ended and the server still runs.
+    pub fn replace_supervisor(&self) -> Option<Supervisor> {
         self.check_process().ok()?;
         let running = lock(&self.running);
-        let hall = running.as_ref().map(|running| &running.hall).filter(|hall| !hall.desk.is_closed())?;
-        Steward::succeed(hall)
+        let dispatcher =
+            running.as_ref().map(|running| &running.dispatcher).filter(|dispatcher| !dispatcher.state.is_closed())?;
+        Supervisor::replace(dispatcher)
     }
 
-    /// First part of stopping: nobody is admitted any more, idle connections end, and so does every other one after
-    /// the call that it is in, or after the notifications that its sender's kernel has taken. Does not wait for them.
+    /// First part of stopping, which does not wait: stops accepting, ends idle connections at once, those in a call
+    /// after that call, and those for notifications after what their senders' kernels have taken.
+    ///
+    /// # Returns
+    ///
     /// False if there is nothing to stop, also in a forked copy.
-    pub fn begin_stop(&self) -> bool {
+    pub fn stop_accepting(&self) -> bool {
         if self.check_process().is_err() {
             return false;
         }
         let mut running = lock(&self.running);
         let Some(running) = running.as_mut() else { return false };
         lock(&self.listener).close();
-        running.hall.close();
-        if let Some(doorkeeper) = running.doorkeeper.take()
-            && running.hall.doorkeeper_bell.is_whole()
+        running.dispatcher.close();
+        if let Some(acceptor) = running.acceptor.take()
+            && running.dispatcher.state.acceptor_waker.is_whole()
         {
-            // It handles each event without blocking, and contains its own panics.
-            let _ = doorkeeper.join();
+            // The acceptor handles each event without blocking and catches its own panics.
+            let _ = acceptor.join();
         }
-        running.hall.desk.end_connections();
+        running.dispatcher.shut_down_receiving();
         true
     }
 
-    /// Second part of stopping: ends every connection that is in a call.
+    /// Second part of stopping: ends every connection that carries calls.
     pub fn end_calls(&self) {
-        if let Some(hall) = self.running_hall() {
-            hall.desk.shut_down_calls();
+        if let Some(dispatcher) = self.running_dispatcher() {
+            dispatcher.shut_down_calls();
         }
     }
 
-    /// Last part of stopping, when no thread is to handle anything any more: reads the notifications that are left, for
-    /// `allowed` at the most, counts them as dropped, and ends every connection. Blocks meanwhile.
+    /// Last part of stopping, after which nothing is handled: reads the notifications that are left, for at most
+    /// `allowed`, counts them as dropped, and ends every connection. Blocks meanwhile.
     ///
     /// # Returns
     ///
-    /// How many notifications were dropped since the start.
+    /// The number of notifications dropped since the start.
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`], after which the connections are closed all the same.
-    pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
-        let Some(hall) = self.running_hall() else { return Ok(0) };
-        let drained = drain::drain(&hall, &Deadline::after(allowed), wait);
-        self.close_connections();
-        drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(hall.dropped_before))
+    /// [`Error::Interrupted`]; the connections are closed all the same.
+    pub fn close_connections(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
+        let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
+        let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), wait);
+        self.shut_down();
+        drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(dispatcher.dropped_before))
     }
 
-    fn close_connections(&self) {
+    fn shut_down(&self) {
         if self.check_process().is_ok()
             && let Some(running) = lock(&self.running).take()
         {
-            running.hall.desk.seal();
-            running.hall.desk.shut_down_all();
-            // Dropped after the locks inside are released, as when the hall is closed.
-            drop((running.hall.lobby.seal(), running.hall.senders.take_all()));
+            running.dispatcher.state.seal();
+            running.dispatcher.state.shut_down_all();
+            // Sessions are dropped after the locks are released, as in `Dispatcher::close`.
+            drop((running.dispatcher.ready_queue.seal(), running.dispatcher.notification_queues.take_waiting()));
         }
     }
 
-    fn running_hall(&self) -> Option<Arc<Hall>> {
+    fn running_dispatcher(&self) -> Option<Arc<Dispatcher>> {
         self.check_process().ok()?;
-        lock(&self.running).as_ref().map(|running| running.hall.clone())
+        lock(&self.running).as_ref().map(|running| running.dispatcher.clone())
     }
 
-    /// Closes the listening socket only; connected workers go on. False if it was closed, also in a forked copy.
-    pub fn close(&self) -> bool {
+    /// Closes the listening socket only; connected workers stay. False if it was closed before, also in a forked copy.
+    pub fn stop_listening(&self) -> bool {
         self.check_process().is_ok() && lock(&self.listener).close()
     }
 
-    /// Whether it was started, in this process, and did not end since.
+    /// True if it was started in this process and has not ended since.
     pub fn is_started(&self) -> bool {
-        self.check_process().is_ok() && lock(&self.running).as_ref().is_some_and(|running| !running.hall.has_failed())
+        self.check_process().is_ok()
+            && lock(&self.running).as_ref().is_some_and(|running| !running.dispatcher.has_failed())
     }
 
-    /// Stores a document and tells every worker. The text is checked here, so the host's lock should be left.
+    /// Stores a document and tells every worker. Checks the text, so the host's lock should be released.
     ///
     /// # Returns
     ///
-    /// Its generation; the same text again changes nothing.
+    /// The document's generation, which the same text does not change.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON or nests too deep, [`Error::FrameTooLarge`] if no frame
-    /// could carry it, [`Error::Closed`] in a forked copy.
+    /// [`Error::InvalidArgument`] if the text is not JSON or nests too deep, [`Error::FrameTooLarge`] if no frame could
+    /// carry it, [`Error::Closed`] in a forked copy.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<u64> {
         self.check_process()?;
         let (generation, is_new) = self.documents.publish(key, json)?;
@@ -224,7 +232,7 @@ impl Server {
         Ok(generation)
     }
 
-    /// Takes a document back and tells every worker.
+    /// Removes a document and tells every worker.
     ///
     /// # Returns
     ///
@@ -242,7 +250,7 @@ impl Server {
         Ok(was_there)
     }
 
-    /// The newest version of a document, without a socket.
+    /// The latest version of a document, read without a socket; `None` if that is `known_generation`.
     ///
     /// # Errors
     ///
@@ -252,7 +260,7 @@ impl Server {
         Ok(self.documents.read(key, known_generation))
     }
 
-    /// Where it listens; also in a forked copy, and after it was closed.
+    /// The address that it was bound to; also in a forked copy and after the socket was closed.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -262,18 +270,18 @@ impl Server {
         &self.secret
     }
 
-    /// Figures by name. In a forked copy all that it can know: none.
+    /// Statistics by name; empty in a forked copy.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         if self.check_process().is_err() {
             return Vec::new();
         }
-        let mut stats = lock(&self.running).as_ref().map(|running| running.hall.stats()).unwrap_or_default();
+        let mut stats = lock(&self.running).as_ref().map(|running| running.dispatcher.stats()).unwrap_or_default();
         stats.push(("documents", self.documents.count() as u64));
         stats.extend(self.counters.read());
         stats
     }
 
-    /// Whether this is the process that made it.
+    /// Checks that this process made the server.
     ///
     /// # Errors
     ///
@@ -290,15 +298,15 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.check_process().is_ok() {
-            self.begin_stop();
-            self.close_connections();
+            self.stop_accepting();
+            self.shut_down();
             return;
         }
-        // A forked copy: the thread does not exist here, and another one may have been changing the rest at the fork.
+        // In a forked copy the acceptor does not exist, and the rest may have been locked at the fork: leak it.
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         std::mem::forget((running, self.documents.clone()));
     }
 }
 
-/// Bytes: id, generation and punctuation around a document in a response, with room to spare.
+/// Bytes. Room for id, generation and punctuation around a document in a response, rounded up.
 const DOCUMENT_ENVELOPE: usize = 256;

@@ -1,4 +1,4 @@
-//! The locks, atomics and threads of this crate. `models/` puts loom's in their place, and tries every order in which
+//! The locks, atomics and threads of this crate. `loom/` puts loom's in their place, and tries every order in which
 //! threads can meet at them.
 //!
 //! The locks are those of the standard library and not `parking_lot`'s: that crate parks every waiter in one table for

@@ -61,7 +61,7 @@ fn a_handler_that_answered_and_goes_on_does_not_delay_the_next_call_over_its_con
     let barrier = both_there.clone();
     let server = TestServer::start(move |call| {
         call.respond(b"true", &Uninterrupted).unwrap();
-        // Passes only if both calls are here at once.
+        // The barrier opens only if both calls are in their handlers at once.
         barrier.wait();
         Ok(None)
     });
@@ -125,7 +125,7 @@ fn a_caller_that_finds_no_free_connection_in_time_is_told_so() {
 }
 
 #[test]
-fn a_call_that_nobody_waits_for_any_more_is_dropped_and_counted() {
+fn an_expired_call_is_dropped_and_counted() {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = calls.clone();
     let server = TestServer::start(move |call| {
@@ -134,7 +134,7 @@ fn a_call_that_nobody_waits_for_any_more_is_dropped_and_counted() {
         Ok(None)
     });
     let client = server.client();
-    // A timeout in milliseconds is rounded up, so this caller waits for longer than it says.
+    // Timeouts are sent as milliseconds, rounded up, so the server believes that this caller waits longer.
     let outcome = client.invoke("late", b"[]", b"{}", Duration::from_nanos(1), &Uninterrupted);
     assert!(matches!(outcome, Err(Error::Timeout { .. })), "{outcome:?}");
     client.invoke("in time", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();

@@ -1,5 +1,5 @@
-//! Other code of the process closes what is ours, as a loop over all numbers from 3 on does. Each test is a process of its
-//! own, whose descriptors they are.
+//! Other code of the process closes the core's descriptors, as a loop over all numbers from 3 on does. Each test runs
+//! in a process of its own.
 #![allow(unsafe_code, reason = "nothing safe closes a descriptor that it does not own")]
 #![allow(clippy::unwrap_used, reason = "clippy does not take what tests share for a test")]
 
@@ -23,7 +23,7 @@ fn a_server_whose_descriptors_are_closed_ends_with_one_line_and_can_be_started_a
         Child::fork(|| {
             let (server, ours) = started_server();
             for number in numbers(&ours, kind) {
-                // SAFETY: this is the fault that is tried: the owner is still there.
+                // SAFETY: this is the fault under test: the owner still exists.
                 unsafe { libc::close(number) };
             }
             assert_ended_and_restart(&server);
@@ -39,7 +39,7 @@ fn a_server_whose_descriptors_are_other_files_by_now_ends_and_leaves_them_alone(
             let (server, ours) = started_server();
             let mut file = tempfile();
             for number in numbers(&ours, kind) {
-                // SAFETY: as above; the number is the file's from here on.
+                // SAFETY: as above; from here on the number belongs to `file`.
                 unsafe { libc::dup2(file.as_raw_fd(), number) };
             }
             assert_ended_and_restart(&server);
@@ -49,7 +49,7 @@ fn a_server_whose_descriptors_are_other_files_by_now_ends_and_leaves_them_alone(
             file.read_to_string(&mut content).unwrap();
             assert_eq!(content, "", "written to the file");
             for number in numbers(&ours, kind) {
-                // SAFETY: it only asks.
+                // SAFETY: it only reads a flag.
                 assert!(unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0, "{number} was closed");
             }
         })
@@ -70,7 +70,7 @@ fn a_child_closes_no_file_whose_number_was_ours() {
         }
         Child::fork(|| {
             for number in &taken {
-                // SAFETY: it only asks.
+                // SAFETY: it only reads a flag.
                 assert!(unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0, "{number} was closed");
             }
             assert!(numbers(&open_descriptors(), "anon_inode:[eventpoll]").is_empty(), "a poll was not closed");
@@ -81,7 +81,7 @@ fn a_child_closes_no_file_whose_number_was_ours() {
     .join();
 }
 
-/// A server that has served, with the number and identity of each of its descriptors.
+/// A server that has answered a call, with the number and identity of each of its descriptors.
 fn started_server() -> (TestServer, Vec<(i32, String)>) {
     let before = open_descriptors();
     let server = TestServer::start(echo);
@@ -96,7 +96,7 @@ fn started_server() -> (TestServer, Vec<(i32, String)>) {
 
 fn assert_ended_and_restart(server: &TestServer) {
     eventually("the end of the server", || {
-        // Whoever waits for nothing else learns of it by the next connection.
+        // A server that waits for nothing else notices it at the next connection.
         drop(TcpStream::connect(server.server.address()));
         !server.server.is_started() && server.threads.load(Ordering::SeqCst) == 0
     });
@@ -105,8 +105,8 @@ fn assert_ended_and_restart(server: &TestServer) {
     assert_eq!(lines(), 1);
     serve(&server.server, Arc::new(echo));
     server.client().ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.begin_stop(), "it was not started");
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    assert!(server.server.stop_accepting(), "it was not started");
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
 }
 
 fn numbers(descriptors: &[(i32, String)], kind: &str) -> Vec<i32> {

@@ -1,4 +1,5 @@
-//! A server in a process that runs out of descriptors. Alone in its file, for the limit holds for the whole process.
+//! A server in a process that runs out of descriptors. Alone in its file, because the limit applies to the whole
+//! process.
 #![allow(unsafe_code, reason = "setrlimit has no safe interface among our dependencies")]
 
 mod support;
@@ -12,14 +13,14 @@ use zen_ipc::Uninterrupted;
 use zen_ipc::handshake::{ClientHandshake, MAC_LENGTH};
 
 #[test]
-fn without_descriptors_accepting_pauses_and_resumes_and_who_is_connected_goes_on() {
+fn without_descriptors_accepting_pauses_and_resumes_while_connections_stay() {
     let server = TestServer::start(echo);
     let connected = server.client();
     connected.ping(PATIENCE, &Uninterrupted).unwrap();
     allow_descriptors(64);
     let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
 
-    // The last one is for this side; the server's side finds none.
+    // The freed descriptor is for this side of the connection; the server's side finds none.
     drop(hoard.pop());
     let stream = TcpStream::connect(server.server.address()).unwrap();
     eventually("a pause", || server.stat("accept_pauses") >= 2);
@@ -36,7 +37,7 @@ fn without_descriptors_accepting_pauses_and_resumes_and_who_is_connected_goes_on
     assert_eq!(server.stat("rejected_handshakes"), 0);
 }
 
-/// Lowers how many descriptors this process may have.
+/// Lowers this process's limit of descriptors.
 fn allow_descriptors(count: libc::rlim_t) {
     let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: the pointer is to a value on this stack, and the call keeps none.

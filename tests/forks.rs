@@ -82,8 +82,11 @@ fn an_inherited_server_knows_its_address_and_secret_and_does_nothing() {
     Child::fork(|| {
         let inherited = &server.server;
         assert!(matches!(inherited.check_process(), Err(Error::Closed { .. })), "check_process");
-        assert!(!inherited.is_started() && !inherited.begin_stop() && !inherited.close(), "it did something");
-        inherited.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+        assert!(
+            !inherited.is_started() && !inherited.stop_accepting() && !inherited.stop_listening(),
+            "it did something"
+        );
+        inherited.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
         assert!(inherited.start().is_err() && inherited.publish("key", b"1".to_vec()).is_err(), "it did something");
         assert_eq!((inherited.address(), inherited.stats()), (address, Vec::new()), "what it knows");
         let secret = inherited.secret().clone();
@@ -145,8 +148,8 @@ fn a_successor_listens_at_a_fixed_port_as_soon_as_the_original_does_not() {
         there.read_exact(&mut [0]).unwrap();
     });
     here.read_exact(&mut [0]).unwrap();
-    original.server.begin_stop();
-    original.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    original.server.stop_accepting();
+    original.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
     here.write_all(b"!").unwrap();
     here.read_exact(&mut [0]).unwrap();
     worker.ping(PATIENCE, &Uninterrupted).unwrap();
@@ -159,18 +162,18 @@ fn a_successor_listens_no_more_than_the_original_did_and_no_more_than_it_may() {
     let _turn = turn();
     let original = TestServer::start(echo);
     let listening = original.server.snapshot().unwrap();
-    original.server.close();
+    original.server.stop_listening();
     let closed = original.server.snapshot().unwrap();
     Child::fork(|| {
         for (snapshot, may_listen) in [(&listening, false), (&closed, true)] {
             let successor = original.server.successor(snapshot, may_listen).unwrap();
             assert_eq!(successor.address(), original.server.address());
-            assert!(successor.start_as_it_listens().unwrap().is_some(), "it was started already");
-            assert!(successor.start_as_it_listens().unwrap().is_none(), "it was not started");
-            assert!(successor.is_started() && !successor.close(), "it listens");
+            assert!(successor.start_without_rebinding().unwrap().is_some(), "it was started already");
+            assert!(successor.start_without_rebinding().unwrap().is_none(), "it was not started");
+            assert!(successor.is_started() && !successor.stop_listening(), "it listens");
             let refused = client_of(&successor).ping(PATIENCE, &Uninterrupted);
             assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");
-            assert!(successor.begin_stop(), "it was not started");
+            assert!(successor.stop_accepting(), "it was not started");
         }
     })
     .join();
@@ -209,7 +212,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
         for _ in 0..40 {
             Child::fork(|| {
                 assert!(client.stats().is_empty() && server.server.stats().is_empty(), "figures of another process");
-                assert!(client.close() && !server.server.begin_stop(), "it did something");
+                assert!(client.close() && !server.server.stop_accepting(), "it did something");
                 inherited.as_ref().unwrap().afresh().ping(PATIENCE, &Uninterrupted).unwrap();
             })
             .join();
@@ -251,8 +254,8 @@ fn a_worker_learns_of_the_parents_end_although_a_child_of_the_parent_lives_on() 
         there.read_exact(&mut [0]).unwrap();
     });
     here.read_exact(&mut [0]).unwrap();
-    server.server.begin_stop();
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.stop_accepting();
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
     eventually("the end of the connection", || !client.is_connected());
     let outcome = client.ping(PATIENCE, &Uninterrupted);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! What authenticated peers send, and how they read: a server among broken and hostile workers.
+//! A server with authenticated workers that send broken frames, or do not read.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn a_request_cut_at_any_byte_is_answered() {
     let framed = frame(REQUEST);
     let mut peers: Vec<(Peer, &[u8])> = (1..framed.len())
         .map(|cut| {
-            let mut peer = admitted(&server);
+            let mut peer = authenticated(&server);
             peer.write(&framed[..cut]);
             (peer, &framed[cut..])
         })
@@ -40,7 +40,7 @@ fn a_request_cut_at_any_byte_is_answered() {
 #[test]
 fn several_requests_in_one_segment_are_answered_each_rightly() {
     let server = TestServer::start(echo);
-    let mut peer = admitted(&server);
+    let mut peer = authenticated(&server);
     let requests = (0..50).flat_map(|id| frame(format!("[\"{id}\",\"echo\",[{id}],{{}}]").as_bytes()));
     peer.write(&requests.collect::<Vec<u8>>());
     let answers: BTreeMap<String, Vec<u32>> = (0..50)
@@ -57,11 +57,11 @@ fn a_request_that_was_read_with_one_whose_handler_answered_and_goes_on_is_not_fo
         let both_there = Barrier::new(2);
         let server = TestServer::start(move |call| {
             call.respond(b"1", &Uninterrupted).unwrap();
-            // Passes only if the second request finds its handler before the first handler has ended.
+            // The barrier opens only if the second request reaches its handler before the first handler has ended.
             both_there.wait();
             Ok(None)
         });
-        let mut peer = admitted(&server);
+        let mut peer = authenticated(&server);
         peer.write(&[first.as_slice(), &second[..cut]].concat());
         assert_eq!(peer.receive_frame(), b"[\"1\",1,null]");
         peer.write(&second[cut..]);
@@ -72,7 +72,7 @@ fn a_request_that_was_read_with_one_whose_handler_answered_and_goes_on_is_not_fo
 #[test]
 fn a_frame_at_the_limit_passes() {
     let server = TestServer::start_with(ServerOptions { max_frame_size: 100, ..ServerOptions::default() }, echo);
-    let mut peer = admitted(&server);
+    let mut peer = authenticated(&server);
     peer.send_frame(&padded_request(100));
     assert_eq!(peer.receive_frame(), ANSWER);
 }
@@ -80,7 +80,7 @@ fn a_frame_at_the_limit_passes() {
 #[test]
 fn a_length_that_no_message_may_have_ends_its_connection_and_no_other() {
     let server = TestServer::start_with(ServerOptions { max_frame_size: 100, ..ServerOptions::default() }, echo);
-    let mut other = admitted(&server);
+    let mut other = authenticated(&server);
     let refused = [frame(b""), frame(&padded_request(101)), 0xffff_ffffu32.to_be_bytes().to_vec()];
     for bytes in &refused {
         assert_ends(&server, bytes);
@@ -94,7 +94,7 @@ fn a_length_that_no_message_may_have_ends_its_connection_and_no_other() {
 #[test]
 fn bytes_that_are_not_json_end_their_connection_and_no_other() {
     let server = TestServer::start(echo);
-    let mut other = admitted(&server);
+    let mut other = authenticated(&server);
     let refused: [&[u8]; 6] = [b"hello", b"[\"1\",\"echo\",[],{}", b"[] []", b"\0", b"[\"\xff\"]", b"\x04\x08[\x00"];
     for body in refused {
         assert_ends(&server, &frame(body));
@@ -107,7 +107,7 @@ fn bytes_that_are_not_json_end_their_connection_and_no_other() {
 #[test]
 fn a_call_whose_meta_cannot_be_used_is_answered_with_an_error_and_the_connection_goes_on() {
     let server = TestServer::start(|_| panic!("it reached a handler"));
-    let mut peer = admitted(&server);
+    let mut peer = authenticated(&server);
     peer.send_frame(b"[\"7\",\"echo\",[],{},{\"timeout_ms\":1e30}]");
     let (id, result, message, detail): (String, Option<u32>, String, BTreeMap<String, serde_json::Value>) =
         serde_json::from_slice(&peer.receive_frame()).unwrap();
@@ -122,7 +122,7 @@ fn a_call_whose_meta_cannot_be_used_is_answered_with_an_error_and_the_connection
 #[test]
 fn json_that_is_no_request_is_skipped_and_counted_and_the_connection_goes_on() {
     let server = TestServer::start(echo);
-    let mut peer = admitted(&server);
+    let mut peer = authenticated(&server);
     let others: [&[u8]; 7] =
         [b"null", b"[]", b"{}", b"[1,\"echo\",[],{}]", b"[\"1\",\"echo\",{},[]]", b"[\"1\",\"echo\"]", ANSWER];
     for body in others {
@@ -137,10 +137,10 @@ fn json_that_is_no_request_is_skipped_and_counted_and_the_connection_goes_on() {
 #[test]
 fn an_unfinished_frame_ends_its_connection_after_read_timeout_and_an_idle_one_waits_on() {
     let server = TestServer::start_with(ServerOptions { read_timeout: SHORT, ..ServerOptions::default() }, echo);
-    let mut idle = admitted(&server);
+    let mut idle = authenticated(&server);
     let framed = frame(REQUEST);
     let mut unfinished = [2, 4, framed.len() - 1].map(|cut| {
-        let mut peer = admitted(&server);
+        let mut peer = authenticated(&server);
         peer.write(&framed[..cut]);
         peer
     });
@@ -155,10 +155,10 @@ fn an_unfinished_frame_ends_its_connection_after_read_timeout_and_an_idle_one_wa
 #[test]
 fn bytes_that_trickle_in_do_not_move_the_read_timeout() {
     let server = TestServer::start_with(ServerOptions { read_timeout: SHORT, ..ServerOptions::default() }, echo);
-    let mut peer = admitted(&server);
+    let mut peer = authenticated(&server);
     let framed = frame(&padded_request(100));
     let sent = framed.iter().take_while(|byte| {
-        // It fails once the other side has ended the connection.
+        // Fails once the other side has ended the connection.
         let _ = std::io::Write::write(&mut peer.stream, &[**byte]);
         !peer.ends_within(SHORT / 10)
     });
@@ -176,7 +176,7 @@ fn half_a_request_reaches_no_handler() {
     });
     let framed = frame(REQUEST);
     for cut in 1..framed.len() {
-        admitted(&server).write(&framed[..cut]);
+        authenticated(&server).write(&framed[..cut]);
     }
     eventually("the end of the last connection", || {
         server.stat("admitted") == framed.len() as u64 - 1 && server.stat("connections") == 0
@@ -185,11 +185,11 @@ fn half_a_request_reaches_no_handler() {
 }
 
 #[test]
-fn a_peer_that_never_reads_its_answer_is_ended_by_write_timeout_and_delays_nobody() {
+fn a_peer_that_never_reads_its_answer_is_ended_by_write_timeout_and_delays_no_other() {
     let server = large_answers();
     let mut deaf = inattentive(&server);
     deaf.send_frame(b"[\"1\",\"large\",[],{}]");
-    // It is not read either, and the core answers it itself.
+    // A document is not read either, and the core answers that itself.
     let mut deaf_to_documents = inattentive(&server);
     deaf_to_documents.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
     let client = server.client();
@@ -207,7 +207,7 @@ fn a_peer_that_reads_its_answer_in_drops_does_not_move_the_write_timeout() {
     slow.send_frame(b"[\"1\",\"large\",[],{}]");
     let (mut piece, mut taken) = (vec![0; 128 << 10], 0);
     eventually("the end of the connection", || {
-        // Not slower, or the kernel would not let the sender go on at all.
+        // Reading more slowly would make the kernel stop the sender altogether.
         std::thread::park_timeout(SHORT / 50);
         taken += slow.stream.read(&mut piece).unwrap();
         server.stat("connections") == 0
@@ -216,7 +216,7 @@ fn a_peer_that_reads_its_answer_in_drops_does_not_move_the_write_timeout() {
     assert!(taken < LARGE, "{taken} bytes");
 }
 
-/// Bytes: more than the kernel buffers for a sender and an [`inattentive`] receiver.
+/// Bytes. 32 MiB: more than the kernel buffers for a sender and an [`inattentive`] receiver.
 const LARGE: usize = 32 << 20;
 
 fn large_answers() -> TestServer {
@@ -232,25 +232,25 @@ fn stat_pair(server: &TestServer) -> (u64, u64) {
     (server.stat("admitted"), server.stat("requests"))
 }
 
-fn admitted(server: &TestServer) -> Peer {
-    Peer::admitted(server.server.address(), server.server.secret())
+fn authenticated(server: &TestServer) -> Peer {
+    Peer::authenticated(server.server.address(), server.server.secret())
 }
 
 /// A peer for which the kernel buffers little.
 fn inattentive(server: &TestServer) -> Peer {
-    let peer = admitted(server);
+    let peer = authenticated(server);
     assert_eq!(set_socket_recv_buffer_size(&peer.stream, 64 << 10), Ok(()));
     peer
 }
 
 /// Checks that these bytes are not answered and end their connection.
 fn assert_ends(server: &TestServer, bytes: &[u8]) {
-    let mut peer = admitted(server);
+    let mut peer = authenticated(server);
     peer.write(bytes);
     assert_eq!(peer.rest(), b"", "{bytes:?}");
 }
 
-/// A request of exactly so many bytes.
+/// A request of exactly `length` bytes.
 fn padded_request(length: usize) -> Vec<u8> {
     let mut request = REQUEST.to_vec();
     request.resize(length, b' ');

@@ -1,4 +1,4 @@
-//! Who is let in: a server among strangers.
+//! Handshakes: a server among workers and unauthenticated clients.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{PATIENCE, TestServer, echo, eventually, log_of};
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, HELLO_LENGTH, MAC_LENGTH};
 use zen_ipc::{ClientOptions, Error, Secret, Server, ServerOptions, Uninterrupted};
 
-/// Long enough that a client on a busy machine gets through, short enough to wait for.
+/// Long enough for a client on a busy machine to complete its handshake, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(150);
 
 #[test]
@@ -24,7 +24,7 @@ fn a_client_with_another_secret_is_told_and_counted() {
 }
 
 #[test]
-fn what_is_not_the_protocol_is_turned_away_without_a_word() {
+fn bytes_that_are_not_the_protocol_are_rejected_without_a_response() {
     let server = TestServer::start(echo);
     let tls_hello = [&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3], [7; 200].as_slice()].concat();
     let random: Vec<u8> = (0..1000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -39,7 +39,7 @@ fn what_is_not_the_protocol_is_turned_away_without_a_word() {
 }
 
 #[test]
-fn a_proof_cut_at_any_byte_is_turned_away_when_the_connection_ends() {
+fn a_proof_cut_at_any_byte_is_rejected_when_the_connection_ends() {
     let server = TestServer::start(echo);
     for length in 0..CLIENT_PROOF_LENGTH {
         let mut peer = Peer::silent(server.server.address());
@@ -48,13 +48,13 @@ fn a_proof_cut_at_any_byte_is_turned_away_when_the_connection_ends() {
         peer.stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(peer.rest(), b"", "{length} bytes of a proof");
     }
-    // Who says nothing may be a worker that makes another attempt.
+    // A client that sends nothing may be a worker, which then makes another attempt.
     assert_rejected(&server, CLIENT_PROOF_LENGTH - 1);
     assert_eq!(server.stat("abandoned_handshakes"), 1);
 }
 
 #[test]
-fn a_proof_with_a_flipped_bit_in_any_byte_is_turned_away() {
+fn a_proof_with_a_flipped_bit_in_any_byte_is_rejected() {
     let server = TestServer::start(echo);
     for place in 0..CLIENT_PROOF_LENGTH {
         let mut peer = Peer::silent(server.server.address());
@@ -81,7 +81,7 @@ fn a_recorded_proof_opens_no_second_connection() {
 }
 
 #[test]
-fn what_the_server_said_itself_is_no_proof() {
+fn the_servers_own_messages_are_no_proof() {
     let server = TestServer::start(echo);
     let mut peer = Peer::silent(server.server.address());
     let hello = peer.hello();
@@ -91,7 +91,7 @@ fn what_the_server_said_itself_is_no_proof() {
 }
 
 #[test]
-fn another_version_of_the_protocol_is_turned_away() {
+fn another_version_of_the_protocol_is_rejected() {
     let server = TestServer::start(echo);
     let mut peer = Peer::silent(server.server.address());
     let mut proof = peer.proof(server.server.secret());
@@ -132,7 +132,7 @@ fn bytes_that_trickle_in_do_not_move_the_handshake_timeout() {
     let proof = peer.proof(server.server.secret());
     let pause = SHORT / 10;
     let sent = proof.iter().take_while(|byte| {
-        // It fails once the other side has ended the connection.
+        // Fails once the other side has ended the connection.
         let _ = std::io::Write::write(&mut peer.stream, &[**byte]);
         !peer.ends_within(pause)
     });
@@ -173,15 +173,15 @@ fn beyond_max_connections_a_worker_is_refused_until_another_leaves() {
 #[test]
 fn of_many_rejections_the_first_are_told_one_by_one_and_the_others_counted_at_the_latest_when_the_server_stops() {
     let server = Server::bind(ServerOptions::default(), Secret::generate().unwrap()).unwrap();
-    let steward = server.start().unwrap().unwrap();
+    let supervisor = server.start().unwrap().unwrap();
     std::thread::scope(|scope| {
-        let log = scope.spawn(|| log_of(&steward));
+        let log = scope.spawn(|| log_of(&supervisor));
         for _ in 0..150 {
             let mut peer = Peer::silent(server.address());
             peer.write(&[0; CLIENT_PROOF_LENGTH]);
             assert!(peer.rest().len() <= HELLO_LENGTH);
         }
-        server.begin_stop();
+        server.stop_accepting();
         let lines = log.join().unwrap();
         let one_by_one = lines.iter().filter(|line| line.contains("was rejected: the client does not speak")).count();
         let counted: usize = lines.iter().filter_map(|line| count_in(line)).sum();
@@ -195,12 +195,12 @@ fn hurried() -> ServerOptions {
     ServerOptions { handshake_timeout: SHORT, ..ServerOptions::default() }
 }
 
-/// How many rejections a line counts, if that is what it does.
+/// The number of rejections that a log line counts, if it is such a line.
 fn count_in(line: &str) -> Option<usize> {
     line.split_once(" in all: ")?.0.rsplit_once(' ')?.1.parse().ok()
 }
 
-/// Checks that so many were rejected, nobody was admitted, and workers still are.
+/// Checks that `count` connections were rejected, none was admitted, and workers still are.
 fn assert_rejected(server: &TestServer, count: usize) {
     assert_rejected_among(server, count, 0);
 }

@@ -92,7 +92,7 @@ fn a_connection_over_which_no_greeting_comes_is_given_up_for_another() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.start(&Uninterrupted));
         let mut silent = server.accept();
-        let _admitted = server.admit();
+        let _admitted = server.accept_authenticated();
         call.join().unwrap().unwrap();
         assert_eq!(silent.rest(), b"");
     });
@@ -153,7 +153,7 @@ fn json_that_is_no_answer_is_skipped_and_counted() {
     let client = server.client();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         for other in [b"null".as_slice(), b"{}", b"[1,2,null]", b"[null,\"name\",[],{}]"] {
             peer.send_frame(other);
@@ -171,7 +171,7 @@ fn an_answer_that_comes_byte_by_byte_is_an_answer() {
     let client = server.client();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         for byte in frame(b"[\"1\",{\"a\":\"\\u00e9\"},null]") {
             peer.write(&[byte]);
@@ -186,7 +186,7 @@ fn a_connection_whose_answer_came_too_late_is_never_used_again() {
     let client = server.client();
     std::thread::scope(|scope| {
         let punctual = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut first = server.admit();
+        let mut first = server.accept_authenticated();
         first.receive_frame();
         first.send_frame(b"[\"1\",\"in time\",null]");
         punctual.join().unwrap().unwrap();
@@ -199,7 +199,7 @@ fn a_connection_whose_answer_came_too_late_is_never_used_again() {
         assert_eq!(first.rest(), b"");
 
         let next = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut second = server.admit();
+        let mut second = server.accept_authenticated();
         assert!(second.receive_frame().starts_with(b"[\"3\","));
         second.send_frame(b"[\"3\",\"in time\",null]");
         assert_eq!(next.join().unwrap().unwrap().as_slice(), b"\"in time\"");
@@ -213,13 +213,13 @@ fn a_connection_over_which_something_came_unasked_is_never_used_again() {
     let client = server.client();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut first = server.admit();
+        let mut first = server.accept_authenticated();
         first.receive_frame();
         first.write(&[frame(b"[\"1\",1,null]"), frame(b"[\"2\",\"forged\",null]")].concat());
         call.join().unwrap().unwrap();
 
         let next = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut second = server.admit();
+        let mut second = server.accept_authenticated();
         second.receive_frame();
         second.send_frame(b"[\"2\",2,null]");
         assert_eq!(next.join().unwrap().unwrap().as_slice(), b"2");
@@ -243,7 +243,7 @@ fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
     let client = server.client();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| invoke(&client, PATIENCE));
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         answer(&mut peer);
         assert_eq!(peer.rest(), b"");

@@ -1,4 +1,4 @@
-//! Calls that a server's own process makes to it: all that a worker's call is, without a socket.
+//! Calls that a server's own process makes to it: the same as a worker's, without a socket.
 #![allow(clippy::unwrap_used, reason = "clippy does not take a test's support for a test")]
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn a_handler_is_given_the_call_and_its_caller_the_answer() {
     assert_eq!(call.respond(b"3", &Uninterrupted), Ok(true));
     assert_eq!(call.respond(b"4", &Uninterrupted), Ok(false));
     assert!(call.is_answered());
-    local.conclude(None).unwrap();
+    local.finish(None).unwrap();
     assert_eq!(local.take_result().unwrap().as_slice(), b"3");
 }
 
@@ -30,13 +30,13 @@ fn a_handler_is_given_the_call_and_its_caller_the_answer() {
 fn a_handler_that_does_not_answer_answers_null_and_one_that_fails_its_failure() {
     let server = server();
     let mut silent = call(&server, "[]");
-    silent.conclude(None).unwrap();
+    silent.finish(None).unwrap();
     assert_eq!(silent.take_result().unwrap().as_slice(), b"null");
 
     let failure =
         RemoteFailure { message: "boom".to_owned(), class: Some("KeyError".to_owned()), ..Default::default() };
     let mut failing = call(&server, "[]");
-    failing.conclude(Some(&failure)).unwrap();
+    failing.finish(Some(&failure)).unwrap();
     assert_eq!(failing.take_result(), Err(Error::Remote(failure)));
 }
 
@@ -45,7 +45,7 @@ fn a_failure_after_the_answer_changes_nothing() {
     let server = server();
     let mut local = call(&server, "[]");
     local.call().unwrap().respond(b"1", &Uninterrupted).unwrap();
-    local.conclude(Some(&RemoteFailure::default())).unwrap();
+    local.finish(Some(&RemoteFailure::default())).unwrap();
     assert_eq!(local.take_result().unwrap().as_slice(), b"1");
 }
 
@@ -56,11 +56,11 @@ fn a_notification_has_no_deadline_and_is_not_answered() {
     let call = local.call().unwrap();
     assert!(call.is_notification() && call.is_answered() && !call.deadline().is_bounded());
     assert_eq!(local.call().unwrap().respond(b"1", &Uninterrupted), Ok(false));
-    assert_eq!(local.conclude(Some(&RemoteFailure::default())), Ok(()));
+    assert_eq!(local.finish(Some(&RemoteFailure::default())), Ok(()));
 }
 
 #[test]
-fn what_is_the_cores_own_needs_no_handler() {
+fn a_builtin_method_needs_no_handler() {
     let server = server();
     server.publish("config", b"{}".to_vec()).unwrap();
     for (name, args, result) in [
@@ -97,7 +97,7 @@ fn a_result_over_the_servers_limit_is_the_handlers_error_and_its_callers() {
     let large = format!("\"{}\"", "x".repeat(LIMIT));
     let refused = local.call().unwrap().respond(large.as_bytes(), &Uninterrupted);
     assert!(matches!(refused, Err(Error::FrameTooLarge { limit: 1000, .. })), "{refused:?}");
-    local.conclude(None).unwrap();
+    local.finish(None).unwrap();
     let outcome = local.take_result();
     assert!(matches!(outcome, Err(Error::Remote(failure)) if failure.code == FailureCode::FrameTooLarge));
 }
@@ -107,7 +107,7 @@ fn a_result_over_the_clients_limit_is_the_callers_error() {
     let server = server();
     let mut local = server.call_locally("any".to_owned(), b"[]", b"{}", PATIENCE, 100).unwrap();
     local.call().unwrap().respond(format!("\"{}\"", "x".repeat(100)).as_bytes(), &Uninterrupted).unwrap();
-    local.conclude(None).unwrap();
+    local.finish(None).unwrap();
     let outcome = local.take_result();
     assert!(matches!(outcome, Err(Error::FrameTooLarge { limit: 100, .. })), "{outcome:?}");
 }
@@ -117,7 +117,7 @@ fn an_answer_for_which_there_is_no_room_at_all_ends_the_call() {
     let server = server_with(60);
     let mut local = call(&server, "[]");
     assert_eq!(local.call().unwrap().respond(&[b'1'; 60], &Uninterrupted), Ok(false));
-    local.conclude(None).unwrap();
+    local.finish(None).unwrap();
     assert!(matches!(local.take_result(), Err(Error::Disconnected { .. })));
 }
 

@@ -1,4 +1,4 @@
-//! Notifications: in order, bounded, and read to the end when the server stops.
+//! Notifications are handled in order, bounded, and read to the end when the server stops.
 
 mod support;
 
@@ -58,7 +58,7 @@ fn a_client_whose_connection_ended_goes_on_over_another_and_in_order() {
     (0..50).for_each(|number| notify(&client, number).unwrap());
     recorder.wait_for(50);
     assert_eq!(recorder.numbers(), (0..50).collect::<Vec<_>>());
-    // More where one was refused for a moment, because too many waited.
+    // More than 50 if one was refused for a moment because too many waited.
     assert!(stat_of(&client, "connects") >= 50);
 }
 
@@ -72,7 +72,7 @@ fn another_connection_of_a_sender_is_served_when_the_one_before_it_has_ended() {
     (3..5).for_each(|number| send_number(&mut second, number));
     (0..5).for_each(|_| recorder.permit());
     recorder.wait_for(3);
-    // Its notifications have been here for as long as the first one's.
+    // The second connection's notifications arrived as long ago as the first one's.
     assert_eq!(recorder.numbers(), [0, 1, 2]);
     drop(first);
     recorder.wait_for(5);
@@ -102,7 +102,7 @@ fn too_many_connections_of_a_sender_are_refused_until_one_has_ended() {
     assert!(carriers.iter().all(|(_, answer)| answer == "[\"1\",true,null]"));
     let (mut refused, answer) = recorder.carrier();
     assert_eq!(answer, "[\"1\",false,null]");
-    // It is one for calls, as it was before.
+    // The refused connection still carries calls.
     refused.send_frame(b"[\"2\",\"ping\",[],{}]");
     assert_eq!(refused.receive_frame(), b"[\"2\",\"pong\",null]");
     carriers.remove(0);
@@ -115,7 +115,7 @@ fn a_client_whose_earlier_connections_are_not_read_waits_and_gets_a_timeout() {
     let client = recorder.server.client();
     let large = format!("[\"{}\"]", "x".repeat(20_000_000));
     for number in 0..4 {
-        // So that the next one has a connection, and its time is that of sending.
+        // Connects first, so that the next notification's timeout covers sending only.
         notify(&client, number).unwrap();
         let sent = client.notify("seen", large.as_bytes(), b"{}", Duration::from_millis(200), &Uninterrupted);
         assert!(matches!(sent, Err(Error::Timeout { phase: Phase::Send, .. })), "{sent:?}");
@@ -124,7 +124,7 @@ fn a_client_whose_earlier_connections_are_not_read_waits_and_gets_a_timeout() {
     assert!(matches!(refused, Err(Error::Timeout { .. })), "{refused:?}");
     eventually("the end of those that were refused", || recorder.server.stat("connections") == 4);
     (0..5).for_each(|_| recorder.permit());
-    // Every one of the four ends in the middle of a frame.
+    // Each of the four connections ends in the middle of a frame.
     notify(&client, 4).unwrap();
     recorder.wait_for(5);
     assert_eq!(recorder.numbers(), [0, 1, 2, 3, 4]);
@@ -155,7 +155,7 @@ fn a_call_over_the_connection_of_notifications_is_answered_in_its_turn() {
 }
 
 #[test]
-fn what_is_no_sender_and_a_second_one_are_answered_with_an_error() {
+fn an_invalid_sender_and_a_second_one_are_answered_with_an_error() {
     let recorder = Recorder::new();
     let mut peer = recorder.peer();
     for args in
@@ -203,20 +203,20 @@ fn a_handler_thread_that_dies_loses_one_notification_and_the_next_ones_follow_in
 }
 
 #[test]
-fn what_was_sent_before_stopping_began_is_handled_also_if_its_sender_has_ended() {
+fn notifications_sent_before_a_stop_are_handled_also_if_their_sender_has_ended() {
     let recorder = Recorder::waiting();
     let client = recorder.server.client();
     let args = format!("[\"{}\"]", "x".repeat(1000));
-    // More than the receiving side of the connection holds.
+    // More than the receiving side of the connection buffers.
     let send = || client.notify("seen", args.as_bytes(), b"{}", Duration::from_millis(50), &Uninterrupted);
     let sent = (0..5000).take_while(|_| send().is_ok()).count();
     assert!(sent > 500, "{sent}");
     client.close();
-    assert!(recorder.server.server.begin_stop());
+    assert!(recorder.server.server.stop_accepting());
     (0..=sent).for_each(|_| recorder.permit());
     eventually("the end of the connection", || recorder.server.stat("connections") == 0);
     assert_eq!(recorder.seen.lock().unwrap().len(), sent);
-    assert_eq!(recorder.server.server.finish_stop(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(recorder.server.server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn connections_that_wait_for_their_turn_are_read_also_after_stopping_began() {
     send_number(&mut first, 0);
     let (mut second, _) = recorder.carrier();
     send_number(&mut second, 1);
-    recorder.server.server.begin_stop();
+    recorder.server.server.stop_accepting();
     (0..2).for_each(|_| recorder.permit());
     recorder.wait_for(2);
     assert_eq!(recorder.numbers(), [0, 1]);
@@ -239,7 +239,7 @@ fn a_client_learns_that_the_server_stops_at_its_next_notification() {
     let client = recorder.server.client();
     notify(&client, 0).unwrap();
     eventually("the notification", || recorder.server.stat("notifications") == 1);
-    recorder.server.server.begin_stop();
+    recorder.server.server.stop_accepting();
     let refused = notify(&client, 1);
     assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");
     recorder.permit();
@@ -248,28 +248,30 @@ fn a_client_learns_that_the_server_stops_at_its_next_notification() {
 }
 
 #[test]
-fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
+fn notifications_that_no_thread_handles_in_time_are_counted_at_the_end_of_a_stop() {
     let server = zen_ipc::Server::bind(ServerOptions::default(), zen_ipc::Secret::generate().unwrap()).unwrap();
-    // It starts no threads, as if all of them had been ended.
-    let steward = server.start().unwrap().unwrap();
-    let zen_ipc::server::Duty::Start(mut attendant) = steward.next_duty(&Uninterrupted).unwrap().unwrap() else {
+    // This supervisor starts no threads, as if all had been killed.
+    let supervisor = server.start().unwrap().unwrap();
+    let zen_ipc::server::Task::SpawnThread(mut handler_thread) = supervisor.next_task(&Uninterrupted).unwrap().unwrap()
+    else {
         panic!("a server that was just started needs a thread");
     };
     let client = Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap();
     std::thread::scope(|scope| {
-        // The first is handled until its thread is ended; the rest waits behind it.
+        // The first is being handled until its thread exits; the rest waits behind it.
         scope.spawn(|| {
-            attendant.next_call(&Uninterrupted).unwrap().unwrap();
-            server.begin_stop();
-            attendant.leave();
+            handler_thread.next_call(&Uninterrupted).unwrap().unwrap();
+            server.stop_accepting();
+            handler_thread.exit();
         });
         (0..1000).for_each(|number| {
-            // Those that come when stopping has begun need not be taken.
+            // Notifications sent after the stop began need not be taken.
             let _ = notify(&client, number);
         });
     });
     client.close();
-    let (sent, dropped) = (stat_of(&client, "notifications"), server.finish_stop(PATIENCE, &Uninterrupted).unwrap());
+    let (sent, dropped) =
+        (stat_of(&client, "notifications"), server.close_connections(PATIENCE, &Uninterrupted).unwrap());
     assert!((1..=sent).contains(&dropped), "{dropped} of {sent}");
-    assert_eq!(server.finish_stop(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
 }

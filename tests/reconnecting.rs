@@ -49,8 +49,8 @@ fn after_reconnect_delay_the_parent_is_found_again() {
     let server = TestServer::start(echo);
     let options = ClientOptions { reconnect_delay: Duration::from_millis(20), ..ClientOptions::default() };
     let client = server.client_with(options);
-    server.server.begin_stop();
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.stop_accepting();
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
     assert!(client.ping(PATIENCE, &Uninterrupted).is_err());
     serve(&server.server, Arc::new(echo));
     eventually("a new connection", || client.ping(PATIENCE, &Uninterrupted).is_ok());
@@ -79,7 +79,7 @@ fn a_caller_that_had_no_time_left_does_not_start_the_delay() {
     drop(server.accept());
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         peer.send_frame(b"[\"1\",\"pong\",null]");
         call.join().unwrap().unwrap();
@@ -94,7 +94,7 @@ fn a_server_that_makes_room_for_others_is_asked_again() {
         let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
         server.displace(false);
         server.displace(true);
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         peer.receive_frame();
         peer.send_frame(b"[\"1\",\"pong\",null]");
         assert_eq!(call.join().unwrap(), Ok(()));
@@ -124,8 +124,8 @@ fn a_server_that_always_makes_room_for_others_is_left_alone_after_ten_attempts()
 fn a_success_ends_the_delay() {
     let server = TestServer::start(echo);
     let client = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });
-    server.server.begin_stop();
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.stop_accepting();
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
     assert!(client.ping(PATIENCE, &Uninterrupted).is_err());
     serve(&server.server, Arc::new(echo));
     client.ping(PATIENCE, &Uninterrupted).unwrap();
@@ -141,8 +141,8 @@ fn idle_connections_of_a_restarted_parent_are_noticed_and_not_used() {
             scope.spawn(|| client.ping(PATIENCE, &Uninterrupted).unwrap());
         }
     });
-    server.server.begin_stop();
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.stop_accepting();
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
     serve(&server.server, Arc::new(echo));
     eventually("the end of the old connections", || !client.is_connected());
     let before = stat_of(&client, "connects");
@@ -170,7 +170,7 @@ fn a_call_that_was_sent_is_never_sent_again() {
     let client = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("charge", b"[]", b"{}", PATIENCE, &Uninterrupted));
-        let mut peer = server.admit();
+        let mut peer = server.accept_authenticated();
         assert!(peer.receive_frame().starts_with(b"[\"1\",\"charge\""));
         drop(peer);
         assert_eq!(call.join().unwrap(), Err(Error::Disconnected { phase: Phase::Response }));

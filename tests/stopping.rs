@@ -1,4 +1,4 @@
-//! Stopping, closing, starting again, and how many threads a server keeps.
+//! Stopping, closing, restarting, and the number of threads that a server keeps.
 
 mod support;
 
@@ -17,11 +17,11 @@ fn stopping_ends_idle_connections_and_every_thread() {
     let server = TestServer::start(echo);
     let client = server.client();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.begin_stop());
+    assert!(server.server.stop_accepting());
     eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
     eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
-    server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
-    assert!(!server.server.is_started() && !server.server.begin_stop());
+    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+    assert!(!server.server.is_started() && !server.server.stop_accepting());
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn a_handler_at_work_may_answer_after_stopping_began() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
         gate.wait_for_handler();
-        server.server.begin_stop();
+        server.server.stop_accepting();
         gate.open();
         assert_eq!(call.join().unwrap().unwrap().as_slice(), b"\"expired: false\"");
     });
@@ -45,8 +45,8 @@ fn a_handler_at_work_when_stopping_ends_is_not_waited_for() {
     std::thread::scope(|scope| {
         let call = scope.spawn(|| client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted));
         gate.wait_for_handler();
-        server.server.begin_stop();
-        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+        server.server.stop_accepting();
+        server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
         let outcome = call.join().unwrap();
         assert!(matches!(outcome, Err(Error::Disconnected { .. })), "{outcome:?}");
         gate.open();
@@ -60,7 +60,7 @@ fn a_connection_whose_handler_answered_and_goes_on_ends_when_stopping_begins() {
     let client = server.client();
     client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
     gate.wait_for_handler();
-    server.server.begin_stop();
+    server.server.stop_accepting();
     eventually("the end of the connection", || !client.is_connected() && server.stat("connections") == 0);
     gate.open();
     eventually("the end of the threads", || server.threads.load(Ordering::SeqCst) == 0);
@@ -71,7 +71,7 @@ fn stopping_ends_connections_in_the_middle_of_a_handshake() {
     let server = TestServer::start(echo);
     let mut peer = Peer::silent(server.server.address());
     peer.hello();
-    server.server.begin_stop();
+    server.server.stop_accepting();
     assert_eq!(peer.rest(), b"");
 }
 
@@ -82,8 +82,8 @@ fn a_stopped_server_starts_again_on_its_port_and_the_same_client_comes_back() {
     for round in 1..=3 {
         client.ping(PATIENCE, &Uninterrupted).unwrap();
         assert_eq!(server.stat("admitted"), round);
-        server.server.begin_stop();
-        server.server.finish_stop(Duration::ZERO, &Uninterrupted).unwrap();
+        server.server.stop_accepting();
+        server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
         eventually("the end of the connection", || !client.is_connected());
         let outcome = client.ping(PATIENCE, &Uninterrupted);
         assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
@@ -101,11 +101,11 @@ fn a_started_server_is_not_started_twice() {
 }
 
 #[test]
-fn closing_leaves_connected_workers_working_and_lets_nobody_else_in() {
+fn closing_keeps_connected_workers_and_accepts_no_others() {
     let server = TestServer::start(echo);
     let connected = server.client();
     connected.ping(PATIENCE, &Uninterrupted).unwrap();
-    assert!(server.server.close() && !server.server.close());
+    assert!(server.server.stop_listening() && !server.server.stop_listening());
     let outcome = server.client().ping(PATIENCE, &Uninterrupted);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
     connected.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
@@ -149,10 +149,10 @@ fn spare_threads_are_as_many_as_wanted_after_handlers_answered_early_and_after_t
         client.invoke("slow", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
         gate.wait_for_handler();
     }
-    // Ten handlers at work, whose only connection is parked.
+    // Ten handlers run, and their only connection is parked.
     assert_threads(&server, 10, 4);
     (0..10).for_each(|_| gate.open());
-    // One of them may have taken it back.
+    // One of them may have reclaimed it.
     eventually("the end of the handlers", || server.threads.load(Ordering::SeqCst) <= 5);
     client.close();
     assert_threads(&server, 0, 4);
@@ -174,7 +174,7 @@ fn a_handler_thread_that_dies_is_replaced_and_its_caller_told() {
     assert_threads(&server, 1, 4);
 }
 
-/// Checks that it comes to so many threads with a connection or a handler, and so many without.
+/// Waits until the server has `busy` threads with a connection or a handler, and `spare` idle ones.
 fn assert_threads(server: &TestServer, busy: usize, spare: usize) {
     eventually("the right number of threads", || {
         server.threads.load(Ordering::SeqCst) == busy + spare && server.stat("spare_threads") == spare as u64

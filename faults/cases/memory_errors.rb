@@ -10,7 +10,7 @@ module Faults
   class MemoryErrors < Case
     declare 24, "memory errors, panics",
             "AddressSanitizer finds nothing in the core's tests, and valgrind nothing of ours in the extension; a " \
-            "panic in the doorkeeper, a session, a native method, a client call costs one connection, is logged, and " \
+            "panic in the acceptor, a session, a native method, a client call costs one connection, is logged, and " \
             "both processes live",
             full: 3600, quick: 600
 

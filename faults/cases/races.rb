@@ -6,14 +6,14 @@ module Faults
   # Threads of the core that meet in every order there is.
   class Races < Case
     declare 28, "races in the core",
-            "of all orders within the stated bounds there is none in which the lobby, the pool, the hand-over of a " \
-            "connection whose handler responds early, or the order of notifications fails",
+            "of all orders within the stated bounds there is none in which the ready queue, the pool, the hand-over " \
+            "of a connection whose handler responds early, or the order of notifications fails",
             full: 3600, quick: 600
 
     # Built apart from the gem, whose users need not build loom.
-    BUILD = %w[cargo build --quiet --release --locked --manifest-path models/Cargo.toml --target-dir
-               target/models].freeze
-    PROGRAM = "target/models/release/models"
+    BUILD = %w[cargo build --quiet --release --locked --manifest-path loom/Cargo.toml --target-dir
+               target/loom].freeze
+    PROGRAM = "target/loom/release/models"
     private_constant :BUILD, :PROGRAM
 
     # What the program prints of a model that holds.

@@ -24,7 +24,7 @@ module Faults
       @parent = start_steered_parent(spare_threads: SPARE_THREADS)
       @worker = client_at(@parent.port)
       @worker.start
-      met?(within: 5) { attendants == SPARE_THREADS + 1 }
+      met?(within: 5) { handler_threads == SPARE_THREADS + 1 }
       # Whoever calls makes Ruby in the parent use memory, so what the flood costs is seen before that.
       before = [ProcessStatus.resident_bytes(@parent.pid), ProcessStatus.threads(@parent.pid)]
       width = scale(full: 10_000, quick: 2_000)
@@ -41,8 +41,8 @@ module Faults
     private
 
     # @return [Integer] threads of the parent that wait for a connection or serve one
-    def attendants
-      NativeThreads.read("comm", pid: @parent.pid).grep(/\Azen-ipc attend/).length
+    def handler_threads
+      NativeThreads.read("comm", pid: @parent.pid).grep(/\Azen-ipc handler\z/).length
     end
 
     def check_what_is_kept

@@ -21,7 +21,7 @@ module Faults
       GC.start
       kept = ProcessStatus.resident_bytes("self")
       CHeap.give_back
-      { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc door") }
+      { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc accept") }
     end
 
     # Points of a curve that are shown.

@@ -20,7 +20,7 @@ class Panics < Faults::Case
   # Seconds, for all of it.
   LIMIT = 300.0
 
-  # Of the server: as many connections more than this need the steward.
+  # Of the server: as many connections more than this need the supervisor.
   SPARE_THREADS = 2
 
   # Runs all of it.
@@ -30,11 +30,11 @@ class Panics < Faults::Case
     @victim = start_child { |link| work(link) }
     @bystander = start_child { |link| work(link) }
     [@victim, @bystander].each { |worker| expect(worker, "call", [:answer, 1]) }
-    doorkeeper
+    acceptor
     handshake
     session
     answer
-    steward
+    supervisor
     waits
     native_methods
     client_calls
@@ -44,13 +44,13 @@ class Panics < Faults::Case
   private
 
   # Three come at once, so that two are there that must not be forgotten.
-  def doorkeeper
+  def acceptor
     stop_parent
     peers = Array.new(3) { raw_client(@port) }
-    arm(@parent, "doorkeeper")
+    arm(@parent, "acceptor")
     @parent.signal(:CONT)
     greeted = peers.count { |peer| greeted?(peer) }
-    judge("doorkeeper", "greeted #{greeted} of 3", greeted == 2, log: /bug in the doorkeeper cost one connection/)
+    judge("acceptor", "greeted #{greeted} of 3", greeted == 2, log: /bug in the acceptor cost one connection/)
     peers.each(&:close)
     # Their ends would panic in place of the next one.
     met?(within: PATIENCE) { ask(@parent, "stats").last[:abandoned_handshakes] == greeted }
@@ -71,7 +71,7 @@ class Panics < Faults::Case
   def handshake
     arm(@parent, "handshake")
     seen = ask(@victim, "connect")
-    judge("handshake", seen, failed?(seen, IPC::DisconnectedError, IPC::HandshakeError), log: /bug in the doorkeeper/)
+    judge("handshake", seen, failed?(seen, IPC::DisconnectedError, IPC::HandshakeError), log: /bug in the acceptor/)
   end
 
   def session
@@ -87,19 +87,19 @@ class Panics < Faults::Case
   end
 
   # A rejected connection is what it is called for; more connections than there are threads need it afterwards.
-  def steward
-    arm(@parent, "steward")
+  def supervisor
+    arm(@parent, "supervisor")
     raw_client(@port).tap(&:read_hello).send_bytes("x" * CLIENT_PROOF_LENGTH).ended?
     more = SPARE_THREADS * 3
     seen = ask(@victim, "call #{more} at once")
-    judge("steward", seen, seen == [:answer, more], log: /forced at steward.*was rejected/m)
+    judge("supervisor", seen, seen == [:answer, more], log: /forced at supervisor.*was rejected/m)
   end
 
-  # Of an attendant: its connection is served by another one.
+  # Of a handler thread: its connection is served by another one.
   def waits
     arm(@parent, "wait")
     seen = ask(@victim, "call twice")
-    judge("an attendant's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
+    judge("a handler thread's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
   end
 
   def native_methods

@@ -1,13 +1,13 @@
-//! One call or notification in the hands of a handler, with the connection that it came over.
+//! One call or notification in the hands of a handler, and the connection that it came over.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mio::Token;
 
-use super::hall::Hall;
-use super::line::{Line, Local};
-use super::parking::Parked;
+use super::dispatcher::Dispatcher;
+use super::reactor::Parked;
+use super::reply_channel::{LocalReply, ReplyChannel};
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, RemoteFailure, Result};
@@ -16,61 +16,67 @@ use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
 
-/// A request and the duty to answer it, once.
+/// A request that is answered at most once.
 ///
-/// The connection is here until the answer is sent, then parked, so that its next request finds an attendant although
-/// the handler goes on. No lock is held while anything waits.
+/// The call holds the connection until its response is sent. Then the connection is parked, so that another handler
+/// thread can serve its next request while this handler still runs. No lock is held during a wait.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
     deadline: Deadline,
+    /// Not part of `slot`, so that a forked child can read it without a lock whose holder it may lack.
     answered: AtomicBool,
-    place: Mutex<Place>,
-    /// Not kept alive: a host may hold on to a call for long after its server was stopped.
-    hall: Weak<Hall>,
+    slot: Mutex<ConnectionSlot>,
+    /// Weak, because the host may keep a call for long after its server was stopped.
+    dispatcher: Weak<Dispatcher>,
 }
 
-/// 1 ms: a handler is nearly always reached within microseconds, and no caller's patience ends so soon.
-const LONG_ENOUGH_TO_LEAVE: Duration = Duration::from_millis(1);
+/// A call that waited for less is not checked for a disconnected caller, which costs a system call. 1 ms: nearly every
+/// call reaches its handler within microseconds, and no timeout is so short.
+const DISCONNECT_CHECK_AFTER: Duration = Duration::from_millis(1);
 
 /// Where the connection is.
 #[derive(Debug)]
-enum Place {
-    Here(Line),
+enum ConnectionSlot {
+    Held(ReplyChannel),
     Parked(Token),
-    /// There is none: the answer waits for the caller, which is this process.
-    Answered(Option<Response>),
-    /// Being written to, or with another attendant, or closed.
-    Gone,
+    /// There is no connection: the response waits for the caller, which is this process.
+    LocalResponse(Option<Response>),
+    /// The connection is being written to, is with another handler thread, or is closed.
+    Released,
 }
 
 impl Call {
     /// A request that was just read over `session`.
-    pub(super) fn new(request: Request, session: Box<Session>, hall: &Arc<Hall>) -> Self {
+    pub(super) fn new(request: Request, session: Box<Session>, dispatcher: &Arc<Dispatcher>) -> Self {
         let deadline = request.timeout.map_or_else(Deadline::never, Deadline::after);
         let is_notification = request.id.is_none();
-        let place = if is_notification { set_aside(session, Some(hall)) } else { Place::Here(Line::Session(session)) };
+        let slot = if is_notification {
+            park_or_hold(session, Some(dispatcher))
+        } else {
+            ConnectionSlot::Held(ReplyChannel::Session(session))
+        };
         Self {
             request,
             deadline,
             answered: AtomicBool::new(is_notification),
-            place: Mutex::new(place),
-            hall: Arc::downgrade(hall),
+            slot: Mutex::new(slot),
+            dispatcher: Arc::downgrade(dispatcher),
         }
     }
 
-    /// A request of this process's own.
+    /// A request of this process itself.
     pub(super) fn local(request: Request, max_frame_size: usize) -> Self {
         Self {
             deadline: request.timeout.map_or_else(Deadline::never, Deadline::after),
             answered: AtomicBool::new(request.id.is_none()),
             request,
-            place: Mutex::new(Place::Here(Line::Local(Local::new(max_frame_size)))),
-            hall: Weak::new(),
+            slot: Mutex::new(ConnectionSlot::Held(ReplyChannel::Local(LocalReply::new(max_frame_size)))),
+            dispatcher: Weak::new(),
         }
     }
 
-    /// The method.
+    /// The method's name.
     pub fn name(&self) -> &str {
         &self.request.name
     }
@@ -85,12 +91,12 @@ impl Call {
         self.request.kwargs()
     }
 
-    /// Whether nobody expects an answer.
+    /// True if no response is expected.
     pub fn is_notification(&self) -> bool {
         self.request.id.is_none()
     }
 
-    /// Whether it was answered, or needs no answer: what its handler raises now reaches nobody.
+    /// True if it was answered or needs no answer: the caller does not learn what its handler raises now.
     pub fn is_answered(&self) -> bool {
         self.answered.load(Ordering::Acquire)
     }
@@ -100,23 +106,22 @@ impl Call {
         &self.deadline
     }
 
-    /// Whether its caller waits no more: its time has passed, or its connection has ended. Never for a notification. Once
-    /// the server stops only time counts: it has ended the receiving half of every connection itself.
+    /// True if its caller waits no longer: its time has passed or it has disconnected. Never true for a notification.
+    /// While the server stops only time counts, because a stop ends the receiving half of every connection itself.
     pub fn is_expired(&self) -> bool {
         if self.is_notification() {
             return false;
         }
         self.deadline.has_passed()
-            || matches!(&*lock(&self.place), Place::Here(Line::Session(session)) if session.was_left())
+            || matches!(&*lock(&self.slot), ConnectionSlot::Held(ReplyChannel::Session(session)) if session.peer_closed())
     }
 
-    /// As [`Call::is_expired`], of a call that was just read. Whether its connection has ended costs a system call, and is
-    /// asked only of one that has waited.
-    pub(super) fn has_waited_in_vain(&self) -> bool {
-        self.deadline.has_passed() || (self.deadline.waited() > LONG_ENOUGH_TO_LEAVE && self.is_expired())
+    /// As [`Call::is_expired`], for a call that was just read. Looks for a disconnect only if the call has waited.
+    pub(super) fn expired_in_queue(&self) -> bool {
+        self.deadline.has_passed() || (self.deadline.waited() > DISCONNECT_CHECK_AFTER && self.is_expired())
     }
 
-    /// Sends the text of a result, once; the handler may go on working.
+    /// Sends the text of a result, once; the handler may continue.
     ///
     /// # Returns
     ///
@@ -124,19 +129,19 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
+    /// [`Error::FrameTooLarge`], which is sent to the caller as well; [`Error::Interrupted`].
     pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
-        let Some((id, mut line)) = self.claim() else { return Ok(false) };
-        let sent = line.send_result(id, result, wait);
+        let Some((id, mut reply)) = self.claim() else { return Ok(false) };
+        let sent = reply.send_result(id, result, wait);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &frame_too_large_failure(error), wait),
             _ => sent.clone(),
         };
         match answered {
             Ok(()) => {
-                *lock(&self.place) = match line {
-                    Line::Session(session) => set_aside(session, self.hall.upgrade().as_ref()),
-                    Line::Local(local) => Place::Answered(local.response),
+                *lock(&self.slot) = match reply {
+                    ReplyChannel::Session(session) => park_or_hold(session, self.dispatcher.upgrade().as_ref()),
+                    ReplyChannel::Local(local) => ConnectionSlot::LocalResponse(local.response),
                 };
                 sent.map(|()| true)
             }
@@ -145,99 +150,101 @@ impl Call {
         }
     }
 
-    /// The handler has ended: answers for it if it has not answered, with `failure` or else with `null`.
+    /// Ends the call after its handler: unless it was answered, sends `failure` or else `null`.
     ///
     /// # Returns
     ///
-    /// The connection, if its next request has found no other attendant.
-    pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
-        if let Some((id, mut line)) = self.claim() {
+    /// The connection, unless another handler thread has taken it for its next request.
+    pub(super) fn finish(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
+        if let Some((id, mut reply)) = self.claim() {
             let sent = match failure {
-                Some(failure) => line.send_failure(id, failure, wait),
-                None => line.send_result(id, b"null", wait),
+                Some(failure) => reply.send_failure(id, failure, wait),
+                None => reply.send_result(id, b"null", wait),
             };
             let answered = match &sent {
-                Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+                Err(error @ Error::FrameTooLarge { .. }) => {
+                    reply.send_failure(id, &frame_too_large_failure(error), wait)
+                }
                 _ => sent,
             };
-            return match (answered, line) {
-                (Ok(()), Line::Session(session)) => Ok(Some(session)),
-                (answered, Line::Local(local)) => {
-                    *lock(&self.place) = Place::Answered(local.response);
+            return match (answered, reply) {
+                (Ok(()), ReplyChannel::Session(session)) => Ok(Some(session)),
+                (answered, ReplyChannel::Local(local)) => {
+                    *lock(&self.slot) = ConnectionSlot::LocalResponse(local.response);
                     answered.map(|()| None)
                 }
                 (Err(Error::Interrupted), _) => Err(Error::Interrupted),
                 (Err(_), _) => Ok(None),
             };
         }
-        Ok(self.take_back())
+        Ok(self.reclaim())
     }
 
-    /// The answer to a call of this process's own, if there is one.
-    pub(super) fn take_local_answer(&self) -> Option<Response> {
-        match std::mem::replace(&mut *lock(&self.place), Place::Gone) {
-            Place::Answered(response) => response,
-            Place::Here(..) | Place::Parked(..) | Place::Gone => None,
+    /// The response to a call of this process itself, if there is one.
+    pub(super) fn take_local_response(&self) -> Option<Response> {
+        match std::mem::replace(&mut *lock(&self.slot), ConnectionSlot::Released) {
+            ConnectionSlot::LocalResponse(response) => response,
+            ConnectionSlot::Held(..) | ConnectionSlot::Parked(..) | ConnectionSlot::Released => None,
         }
     }
 
-    /// Gives the connection back without an answer: nobody waits for one.
-    pub(super) fn drop_unanswered(&self) -> Option<Box<Session>> {
-        self.take_back()
+    /// Gives the connection back without a response, for a call that has expired.
+    pub(super) fn discard(&self) -> Option<Box<Session>> {
+        self.reclaim()
     }
 
-    /// The right to answer, which only one caller ever gets, with what it takes.
-    fn claim(&self) -> Option<(&str, Line)> {
+    /// Claims the right to answer, which succeeds once, with the id and the channel to answer over.
+    fn claim(&self) -> Option<(&str, ReplyChannel)> {
         let id = self.request.id.as_deref()?;
-        // Both under the lock: else the handler's end could take the connection back from under a claim.
-        let mut place = lock(&self.place);
+        // Hold the lock over both steps: otherwise `finish` could reclaim the connection in between.
+        let mut slot = lock(&self.slot);
         if self.answered.swap(true, Ordering::AcqRel) {
             return None;
         }
-        match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(line) => Some((id, line)),
-            Place::Parked(..) | Place::Answered(..) | Place::Gone => None,
+        match std::mem::replace(&mut *slot, ConnectionSlot::Released) {
+            ConnectionSlot::Held(reply) => Some((id, reply)),
+            ConnectionSlot::Parked(..) | ConnectionSlot::LocalResponse(..) | ConnectionSlot::Released => None,
         }
     }
 
-    fn take_back(&self) -> Option<Box<Session>> {
-        let mut place = lock(&self.place);
-        match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Here(Line::Session(session)) => Some(session),
-            Place::Parked(token) => self.hall.upgrade()?.parking.take(token),
-            answered @ Place::Answered(..) => {
-                *place = answered;
+    fn reclaim(&self) -> Option<Box<Session>> {
+        let mut slot = lock(&self.slot);
+        match std::mem::replace(&mut *slot, ConnectionSlot::Released) {
+            ConnectionSlot::Held(ReplyChannel::Session(session)) => Some(session),
+            ConnectionSlot::Parked(token) => self.dispatcher.upgrade()?.reactor.unpark(token),
+            answered @ ConnectionSlot::LocalResponse(..) => {
+                *slot = answered;
                 None
             }
-            Place::Here(Line::Local(..)) | Place::Gone => None,
+            ConnectionSlot::Held(ReplyChannel::Local(..)) | ConnectionSlot::Released => None,
         }
     }
 }
 
-/// What a caller is told whose answer no frame can carry.
-fn too_large(error: &Error) -> RemoteFailure {
+/// The failure that a caller gets whose response no frame can carry.
+fn frame_too_large_failure(error: &Error) -> RemoteFailure {
     let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
     RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
 }
 
-/// Lets the next request of a connection find another attendant, unless it carries notifications: of those the next is
-/// read when this one was handled.
-fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
+/// Parks a connection so that another handler thread can serve its next request. One that carries notifications stays
+/// held: its next notification is read after this one was handled.
+fn park_or_hold(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> ConnectionSlot {
     if session.sender().is_some() {
-        return Place::Here(Line::Session(session));
+        return ConnectionSlot::Held(ReplyChannel::Session(session));
     }
-    let Some(hall) = hall else { return Place::Gone };
-    match hall.parking.park(session) {
-        Parked::At(token, wakes_doorkeeper) => {
-            if wakes_doorkeeper {
-                hall.doorkeeper_bell.post();
+    let Some(dispatcher) = dispatcher else { return ConnectionSlot::Released };
+    match dispatcher.reactor.park(session) {
+        Parked::At(token, wakes_acceptor) => {
+            if wakes_acceptor {
+                dispatcher.state.acceptor_waker.post();
             }
-            Place::Parked(token)
+            ConnectionSlot::Parked(token)
         }
         Parked::Busy(session) => {
-            hall.seek_attendant(session);
-            Place::Gone
+            dispatcher.dispatch(session);
+            ConnectionSlot::Released
         }
-        Parked::Closed => Place::Gone,
+        Parked::Closed => ConnectionSlot::Released,
     }
 }

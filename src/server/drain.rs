@@ -1,80 +1,80 @@
-//! What a server that stops has left: notifications that no thread is to handle any more are read and counted.
+//! Reads and counts the notifications that a stopping server will not handle any more.
 
 use rustix::event::{PollFd, PollFlags};
 
-use super::hall::Hall;
-use super::session::SILENCE;
+use super::dispatcher::Dispatcher;
+use super::session::QUIET_PERIOD;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::semaphore::{Waited, wait_for};
 use crate::wait::Wait;
 
-/// Reads every connection that carries notifications and waits for a thread, until each has ended or nothing has come for
-/// [`SILENCE`]. Blocks until then, until `deadline` at the most.
+/// Reads every queued connection that carries notifications, until each has ended or nothing has arrived for
+/// [`QUIET_PERIOD`], at most until `deadline`. Blocks meanwhile.
 ///
 /// # Errors
 ///
-/// [`crate::Error::Interrupted`], after which a further call goes on.
-pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-    let mut silence = deadline.within(SILENCE);
-    // Also those whose turn does not come, because a thread that cannot be ended has the one before.
-    for session in hall.senders.take_all() {
-        hall.lobby.enter(session);
+/// [`crate::Error::Interrupted`]; a further call continues.
+pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+    let mut quiet = deadline.within(QUIET_PERIOD);
+    // Includes connections whose turn does not come, because a thread that cannot be ended has the one before.
+    for session in dispatcher.notification_queues.take_waiting() {
+        dispatcher.ready_queue.push(session);
     }
     loop {
-        match wait.block(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
-            Some(Round::Over) => return Ok(()),
-            Some(Round::GoOn) => {}
-            Some(Round::Signalled) | None => wait.interrupted()?,
+        match wait.block(|| discard_and_wait(dispatcher, deadline, &mut quiet)).transpose()? {
+            Some(Pass::Done) => return Ok(()),
+            Some(Pass::Again) => {}
+            Some(Pass::Interrupted) | None => wait.interrupted()?,
         }
     }
 }
 
-/// How a look at all connections ended.
-enum Round {
-    /// Each has ended, nothing has come for long enough, or the time is over.
-    Over,
-    /// There is, or may be, more.
-    GoOn,
+/// The outcome of reading all connections once.
+enum Pass {
+    /// All have ended, nothing has arrived for long enough, or the deadline has passed.
+    Done,
+    /// There is or may be more.
+    Again,
     /// A signal came.
-    Signalled,
+    Interrupted,
 }
 
-/// Reads what has arrived, and waits for more.
-fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Result<Round> {
-    let (open, has_progressed) = skip_what_has_arrived(hall, deadline);
+/// Reads what has arrived, then waits for more.
+fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut Deadline) -> Result<Pass> {
+    let (open, has_progressed) = discard_arrived(dispatcher, deadline);
     if deadline.has_passed() {
-        return Ok(Round::Over);
+        return Ok(Pass::Done);
     }
     if has_progressed {
-        *silence = deadline.within(SILENCE);
-        // What has ended may have let another connection in, which is not among these.
-        return Ok(Round::GoOn);
+        *quiet = deadline.within(QUIET_PERIOD);
+        // A connection that has ended may have let the next one of its sender into the ready queue.
+        return Ok(Pass::Again);
     }
-    if open.is_empty() || silence.has_passed() {
-        return Ok(Round::Over);
+    if open.is_empty() || quiet.has_passed() {
+        return Ok(Pass::Done);
     }
     let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
-    match wait_for(&mut polled, silence)? {
-        Waited::Woken | Waited::TimedOut => Ok(Round::GoOn),
-        Waited::Signalled => Ok(Round::Signalled),
+    match wait_for(&mut polled, quiet)? {
+        Waited::Woken | Waited::TimedOut => Ok(Pass::Again),
+        Waited::Signalled => Ok(Pass::Interrupted),
     }
 }
 
 /// # Returns
 ///
-/// The connections that may bring more, and whether any brought something or has ended: then the next one of its sender
-/// waits in its place.
-fn skip_what_has_arrived(hall: &Hall, deadline: &Deadline) -> (Vec<Socket>, bool) {
+/// The connections that are still open, and true if any brought notifications or has ended: the next one of its sender
+/// is then in the ready queue.
+fn discard_arrived(dispatcher: &Dispatcher, deadline: &Deadline) -> (Vec<Socket>, bool) {
     let (mut open, mut has_progressed) = (Vec::new(), false);
-    for mut session in hall.lobby.take_waiting() {
-        let (count, may_go_on) = session.skip_notifications(deadline);
+    for mut session in dispatcher.ready_queue.take_waiting() {
+        let (count, may_go_on) = session.discard_notifications(deadline);
         has_progressed |= count > 0 || !may_go_on;
         if may_go_on {
             open.push(session.socket().clone());
-            hall.lobby.enter(session);
+            dispatcher.ready_queue.push(session);
         }
     }
     (open, has_progressed)

@@ -1,4 +1,4 @@
-//! The listening socket. Any thread may close it; the doorkeeper accepts from it.
+//! The listening socket. The acceptor accepts from it; any thread may close it.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -14,21 +14,21 @@ use crate::error::{Error, Result};
 use crate::fork::{self, ProcessLocal};
 use crate::sync::{Mutex, lock};
 
-/// Connections that the kernel completes before they are accepted. 256: a host's workers starting all at once. A client
-/// that finds it full tries again after 10 ms, and one that does not must wait until all before it are accepted, which
-/// takes a while if they are a flood. The kernel has a limit of its own (`net.core.somaxconn`).
+/// Connections that the kernel completes before they are accepted. 256: enough for all workers of a host at once. A
+/// client that finds the backlog full tries again after 10 ms; one that does not waits until all before it are
+/// accepted, which takes longer during a flood. The kernel has a limit of its own (`net.core.somaxconn`).
 const BACKLOG: i32 = 256;
 
-/// A listening socket, or the memory of one.
+/// A listening socket that may have been closed.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     socket: Mutex<Option<ProcessLocal<OwnedFd>>>,
 }
 
 impl Listener {
-    /// Binds and listens; the operating system chooses where the port is 0.
+    /// Binds and listens; for port 0 the operating system chooses one.
     pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
-        let socket = open(wanted).map_err(explain)?;
+        let socket = open(wanted).map_err(explain_address_in_use)?;
         let address = getsockname(socket.here()?)
             .and_then(SocketAddr::try_from)
             .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
@@ -44,18 +44,18 @@ impl Listener {
         Ok(())
     }
 
-    /// Whether it was not closed.
+    /// True unless it was closed.
     pub(super) fn is_open(&self) -> bool {
         lock(&self.socket).is_some()
     }
 
-    /// Stops listening. False if it did before.
+    /// Stops listening. False if it was closed before.
     pub(super) fn close(&self) -> bool {
         lock(&self.socket).take().is_some()
     }
 
-    /// Does something with the number to poll, while it is open: nobody closes it meanwhile.
-    pub(super) fn with_descriptor<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
+    /// Runs `work` with the descriptor's number while the socket is open. It cannot be closed meanwhile.
+    pub(super) fn with_fd<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
         let listening = lock(&self.socket);
         Some(work(listening.as_ref()?.here().ok()?.as_raw_fd()))
     }
@@ -77,15 +77,15 @@ fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
     let listening = socket.here().map_err(|_| fork::inherited())?;
-    // So that a stopped server can be started on its port again while old connections are still in TIME_WAIT.
+    // Lets a stopped server start on its port again while old connections are in TIME_WAIT.
     set_socket_reuseaddr(listening, true).map_err(failed)?;
     bind(listening, &address).map_err(failed)?;
     listen(listening, BACKLOG).map_err(failed)?;
     Ok(socket)
 }
 
-/// Says what to do where a port that was asked for is taken.
-fn explain(error: Error) -> Error {
+/// Adds advice to the error of a fixed port that is in use.
+fn explain_address_in_use(error: Error) -> Error {
     match error {
         Error::System { operation, code } if code == Errno::ADDRINUSE.raw_os_error() => {
             let advice = "where something else does; in a hot restart the old master does until it ends: leave `port:` \
@@ -104,7 +104,7 @@ mod tests {
     fn a_closed_listener_can_be_bound_to_its_address_again() {
         let (listener, address) = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         assert!(listener.close() && !listener.close());
-        assert!(listener.accept().is_none() && listener.with_descriptor(|_| ()).is_none());
+        assert!(listener.accept().is_none() && listener.with_fd(|_| ()).is_none());
         listener.rebind(address).unwrap();
         let _client = std::net::TcpStream::connect(address).unwrap();
         assert!(listener.accept().unwrap().is_ok());

@@ -1,121 +1,119 @@
-//! One connection being served: the next request, natives answered inside.
+//! A session: one authenticated connection, from which a handler thread reads requests. Built-in methods are answered
+//! here.
 //!
-//! A connection that carries notifications is served by one thread at a time until it ends, and is read to its end also
-//! when the server stops.
+//! A connection that carries notifications is served by one thread at a time until it ends, and is read to its end even
+//! while the server stops.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::desk::Desk;
-use super::hall::Hall;
-use super::senders::Place;
+use super::builtin::{BuiltinResponse, builtin_response, is_builtin, unavailable_failure};
+use super::dispatcher::Dispatcher;
+use super::notification_queues::Position;
+use super::state::ServerState;
 use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
-use crate::document::{Document, Documents};
-use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
+use crate::error::{Error, FailureCode, Phase, Result, excerpt};
 use crate::journal::Level;
-use crate::message::{
-    CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
-    Sender, failure_response,
-};
+use crate::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
 use crate::panic_point::panic_point;
 use crate::semaphore::Waited;
 use crate::wait::{UntilSignal, Wait};
 
-/// An admitted connection. Whoever has it may read and write; it is closed when dropped.
+/// An authenticated connection. Its owner may read and write; dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Connection,
-    desk: Arc<Desk>,
-    /// Not kept alive: it keeps this one.
-    hall: Weak<Hall>,
+    state: Arc<ServerState>,
+    /// Weak, because the dispatcher owns sessions.
+    dispatcher: Weak<Dispatcher>,
     number: u64,
-    /// Whose notifications it carries; `None` if it is for calls.
+    /// The sender of its notifications; `None` if it carries calls.
     sender: Option<Sender>,
-    /// Whether a notification was read since it was last waited for one.
+    /// True if a notification was read since the last wait.
     is_in_burst: bool,
-    /// Whether an earlier connection of that sender comes first.
-    must_wait: bool,
-    /// An answer of the core's own that a signal left unfinished.
-    unfinished: Option<(Answer, usize, Deadline)>,
+    /// True while an earlier connection of the same sender is served.
+    is_queued: bool,
+    /// The response of a built-in method whose sending a signal interrupted: bytes sent so far, and its deadline.
+    pending_response: Option<(BuiltinResponse, usize, Deadline)>,
 }
 
-/// What a session has for its attendant.
+/// The outcome of [`Session::next`].
 #[derive(Debug)]
-pub(super) enum Next {
+pub(super) enum SessionEvent {
     /// A call or notification for a handler.
     Request(Request),
     /// A signal came; nothing is lost.
-    Signal,
-    /// Another connection of the same sender comes first: this one is to wait among the senders.
-    Wait,
-    /// The connection is over.
-    End,
+    Interrupted,
+    /// The session must wait in its sender's queue.
+    Queued,
+    /// The connection has ended.
+    Ended,
 }
 
 impl Session {
     /// A session over an authenticated connection.
-    pub(super) fn new(connection: Connection, hall: &Arc<Hall>, number: u64) -> Box<Self> {
-        let (desk, hall) = (hall.desk.clone(), Arc::downgrade(hall));
+    pub(super) fn new(connection: Connection, dispatcher: &Arc<Dispatcher>, number: u64) -> Box<Self> {
+        let (state, dispatcher) = (dispatcher.state.clone(), Arc::downgrade(dispatcher));
         Box::new(Self {
             connection,
-            desk,
-            hall,
+            state,
+            dispatcher,
             number,
             sender: None,
             is_in_burst: false,
-            must_wait: false,
-            unfinished: None,
+            is_queued: false,
+            pending_response: None,
         })
     }
 
-    /// Blocks until a request for a handler comes; answers those to the core itself meanwhile.
-    pub(super) fn next(&mut self) -> Next {
+    /// Blocks until there is a request for a handler. Answers built-in methods meanwhile.
+    pub(super) fn next(&mut self) -> SessionEvent {
         match self.next_request() {
-            Ok(Some(request)) => Next::Request(request),
-            Ok(None) if self.must_wait => Next::Wait,
-            Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
-            Err(Error::Interrupted) => Next::Signal,
+            Ok(Some(request)) => SessionEvent::Request(request),
+            Ok(None) if self.is_queued => SessionEvent::Queued,
+            Ok(None) | Err(Error::Disconnected { .. }) => SessionEvent::Ended,
+            Err(Error::Interrupted) => SessionEvent::Interrupted,
             Err(error) => {
-                self.desk.counters.protocol_errors.add_one();
-                self.desk.report(Level::Warn, format!("a worker's connection was closed: {error}"));
-                Next::End
+                self.state.counters.protocol_errors.add_one();
+                self.state.log(Level::Warn, format!("a worker's connection was closed: {error}"));
+                SessionEvent::Ended
             }
         }
     }
 
-    /// Whether the worker has closed the connection. Not once the server stops: it has ended the receiving half of every
-    /// connection itself then.
-    pub(super) fn was_left(&self) -> bool {
-        !self.desk.is_closed() && self.connection.has_ended()
+    /// True if the worker has closed the connection. False while the server stops, because a stop ends the receiving
+    /// half of every connection itself.
+    pub(super) fn peer_closed(&self) -> bool {
+        !self.state.is_closed() && self.connection.has_ended()
     }
 
-    /// Whether part of a further request has been read already.
-    pub(super) fn has_begun_a_frame(&self) -> bool {
+    /// True if part of a further request has been read.
+    pub(super) fn has_partial_frame(&self) -> bool {
         self.connection.has_begun_a_frame()
     }
 
-    /// Its number among the connections.
+    /// Its number in the table of connections.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Whose notifications it carries; `None` if it is for calls.
+    /// The sender of its notifications; `None` if it carries calls.
     pub(super) fn sender(&self) -> Option<Sender> {
         self.sender
     }
 
-    /// Lets it be served: no other connection of its sender comes first any more.
-    pub(super) fn admit_to_service(&mut self) {
-        self.must_wait = false;
+    /// Ends its wait in the queue: no earlier connection of its sender is left.
+    pub(super) fn start_turn(&mut self) {
+        self.is_queued = false;
     }
 
-    /// Reads what has arrived, without handling it, until `deadline` at the most, and counts it as dropped. Does not block.
+    /// Reads what has arrived and counts it as dropped, at most until `deadline`. Does not block.
     ///
     /// # Returns
     ///
-    /// How many notifications that were, and whether there may be more.
-    pub(super) fn skip_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
+    /// The number of notifications, and true if more may follow.
+    pub(super) fn discard_notifications(&mut self, deadline: &Deadline) -> (u64, bool) {
         let (mut count, mut messages) = (0u64, 0u64);
         let may_go_on = loop {
             match self.connection.try_receive(Phase::Request).and_then(|body| body.map(Request::parse).transpose()) {
@@ -125,113 +123,113 @@ impl Session {
                 Err(_) => break false,
             }
             messages = messages.wrapping_add(1);
-            // The clock is not read for each of them.
+            // Reading the clock for every message would cost too much.
             if messages & 1023 == 0 && deadline.has_passed() {
                 break true;
             }
         };
-        self.desk.counters.dropped_notifications.add(count);
+        self.state.counters.dropped_notifications.add(count);
         (count, may_go_on)
     }
 
-    /// Answers the next request if it has arrived, where no thread is left to serve it: a call for a handler by saying
-    /// so. It waits for nothing but, for a moment, the worker to take the answer.
+    /// Answers the next request, if it has arrived, where no handler thread is left: calls for handlers with an error.
+    /// Blocks only briefly, while the worker takes the response.
     ///
     /// # Returns
     ///
-    /// Whether it is to come again at once, or is to wait for a thread because it carries notifications.
+    /// True if the session has more to read, or must wait for a handler thread because it carries notifications.
     ///
     /// # Errors
     ///
-    /// Any, after which the connection is over.
-    pub(super) fn turn_away(&mut self) -> Result<bool> {
-        // Of the last answer there may be a rest.
-        self.answer_promptly()?;
+    /// Any; the connection is over then.
+    pub(super) fn answer_without_thread(&mut self) -> Result<bool> {
+        // The last response may be unfinished.
+        self.flush_response_briefly()?;
         if self.sender.is_some() {
             return Ok(true);
         }
         let Some(body) = self.connection.try_receive(Phase::Request)? else { return Ok(false) };
-        if let Some(request) = self.take(body)? {
+        if let Some(request) = self.route(body)? {
             match &request.id {
-                Some(id) => self.answer(Answer::Failure(failure_response(id, &unavailable()))),
+                Some(id) => self.respond(BuiltinResponse::Failure(failure_response(id, &unavailable_failure()))),
                 None => {
-                    self.desk.counters.dropped_notifications.add_one();
+                    self.state.counters.dropped_notifications.add_one();
                     let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
-                    self.desk.report(Level::Warn, line);
+                    self.state.log(Level::Warn, line);
                 }
             }
         }
-        self.answer_promptly()?;
-        Ok(self.sender.is_some() || self.has_begun_a_frame())
+        self.flush_response_briefly()?;
+        Ok(self.sender.is_some() || self.has_partial_frame())
     }
 
-    /// The socket, to be watched.
+    /// The socket, for a poll.
     pub(super) fn socket(&self) -> &Socket {
         self.connection.socket()
     }
 
-    /// Sends the answer to a call, in `parts`.
+    /// Sends the response of a call, made of `parts`.
     pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
         panic_point("answer");
-        let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
+        let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
-            self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
+            self.state.log(Level::Warn, format!("a worker did not take its answer: {error}"));
         }
         sent
     }
 
     fn next_request(&mut self) -> Result<Option<Request>> {
         loop {
-            self.finish_answer()?;
-            if self.must_wait {
+            self.flush_response()?;
+            if self.is_queued {
                 return Ok(None);
             }
             let Some(body) = self.next_body()? else { return Ok(None) };
-            if let Some(request) = self.take(body)? {
+            if let Some(request) = self.route(body)? {
                 return Ok(Some(request));
             }
         }
     }
 
-    /// The request in a frame's body, if it is one for a handler. An answer of the core's own is to be sent afterwards.
-    fn take(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
+    /// Returns the request in a frame's body if it is for a handler. Prepares the response of a built-in method.
+    fn route(&mut self, body: Vec<u8>) -> Result<Option<Request>> {
         let request = match Request::parse(body)? {
             Parsed::Message(request) => request,
             Parsed::Unusable { id, reason } => {
-                self.desk.counters.requests.add_one();
-                self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
+                self.state.counters.requests.add_one();
+                self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
                 return Ok(None);
             }
             Parsed::Other => {
-                self.desk.counters.skipped_messages.add_one();
+                self.state.counters.skipped_messages.add_one();
                 return Ok(None);
             }
         };
         panic_point("session");
         match &request.id {
-            // No call of anybody's, but part of how notifications are sent.
+            // Part of the protocol and not a call of the application.
             Some(_) if request.name == CARRY_NOTIFICATIONS => {}
-            Some(_) => self.desk.counters.requests.add_one(),
-            None => self.desk.counters.notifications.add_one(),
+            Some(_) => self.state.counters.requests.add_one(),
+            None => self.state.counters.notifications.add_one(),
         }
-        if !is_answered_by_core(&request.name) {
+        if !is_builtin(&request.name) {
             return Ok(Some(request));
         }
         if let Some(id) = &request.id {
-            let answer = match request.name.as_str() {
+            let response = match request.name.as_str() {
                 CARRY_NOTIFICATIONS => self.carry_notifications(id, &request),
-                _ => native_answer(&self.desk.documents, id, &request),
+                _ => builtin_response(&self.state.documents, id, &request),
             };
-            self.answer(answer);
+            self.respond(response);
         }
         Ok(None)
     }
 
-    /// `None` once the server stops and nothing more is to be read.
+    /// `None` once the server stops and nothing is left to read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
+        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.state.read_timeout };
         if self.sender.is_none() {
-            let is_closed = self.desk.is_closed();
+            let is_closed = self.state.is_closed();
             return if is_closed {
                 Ok(None)
             } else {
@@ -239,8 +237,8 @@ impl Session {
             };
         }
         loop {
-            if self.desk.is_sealed() {
-                self.skip_notifications(&Deadline::after(SILENCE));
+            if self.state.is_sealed() {
+                self.discard_notifications(&Deadline::after(QUIET_PERIOD));
                 return Ok(None);
             }
             if let Some(body) = self.connection.try_receive(Phase::Request)? {
@@ -253,13 +251,13 @@ impl Session {
             let waited = if std::mem::take(&mut self.is_in_burst) {
                 match self.connection.pause(BURST_PAUSE)? {
                     Waited::Signalled => Waited::Signalled,
-                    // To be looked at once more.
+                    // Look once more before a longer wait.
                     Waited::TimedOut | Waited::Woken => Waited::Woken,
                 }
-            } else if self.desk.is_closed() {
-                self.connection.wait_readable(&Deadline::after(SILENCE))?
+            } else if self.state.is_closed() {
+                self.connection.wait_readable(&Deadline::after(QUIET_PERIOD))?
             } else {
-                self.connection.wait_readable_or_posted(&self.desk.closing, &Deadline::never())?
+                self.connection.wait_readable_or_posted(&self.state.closing, &Deadline::never())?
             };
             match waited {
                 Waited::Woken => {}
@@ -269,145 +267,72 @@ impl Session {
         }
     }
 
-    /// Sends an answer of the core's own before the next request is read.
-    fn answer(&mut self, answer: Answer) {
-        self.unfinished = Some((answer, 0, Deadline::after(self.desk.write_timeout)));
+    /// Has a built-in method's response sent before the next request is read.
+    fn respond(&mut self, response: BuiltinResponse) {
+        self.pending_response = Some((response, 0, Deadline::after(self.state.write_timeout)));
     }
 
-    /// Sends what is left of an answer of the core's own.
-    fn finish_answer(&mut self) -> Result<()> {
-        let Some((answer, sent, deadline)) = &mut self.unfinished else { return Ok(()) };
-        match self.connection.send_rest(&answer.parts(), sent, deadline, &UntilSignal) {
+    /// Sends the rest of a built-in method's response.
+    fn flush_response(&mut self) -> Result<()> {
+        let Some((response, sent, deadline)) = &mut self.pending_response else { return Ok(()) };
+        match self.connection.send_rest(&response.parts(), sent, deadline, &UntilSignal) {
             Err(Error::Interrupted) => Err(Error::Interrupted),
             outcome => {
-                self.unfinished = None;
+                self.pending_response = None;
                 outcome
             }
         }
     }
 
-    /// The connection takes its place among those of its sender before that is told so: what it opens next is to find it
-    /// there.
-    fn carry_notifications(&mut self, id: &str, request: &Request) -> Answer {
-        let (None, Some(sender), Some(hall)) = (self.sender, request.sender(), self.hall.upgrade()) else {
+    /// Joins the sender's queue before it responds, so that the sender's next connection finds this one there.
+    fn carry_notifications(&mut self, id: &str, request: &Request) -> BuiltinResponse {
+        let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
-            return Answer::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
+            return BuiltinResponse::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
         };
-        let place = hall.senders.enter(sender, self.number);
-        if place == Place::Refused {
-            return Answer::Text(ResultEnvelope::new(id), "false");
+        let position = dispatcher.notification_queues.join(sender, self.number);
+        if position == Position::Refused {
+            return BuiltinResponse::Text(ResultEnvelope::new(id), "false");
         }
         self.sender = Some(sender);
-        self.must_wait = place == Place::Waiting;
-        self.desk.note_notifications(self.number);
-        Answer::Text(ResultEnvelope::new(id), "true")
+        self.is_queued = position == Position::Waiting;
+        BuiltinResponse::Text(ResultEnvelope::new(id), "true")
     }
 
-    /// As [`Session::finish_answer`], for who must not wait for a worker that is stopped.
-    fn answer_promptly(&mut self) -> Result<()> {
-        if let Some((_, _, deadline)) = &mut self.unfinished {
-            *deadline = Deadline::after(PROMPT_ANSWER);
+    /// As [`Session::flush_response`], for the acceptor, which must not wait for a stopped worker.
+    fn flush_response_briefly(&mut self) -> Result<()> {
+        if let Some((_, _, deadline)) = &mut self.pending_response {
+            *deadline = Deadline::after(BRIEF_WRITE_TIMEOUT);
         }
-        self.finish_answer()
+        self.flush_response()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.desk.forget(self.number);
-        if self.sender.is_some() && self.desk.is_sealed() && self.desk.is_of_this_process() {
-            self.skip_notifications(&Deadline::after(SILENCE));
+        self.state.remove(self.number);
+        if self.sender.is_some() && self.state.is_sealed() && self.state.is_owner() {
+            self.discard_notifications(&Deadline::after(QUIET_PERIOD));
         }
-        // In a forked copy another thread may have had the lock at the fork.
-        if let (Some(sender), Some(hall)) = (self.sender, self.hall.upgrade())
-            && self.desk.is_of_this_process()
-            && let Some(mut next) = hall.senders.leave(sender, self.number)
+        // In a forked copy another thread may have held the lock at the fork.
+        if let (Some(sender), Some(dispatcher)) = (self.sender, self.dispatcher.upgrade())
+            && self.state.is_owner()
+            && let Some(next) = dispatcher.notification_queues.remove(sender, self.number)
         {
-            next.admit_to_service();
-            hall.seek_attendant(next);
+            dispatcher.dispatch(next);
         }
     }
 }
 
-/// How long nothing must come for a connection that carries notifications to be taken for read to its end, once the
-/// server stops. 100 ms: over the loopback device what a sender's kernel still holds comes at once, as soon as there is
-/// room for it.
-pub(super) const SILENCE: Duration = Duration::from_millis(100);
+/// While the server stops, a connection that carries notifications counts as read to its end once nothing has arrived
+/// for this long. 100 ms: over the loopback device, what a sender's kernel holds arrives as soon as there is room.
+pub(super) const QUIET_PERIOD: Duration = Duration::from_millis(100);
 
-/// How long a thread that has handled a notification lets others arrive before it waits to be woken. 200 us: to wake a
-/// thread costs the sender more than all the rest of `notify`, and so only the first notification of a burst does. Those
-/// behind it are handled so much later.
+/// How long a thread pauses for further notifications before it waits to be woken. 200 us: waking a thread costs the
+/// sender more than the rest of `notify`, so only the first notification of a burst pays for it, and the others are
+/// handled this much later.
 const BURST_PAUSE: Duration = Duration::from_micros(200);
 
-/// How long the worker may take to take an answer where the thread that sends it has others to turn away. 100 ms: it takes
-/// it at once, unless it is stopped.
-const PROMPT_ANSWER: Duration = Duration::from_millis(100);
-
-/// What a caller is told where no thread is left.
-fn unavailable() -> RemoteFailure {
-    let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
-                   server there starts them again";
-    RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
-}
-
-/// Whether a method is the core's own.
-pub(super) fn is_answered_by_core(name: &str) -> bool {
-    name == PING || name.starts_with(RESERVED_PREFIX)
-}
-
-/// The answer to a call of a method of the core's own.
-pub(super) fn native_answer(documents: &Documents, id: &str, request: &Request) -> Answer {
-    match request.name.as_str() {
-        PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
-        READ_DOCUMENT => match request.document_wanted() {
-            Some((key, known)) => match documents.read(&key, known) {
-                Some(document) => Answer::document(id, document),
-                None => Answer::Text(ResultEnvelope::new(id), "null"),
-            },
-            None => {
-                let reason = "rpc.document takes [key, known_generation]".to_owned();
-                Answer::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
-            }
-        },
-        name => Answer::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
-    }
-}
-
-/// What a caller is told who names no method.
-pub(super) fn no_handler_message(name: &str) -> String {
-    format!("no handler for {:?}", excerpt(name))
-}
-
-/// An answer of the core's own.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Text(ResultEnvelope, &'static str),
-    /// The document's text is sent from where it is stored.
-    Document {
-        head: Vec<u8>,
-        document: Document,
-    },
-    Failure(Vec<u8>),
-}
-
-impl Answer {
-    fn document(id: &str, document: Document) -> Self {
-        let mut head = ResultEnvelope::new(id).head;
-        head.extend(format!("[{},", document.generation).bytes());
-        Self::Document { head, document }
-    }
-
-    fn failure(id: &str, code: FailureCode, message: String, class: &str) -> Self {
-        let class = Some(class.to_owned());
-        Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
-    }
-
-    /// What the body of its frame consists of.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
-        match self {
-            Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],
-            Self::Document { head, document } => vec![head, document.json.as_slice(), b"],null]"],
-            Self::Failure(body) => vec![body],
-        }
-    }
-}
+/// How long the acceptor waits for a worker to take a response. 100 ms: a worker takes it at once, unless it is
+/// stopped.
+const BRIEF_WRITE_TIMEOUT: Duration = Duration::from_millis(100);

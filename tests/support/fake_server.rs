@@ -77,7 +77,7 @@ impl FakeServer {
 
     /// The next connection, after the handshake. A client that was not greeted soon enough, as on a busy machine, makes
     /// another.
-    pub fn admit(&self) -> Peer {
+    pub fn accept_authenticated(&self) -> Peer {
         loop {
             let mut peer = self.accept();
             let handshake = ServerHandshake::new().unwrap();

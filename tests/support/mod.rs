@@ -1,4 +1,4 @@
-//! A server whose attendants are plain threads, and a client, over real sockets.
+//! A server whose handler threads are plain threads, and a client, over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(
     clippy::panic,
@@ -19,21 +19,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
-use zen_ipc::server::{Attendant, Call, Duty, Server, Steward};
+use zen_ipc::server::{Call, HandlerThread, Server, Supervisor, Task};
 use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
 
-/// Long enough for a busy machine; nothing that works waits for it.
+/// 20 s: long enough for a busy machine; a passing test does not wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a test answers calls with: the text of a result, or a failure.
+/// A test's handler: returns the text of a result, or a failure.
 pub type Handler = Arc<dyn Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync>;
 
 /// A started server with its threads.
 pub struct TestServer {
     pub server: Server,
-    /// How many threads of attendants live.
+    /// The number of live handler threads.
     pub threads: Arc<AtomicUsize>,
-    /// What it has logged.
+    /// The lines that it has logged.
     pub log: Log,
 }
 
@@ -73,7 +73,7 @@ pub fn client_of(server: &Server) -> Client {
     Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap()
 }
 
-/// A figure of a client.
+/// A client's statistic.
 pub fn stat_of(client: &Client, name: &str) -> u64 {
     figure(&client.stats(), name)
 }
@@ -82,68 +82,68 @@ fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
     stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
 }
 
-/// Starts a server and gives it a steward and attendants, whose number it returns.
+/// Starts a server with a supervisor and handler threads, and returns the number of the latter.
 pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
     serve_with_log(server, handler, &Log::default())
 }
 
-/// As [`serve`], with a place for what it logs.
+/// As [`serve`]; appends logged lines to `log`.
 pub fn serve_with_log(server: &Server, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
-    serve_as(server.start().unwrap().expect("it was not started yet"), handler, log)
+    run_supervisor(server.start().unwrap().expect("it was not started yet"), handler, log)
 }
 
-/// As [`serve_with_log`], of a server that has been started.
-pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
+/// As [`serve_with_log`], for a server that was started before.
+pub fn run_supervisor(supervisor: Supervisor, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
     std::thread::spawn(move || {
-        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-            match duty {
-                Duty::Start(attendant) => {
+        while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+            match task {
+                Task::SpawnThread(handler_thread) => {
                     let handler = handler.clone();
-                    let presence = Presence::new(&count);
+                    let presence = ThreadGuard::new(&count);
                     std::thread::spawn(move || {
                         let _presence = presence;
-                        attend(attendant, &handler);
+                        run_handler_thread(handler_thread, &handler);
                     });
                 }
-                Duty::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
+                Task::Log(entries) => log.lock().unwrap().extend(entries.into_iter().map(|entry| entry.message)),
             }
         }
     });
     threads
 }
 
-/// What is to be logged until the server stops.
-pub fn log_of(steward: &Steward) -> Vec<String> {
-    let (mut lines, mut attendants) = (Vec::new(), Vec::new());
-    while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
-        match duty {
-            Duty::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
-            Duty::Start(attendant) => attendants.push(attendant),
+/// The lines that are logged until the server stops.
+pub fn log_of(supervisor: &Supervisor) -> Vec<String> {
+    let (mut lines, mut handler_threads) = (Vec::new(), Vec::new());
+    while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+        match task {
+            Task::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
+            Task::SpawnThread(handler_thread) => handler_threads.push(handler_thread),
         }
     }
     lines
 }
 
-/// Counts a thread, also one that panics.
-struct Presence(Arc<AtomicUsize>);
+/// Counts a thread while it lives, also one that panics.
+struct ThreadGuard(Arc<AtomicUsize>);
 
-impl Presence {
+impl ThreadGuard {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::SeqCst);
         Self(count.clone())
     }
 }
 
-impl Drop for Presence {
+impl Drop for ThreadGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-fn attend(mut attendant: Attendant, handler: &Handler) {
-    while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+fn run_handler_thread(mut handler_thread: HandlerThread, handler: &Handler) {
+    while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
         let failure = match handler(&call) {
             Ok(Some(result)) => {
                 call.respond(result.as_bytes(), &Uninterrupted).unwrap();
@@ -152,16 +152,16 @@ fn attend(mut attendant: Attendant, handler: &Handler) {
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        attendant.conclude(failure.as_ref(), &Uninterrupted).unwrap();
+        handler_thread.finish_call(failure.as_ref(), &Uninterrupted).unwrap();
     }
 }
 
-/// Answers with the arguments.
+/// Responds with the arguments.
 pub fn echo(call: &Call) -> Result<Option<String>, RemoteFailure> {
     Ok(Some(String::from_utf8(call.args().to_vec()).unwrap()))
 }
 
-/// Waits for a condition.
+/// Waits until a condition holds.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
@@ -170,8 +170,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A plain connection to a server, that gives up rather than hang.
-pub fn stranger(address: SocketAddr) -> TcpStream {
+/// A plain connection to a server, with timeouts so that it cannot hang.
+pub fn raw_connection(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zen_ipc::Secret;
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 
-use super::stranger;
+use super::raw_connection;
 
 /// A connection that reads and writes bytes and frames.
 pub struct Peer {
@@ -26,11 +26,11 @@ impl Peer {
 
     /// A connection that has said nothing yet.
     pub fn silent(address: SocketAddr) -> Self {
-        Self::new(stranger(address))
+        Self::new(raw_connection(address))
     }
 
     /// A connection over which both sides have proved themselves.
-    pub fn admitted(address: SocketAddr, secret: &Secret) -> Self {
+    pub fn authenticated(address: SocketAddr, secret: &Secret) -> Self {
         let mut peer = Self::silent(address);
         let (proof, expected) = ClientHandshake::new().unwrap().answer(secret, &peer.hello()).unwrap();
         peer.write(&proof);

@@ -1,4 +1,4 @@
-//! A server that notes what it is notified of.
+//! A server that records its notifications.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use super::peer::Peer;
 use super::{PATIENCE, TestServer, eventually};
 
-/// The arguments by which a connection says whose notifications it carries.
+/// The arguments of `rpc.notifications`: a sender.
 pub const SENDER: &str = "[\"00112233445566778899aabbccddeeff\"]";
 
-/// A server that notes the arguments of what it is sent, each after a permit where it has to wait for permits.
+/// Records the arguments of each notification, after a permit if it has to wait for permits.
 pub struct Recorder {
     pub server: TestServer,
     pub seen: Arc<Mutex<Vec<String>>>,
@@ -19,7 +19,7 @@ pub struct Recorder {
 impl Recorder {
     pub fn new() -> Self {
         let recorder = Self::waiting();
-        // More than any test sends.
+        // More permits than any test sends notifications.
         (0..100_000).for_each(|_| recorder.permit());
         recorder
     }
@@ -51,7 +51,7 @@ impl Recorder {
         seen.iter().map(|args| args.trim_matches(['[', ']']).parse().unwrap()).collect()
     }
 
-    /// A connection that has said whose notifications it carries, and what it was answered.
+    /// A connection that was declared to carry notifications, and the response to that.
     pub fn carrier(&self) -> (Peer, String) {
         let mut peer = self.peer();
         peer.send_frame(format!("[\"1\",\"rpc.notifications\",{SENDER},{{}}]").as_bytes());
@@ -60,6 +60,6 @@ impl Recorder {
     }
 
     pub fn peer(&self) -> Peer {
-        Peer::admitted(self.server.server.address(), self.server.server.secret())
+        Peer::authenticated(self.server.server.address(), self.server.server.secret())
     }
 }

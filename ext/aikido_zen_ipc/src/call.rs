@@ -12,7 +12,7 @@ use magnus::{
 };
 use zen_ipc::error::{FailureCode, RemoteFailure};
 use zen_ipc::memory;
-use zen_ipc::server::{Attendant, Call as CoreCall};
+use zen_ipc::server::{Call as CoreCall, HandlerThread};
 
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};
 use crate::codec_module::{bytes_of, json_of};
@@ -174,7 +174,7 @@ pub(crate) fn failure_of(ruby: &Ruby, call: &CoreCall, outcome: Value) -> Result
         return Ok(None);
     }
     if !outcome.to_bool() {
-        return Ok(Some(Attendant::no_handler(call)));
+        return Ok(Some(HandlerThread::no_handler(call)));
     }
     let (message, class, backtrace) = TryConvert::try_convert(outcome)?;
     Ok(Some(RemoteFailure {

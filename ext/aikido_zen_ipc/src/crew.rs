@@ -1,45 +1,48 @@
-//! `Agent::Attendant` and `Agent::Steward`: what the server's Ruby threads do in the core. Both are private to the gem.
+//! `Agent::HandlerThread` and `Agent::Supervisor`: what the server's Ruby threads do in the core. Both are private to the
+//! gem.
 
 use std::cell::RefCell;
 
 use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::journal::{Entry, Level};
-use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
+use zen_ipc::server::{HandlerThread as CoreHandlerThread, Supervisor as CoreSupervisor, Task};
 
 use crate::call::{Call, failure_of};
 use crate::error::internal;
 use crate::gvl::{contain, waiting};
 
 /// A thread that serves connections.
-#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
-pub(crate) struct Attendant(Post<CoreAttendant>);
+#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::HandlerThread", free_immediately, size)]
+pub(crate) struct HandlerThread(Post<CoreHandlerThread>);
 
-/// The thread that logs and starts attendants.
-#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
-pub(crate) struct Steward(Post<CoreSteward>);
+/// The thread that logs and starts handler threads.
+#[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Supervisor", free_immediately, size)]
+pub(crate) struct Supervisor(Post<CoreSupervisor>);
 
 /// Defines both classes.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
-    let attendant = agent.define_class("Attendant", ruby.class_object())?;
-    attendant.undef_default_alloc_func();
-    attendant.define_method("next_call", method!(Attendant::next_call, 0))?;
-    attendant.define_method("conclude", method!(Attendant::conclude, 2))?;
-    attendant.define_method("leave", method!(Attendant::leave, 0))?;
-    let steward = agent.define_class("Steward", ruby.class_object())?;
-    steward.undef_default_alloc_func();
-    steward.define_method("next_duty", method!(Steward::next_duty, 0))?;
-    steward.define_method("leave", method!(Steward::leave, 0))
+    let handler_thread = agent.define_class("HandlerThread", ruby.class_object())?;
+    handler_thread.undef_default_alloc_func();
+    handler_thread.define_method("next_call", method!(HandlerThread::next_call, 0))?;
+    handler_thread.define_method("conclude", method!(HandlerThread::conclude, 2))?;
+    handler_thread.define_method("leave", method!(HandlerThread::leave, 0))?;
+    let supervisor = agent.define_class("Supervisor", ruby.class_object())?;
+    supervisor.undef_default_alloc_func();
+    supervisor.define_method("next_duty", method!(Supervisor::next_duty, 0))?;
+    supervisor.define_method("leave", method!(Supervisor::leave, 0))
 }
 
-impl Attendant {
+impl HandlerThread {
     fn next_call(ruby: &Ruby, this: &Self) -> Result<Option<Call>, Error> {
-        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
+        this.0
+            .hold(ruby, |handler_thread| waiting(ruby, |wait| handler_thread.next_call(wait)))
+            .map(|call| call.map(Call::new))
     }
 
     /// The handler of `call` has ended as `run_handler` tells.
     fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
         let failure = contain(ruby, || failure_of(ruby, call.core(), outcome))?;
-        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure.as_ref(), wait)))
+        this.0.hold(ruby, |handler_thread| waiting(ruby, |wait| handler_thread.finish_call(failure.as_ref(), wait)))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -50,18 +53,20 @@ impl Attendant {
     }
 }
 
-impl Steward {
-    /// The steward of a server that was just started.
-    pub(crate) fn new(steward: CoreSteward) -> Self {
-        Self(Post::new(steward))
+impl Supervisor {
+    /// The supervisor of a server that was just started.
+    pub(crate) fn new(supervisor: CoreSupervisor) -> Self {
+        Self(Post::new(supervisor))
     }
 
-    /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
+    /// A `HandlerThread` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
         contain(ruby, || {
-            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
-                Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
-                Some(Duty::Log(entries)) => {
+            Ok(match this.0.hold(ruby, |supervisor| waiting(ruby, |wait| supervisor.next_task(wait)))? {
+                Some(Task::SpawnThread(handler_thread)) => {
+                    Some(HandlerThread(Post::new(handler_thread)).into_value_with(ruby))
+                }
+                Some(Task::Log(entries)) => {
                     let lines = ruby.ary_new();
                     for Entry { level, message } in entries {
                         lines.push((level_name(ruby, level), message))?;

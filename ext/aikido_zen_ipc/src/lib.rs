@@ -53,8 +53,8 @@ fn look_up_classes(ruby: &Ruby) {
     secret::Secret::class(ruby);
     document_cache::DocumentCache::class(ruby);
     call::Call::class(ruby);
-    crew::Attendant::class(ruby);
-    crew::Steward::class(ruby);
+    crew::HandlerThread::class(ruby);
+    crew::Supervisor::class(ruby);
     server::Server::class(ruby);
     client::Client::class(ruby);
 }

@@ -13,7 +13,7 @@ use crate::call::{Call, failure_of};
 use crate::client::Client;
 use crate::codec::decode;
 use crate::codec_module::{bytes_of, json_of, string_of};
-use crate::crew::Steward;
+use crate::crew::Supervisor;
 use crate::error::{internal, to_ruby, to_ruby_for_call, undecodable};
 use crate::gvl::{contain, waiting};
 use crate::message::{Invocation, Message, Notification, keywords_apart};
@@ -99,29 +99,29 @@ impl Server {
         })
     }
 
-    /// The steward, as of `open_doors`; nil if the server was not started when its state was noted.
-    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
+    /// The supervisor, as of `open_doors`; nil if the server was not started when its state was noted.
+    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
         let was_started = this.snapshot.take().is_some_and(|snapshot| snapshot.is_started());
         this.with(ruby, |server| {
             if !was_started {
                 return Ok(None);
             }
-            Ok(server.start_as_it_listens()?.map(Steward::new))
+            Ok(server.start_without_rebinding()?.map(Supervisor::new))
         })
     }
 
-    /// The steward, whom one thread must serve; nil if it was started already.
-    fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
-        this.with(ruby, |server| Ok(server.start()?.map(Steward::new)))
+    /// The supervisor, which one thread must serve; nil if it was started already.
+    fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+        this.with(ruby, |server| Ok(server.start()?.map(Supervisor::new)))
     }
 
-    /// Another steward; nil unless the thread that served the last one has ended while the server goes on.
-    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
-        this.with(ruby, |server| Ok(server.replace_steward().map(Steward::new)))
+    /// Another supervisor; nil unless the thread that served the last one has ended while the server goes on.
+    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+        this.with(ruby, |server| Ok(server.replace_supervisor().map(Supervisor::new)))
     }
 
     fn begin_stop(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        this.with(ruby, |server| Ok(server.begin_stop()))
+        this.with(ruby, |server| Ok(server.stop_accepting()))
     }
 
     fn end_calls(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -135,7 +135,7 @@ impl Server {
     fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
         let server = this.core(ruby)?;
         let allowed = duration(ruby, "timeout", allowed)?;
-        waiting(ruby, |wait| server.finish_stop(allowed, wait))
+        waiting(ruby, |wait| server.close_connections(allowed, wait))
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
@@ -215,7 +215,7 @@ impl Server {
     }
 
     fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        this.with(ruby, |server| Ok(server.close()))
+        this.with(ruby, |server| Ok(server.stop_listening()))
     }
 
     fn is_started(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
@@ -266,7 +266,7 @@ fn run_here(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Er
     let Some(core) = call.call() else { return Ok(()) };
     let outcome: Value = server.funcall(*RUN_HANDLER, (Call::local(core.clone()),))?;
     let failure = failure_of(ruby, core, outcome)?;
-    call.conclude(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
+    call.finish(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
 }
 
 /// The first argument of those for [`Server::invoke_here`], and the others.

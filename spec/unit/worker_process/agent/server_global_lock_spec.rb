@@ -52,18 +52,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
       global_lock.let_go
     end
     child.hear
-    wait_for_attendants
+    wait_for_handler_threads
     child.tell(:go)
     expect(global_lock.hold).to be(true)
     child.value
   end
 
-  # Until each attendant has been started and waits without the GVL: then Ruby says that it sleeps.
-  def wait_for_attendants
+  # Until each handler thread has been started and waits without the GVL: then Ruby says that it sleeps.
+  def wait_for_handler_threads
     eventually do
-      attendants = Thread.list.select { |thread| thread.name == "zen-ipc attendant" }
-      expect(attendants.size).to eq(6 + server.stats[:connections])
-      expect(attendants).to all(be_stop)
+      handler_threads = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
+      expect(handler_threads.size).to eq(6 + server.stats[:connections])
+      expect(handler_threads).to all(be_stop)
     end
   end
 end

@@ -54,7 +54,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   it "leaves all signals to Ruby's threads" do
     server.start
     eventually do
-      blocked = blocked_signals("zen-ipc door")
+      blocked = blocked_signals("zen-ipc accept")
       expect(%w[TERM USR1 PROF].map { |name| blocked[Signal.list.fetch(name) - 1] }).to all(eq(1))
     end
   end
@@ -93,7 +93,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     call = in_thread { client_of(server).invoke("ask", patience) }
     events.pop
     stop = in_thread { server.stop(timeout: patience) }
-    eventually { expect(Thread.list.map(&:name)).not_to include("zen-ipc steward") }
+    eventually { expect(Thread.list.map(&:name)).not_to include("zen-ipc supervisor") }
     gate << :open
 
     expect(call.value).to be(false)
@@ -169,7 +169,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     stop_agents
 
     expect(Thread.list - threads).to be_empty
-    expect(NativeThreads.names).not_to include("zen-ipc door")
+    expect(NativeThreads.names).not_to include("zen-ipc accept")
     expect((Descriptors.of.values - sockets).grep(/socket/)).to be_empty
   end
 
@@ -279,8 +279,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     calls
   end
 
-  def thread_names(attendants)
-    ["zen-ipc steward"] + (["zen-ipc attendant"] * attendants)
+  def thread_names(handlers)
+    ["zen-ipc supervisor"] + (["zen-ipc handler"] * handlers)
   end
 
   def now

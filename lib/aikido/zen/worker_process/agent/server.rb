@@ -272,7 +272,7 @@ module Aikido
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
-            @crew.start("zen-ipc steward", steward) do
+            @crew.start("zen-ipc supervisor", steward) do
               # Killed where it waits only: an attendant that it was just given would be counted on for ever.
               Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
             end
@@ -294,7 +294,7 @@ module Aikido
             IPC.pause(STEWARD_PAUSE)
             begin
               # Where memory is short, there is none for a line in the log.
-              @log.failure("the steward goes on", failure) unless failure.is_a?(NoMemoryError)
+              @log.failure("the supervisor goes on", failure) unless failure.is_a?(NoMemoryError)
             rescue Exception
               # The logger has failed.
             end
@@ -303,12 +303,12 @@ module Aikido
           # @return [Boolean] whether there will be more to do
           def serve_as(steward)
             duty = steward.next_duty or return false
-            duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
+            duty.is_a?(HandlerThread) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
             true
           end
 
           def start_attendant(attendant)
-            @crew.start("zen-ipc attendant", attendant) { attend(attendant) }
+            @crew.start("zen-ipc handler", attendant) { attend(attendant) }
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)

@@ -1,0 +1,56 @@
+//! Stand-in for `semaphore`, over a pipe that loom sees.
+
+use mio::fake_kernel::{Descriptor, Peeked};
+
+use crate::deadline::Deadline;
+use crate::error::Result;
+use crate::fork::ProcessLocal;
+
+#[derive(Debug)]
+pub(crate) struct Semaphore {
+    pipe: ProcessLocal<Descriptor>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Woken,
+    Signalled,
+    TimedOut,
+}
+
+impl Semaphore {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { pipe: ProcessLocal::new(Descriptor::pipe()) })
+    }
+
+    pub(crate) fn post(&self) {
+        self.inbox().put(Vec::new());
+    }
+
+    /// With a deadline it does not wait at all, because the deadline can pass at any moment: that it passes later is an
+    /// order in which this thread runs later.
+    pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Waited> {
+        if deadline.is_bounded() {
+            let is_woken = self.inbox().peek() == Peeked::Message;
+            return Ok(if is_woken { Waited::Woken } else { Waited::TimedOut });
+        }
+        self.inbox().wait();
+        Ok(Waited::Woken)
+    }
+
+    pub(crate) fn take(&self) {
+        self.inbox().take();
+    }
+
+    pub(crate) fn take_all(&self) {
+        self.inbox().take_all();
+    }
+
+    pub(crate) fn reader(&self) -> &ProcessLocal<Descriptor> {
+        &self.pipe
+    }
+
+    fn inbox(&self) -> &mio::fake_kernel::Inbox {
+        self.pipe.resource().inbox()
+    }
+}

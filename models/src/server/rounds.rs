@@ -1,6 +1,0 @@
-//! One round that finds nothing instead of a hundred: what the hundredth meets, the first has met.
-
-use std::time::Duration;
-
-pub(super) const GRACE: Duration = Duration::from_millis(1);
-pub(super) const IDLE_ROUNDS: u32 = 1;

@@ -1,4 +1,0 @@
-//! Who comes here has proved itself.
-
-#[derive(Debug, Clone)]
-pub struct Secret;

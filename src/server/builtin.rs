@@ -1,0 +1,76 @@
+//! The methods that the core answers itself: `ping`, `rpc.document`, and an error for every other reserved name.
+
+use crate::document::{Document, Documents};
+use crate::error::{FailureCode, RemoteFailure, excerpt};
+use crate::message::{
+    NO_HANDLER_CLASS, PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
+};
+
+/// The failure that a caller gets when no handler thread is left.
+pub(super) fn unavailable_failure() -> RemoteFailure {
+    let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
+                   server there starts them again";
+    RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
+}
+
+/// True for a method that the core answers itself.
+pub(super) fn is_builtin(name: &str) -> bool {
+    name == PING || name.starts_with(RESERVED_PREFIX)
+}
+
+/// The response to a call of a built-in method.
+pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Request) -> BuiltinResponse {
+    match request.name.as_str() {
+        PING => BuiltinResponse::Text(ResultEnvelope::new(id), "\"pong\""),
+        READ_DOCUMENT => match request.document_wanted() {
+            Some((key, known)) => match documents.read(&key, known) {
+                Some(document) => BuiltinResponse::document(id, document),
+                None => BuiltinResponse::Text(ResultEnvelope::new(id), "null"),
+            },
+            None => {
+                let reason = "rpc.document takes [key, known_generation]".to_owned();
+                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
+            }
+        },
+        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
+    }
+}
+
+/// The error text for a method without a handler.
+pub(super) fn no_handler_message(name: &str) -> String {
+    format!("no handler for {:?}", excerpt(name))
+}
+
+/// A response that the core makes itself.
+#[derive(Debug)]
+pub(super) enum BuiltinResponse {
+    Text(ResultEnvelope, &'static str),
+    /// The document's text is sent from where it is stored, without a copy.
+    Document {
+        head: Vec<u8>,
+        document: Document,
+    },
+    Failure(Vec<u8>),
+}
+
+impl BuiltinResponse {
+    fn document(id: &str, document: Document) -> Self {
+        let mut head = ResultEnvelope::new(id).head;
+        head.extend(format!("[{},", document.generation).bytes());
+        Self::Document { head, document }
+    }
+
+    pub(super) fn failure(id: &str, code: FailureCode, message: String, class: &str) -> Self {
+        let class = Some(class.to_owned());
+        Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
+    }
+
+    /// The parts of the frame's body.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Text(envelope, text) => vec![&envelope.head, text.as_bytes(), envelope.tail],
+            Self::Document { head, document } => vec![head, document.json.as_slice(), b"],null]"],
+            Self::Failure(body) => vec![body],
+        }
+    }
+}
