@@ -5,8 +5,8 @@
 //! in the middle of a message is never used again.
 
 mod backoff;
+mod connector;
 mod counters;
-mod dial;
 mod notifications;
 mod pool;
 
@@ -28,10 +28,10 @@ use crate::wait::Wait;
 use backoff::Backoff;
 use counters::Counters;
 use notifications::NotificationSender;
-use pool::{Lease, Pool};
+use pool::{Checkout, Pool};
 
 /// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
-/// but [`Client::afresh`].
+/// but [`Client::for_forked_child`].
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -65,18 +65,18 @@ impl Client {
     }
 
     /// The same client for this process, after a fork: without connections, closed if the original was.
-    pub fn afresh(&self) -> Self {
+    pub fn for_forked_child(&self) -> Self {
         Self::with(self.address, self.secret.clone(), self.options.clone(), self.closed.load(Ordering::Acquire))
     }
 
     /// The same client of a server that has moved from `old` to `new`; `None` if this is a client of another one.
     pub fn followed(&self, secret: &Secret, old: SocketAddr, new: SocketAddr) -> Option<Self> {
         let is_its_client = self.address == old && self.secret.matches(secret);
-        is_its_client.then(|| Self { address: new, ..self.afresh() })
+        is_its_client.then(|| Self { address: new, ..self.for_forked_child() })
     }
 
     /// Whether it was made in this process and not inherited.
-    pub fn is_of_this_process(&self) -> bool {
+    pub fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
@@ -87,9 +87,9 @@ impl Client {
     /// As [`Client::invoke`], for connecting.
     pub fn start(&self, wait: &impl Wait) -> Result<()> {
         let deadline = Deadline::after(self.options.connect_timeout.saturating_add(self.options.handshake_timeout));
-        let (lease, idle) = self.lease(&self.pool, &deadline, wait)?;
-        let connection = self.connected(&lease, idle, &deadline, wait)?;
-        lease.put_back(connection);
+        let (checkout, idle) = self.checkout(&self.pool, &deadline, wait)?;
+        let connection = self.connected(&checkout, idle, &deadline, wait)?;
+        checkout.checkin(connection);
         Ok(())
     }
 
@@ -178,7 +178,7 @@ impl Client {
 
     /// Whether an idle connection is alive, or one is in use.
     pub fn is_connected(&self) -> bool {
-        self.is_of_this_process() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
+        self.is_owner() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
     }
 
     /// Closes every connection. Calls in flight and later ones end with [`Error::Closed`].
@@ -188,7 +188,7 @@ impl Client {
     /// False if it was closed before.
     pub fn close(&self) -> bool {
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
-        if is_first && self.is_of_this_process() {
+        if is_first && self.is_owner() {
             self.pool.close();
             self.notification_sender.pool().close();
         }
@@ -207,7 +207,7 @@ impl Client {
 
     /// Figures by name. In a forked copy all that it can know: none.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
-        if !self.is_of_this_process() {
+        if !self.is_owner() {
             return Vec::new();
         }
         let (connections, idle) = self.pool.connections();
@@ -243,12 +243,12 @@ impl Client {
         deadline: &Deadline,
         wait: &impl Wait,
     ) -> Result<ResultText> {
-        let (lease, idle) = self.lease(&self.pool, deadline, wait)?;
-        let mut connection = self.connected(&lease, idle, deadline, wait)?;
+        let (checkout, idle) = self.checkout(&self.pool, deadline, wait)?;
+        let mut connection = self.connected(&checkout, idle, deadline, wait)?;
         let response = self.call_over(&mut connection, name, args, kwargs, deadline, wait);
         // Of a request that is too large nothing was sent; a response that is too large has begun.
         if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_begun_a_frame() {
-            lease.put_back(connection);
+            checkout.checkin(connection);
         }
         response?.into_result()
     }
@@ -271,7 +271,7 @@ impl Client {
                 panic_point("client call");
                 self.receive(connection, &id, deadline, wait)
             })
-            .map_err(|error| self.explain(error))
+            .map_err(|error| self.closed_if_ours(error))
     }
 
     fn receive(
@@ -296,20 +296,20 @@ impl Client {
     }
 
     /// The right to use a connection of the pool, with an idle one if there is one.
-    fn lease<'pool>(
+    fn checkout<'pool>(
         &self,
         pool: &'pool Pool,
         deadline: &Deadline,
         wait: &impl Wait,
-    ) -> Result<(Lease<'pool>, Option<Connection>)> {
+    ) -> Result<(Checkout<'pool>, Option<Connection>)> {
         self.check_open()?;
-        pool.lease(deadline, wait).map_err(|error| self.explain(error))
+        pool.checkout(deadline, wait).map_err(|error| self.closed_if_ours(error))
     }
 
     /// The idle connection, or a new one.
     fn connected(
         &self,
-        lease: &Lease<'_>,
+        checkout: &Checkout<'_>,
         idle: Option<Connection>,
         deadline: &Deadline,
         wait: &impl Wait,
@@ -319,41 +319,41 @@ impl Client {
         }
         // It may have been closed during the wait.
         self.check_open()?;
-        let retry = self.backoff.attempt()?;
-        match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
+        let retry = self.backoff.check()?;
+        match connector::connect(self.address, &self.secret, &self.options, deadline, wait) {
             Ok(socket) => {
                 self.counters.connects.add_one();
-                self.backoff.end();
-                lease.adopt(Connection::new(socket, self.options.max_frame_size)).ok_or_else(closed_here)
+                self.backoff.reset();
+                checkout.attach(Connection::new(socket, self.options.max_frame_size)).ok_or_else(closed_error)
             }
             Err(error) => {
                 self.check_open()?;
-                self.note_failure(&error, deadline, retry);
+                self.record_connect_failure(&error, deadline, retry);
                 Err(error)
             }
         }
     }
 
     fn check_open(&self) -> Result<()> {
-        if !self.is_of_this_process() {
+        if !self.is_owner() {
             return Err(fork::inherited());
         }
-        if self.closed.load(Ordering::Acquire) { Err(closed_here()) } else { Ok(()) }
+        if self.closed.load(Ordering::Acquire) { Err(closed_error()) } else { Ok(()) }
     }
 
     /// A caller that had no time left says nothing about the parent.
-    fn note_failure(&self, error: &Error, deadline: &Deadline, retry: Deadline) {
+    fn record_connect_failure(&self, error: &Error, deadline: &Deadline, retry: Deadline) {
         if matches!(error, Error::Interrupted) || deadline.has_passed() {
             return;
         }
         self.counters.failed_connects.add_one();
-        self.backoff.begin(error, retry);
+        self.backoff.record_failure(error, retry);
     }
 
     /// What ended because this process closed it is called so.
-    fn explain(&self, error: Error) -> Error {
+    fn closed_if_ours(&self, error: Error) -> Error {
         match error {
-            Error::Disconnected { .. } if self.closed.load(Ordering::Acquire) => closed_here(),
+            Error::Disconnected { .. } if self.closed.load(Ordering::Acquire) => closed_error(),
             error => error,
         }
     }
@@ -367,6 +367,6 @@ impl Client {
     }
 }
 
-fn closed_here() -> Error {
+fn closed_error() -> Error {
     Error::Closed { reason: "this client was closed".to_owned() }
 }

@@ -125,11 +125,11 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
     fn drop(&mut self) {
         let resource = self.resource.take();
         let _gate = Gate::close();
-        let is_of_this_process = self.generation == generation();
-        if is_of_this_process {
+        let is_owner = self.generation == generation();
+        if is_owner {
             unregister(self.descriptor, self.identity);
         }
-        if is_of_this_process && os::identity(self.descriptor) == Some(self.identity) {
+        if is_owner && os::identity(self.descriptor) == Some(self.identity) {
             drop(resource);
         } else {
             std::mem::forget(resource);

@@ -30,7 +30,7 @@ fn a_child_has_none_of_the_parents_descriptors() {
         assert!(!here.iter().any(|(_, identity)| identities.contains(identity)), "{here:?} of {ours:?}");
         assert!(!here.iter().any(|(_, identity)| identity == "anon_inode:[eventpoll]"), "a poll in {here:?}");
         // And so at any depth.
-        let own = client.afresh();
+        let own = client.for_forked_child();
         own.ping(PATIENCE, &Uninterrupted).unwrap();
         let own = opened_since(&here);
         assert!(!own.is_empty(), "it has no socket of its own in {own:?}");
@@ -53,17 +53,17 @@ fn a_child_uses_connections_of_its_own() {
     let client = server.client();
     client.ping(PATIENCE, &Uninterrupted).unwrap();
     Child::fork(|| {
-        assert!(!client.is_of_this_process() && !client.is_connected(), "it takes itself for the original");
+        assert!(!client.is_owner() && !client.is_connected(), "it takes itself for the original");
         let refused = client.ping(PATIENCE, &Uninterrupted);
         assert!(matches!(refused, Err(Error::Closed { .. })), "{refused:?}");
-        let own = client.afresh();
+        let own = client.for_forked_child();
         for number in 0..10 {
             let args = format!("[{number}]");
             let result = own.invoke("echo", args.as_bytes(), b"{}", PATIENCE, &Uninterrupted).unwrap();
             assert_eq!(result.as_slice(), args.as_bytes(), "another answer");
         }
         assert_eq!(stat_of(&own, "connects"), 1, "connections");
-        Child::fork(|| own.afresh().ping(PATIENCE, &Uninterrupted).unwrap()).join();
+        Child::fork(|| own.for_forked_child().ping(PATIENCE, &Uninterrupted).unwrap()).join();
         own.ping(PATIENCE, &Uninterrupted).unwrap();
     })
     .join();
@@ -114,7 +114,7 @@ fn a_successor_has_the_options_documents_secret_and_counters_of_the_original_at_
         let count = |name| successor.stats().iter().find(|(known, _)| *known == name).unwrap().1;
         assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "figures");
         Child::fork(|| {
-            let own = client.afresh();
+            let own = client.for_forked_child();
             let document = own.fetch("key", Some(1), PATIENCE, &Uninterrupted).unwrap();
             assert_eq!(document, Some((2, b"2".to_vec())));
             assert!(client_of(&successor).ping(PATIENCE, &Uninterrupted).is_err(), "there was room for a third one");
@@ -192,7 +192,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
     let _turn = turn();
     let server = TestServer::start(echo);
     let client = server.client();
-    let mut inherited = Some(client.afresh());
+    let mut inherited = Some(client.for_forked_child());
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -210,7 +210,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
             Child::fork(|| {
                 assert!(client.stats().is_empty() && server.server.stats().is_empty(), "figures of another process");
                 assert!(client.close() && !server.server.begin_stop(), "it did something");
-                inherited.as_ref().unwrap().afresh().ping(PATIENCE, &Uninterrupted).unwrap();
+                inherited.as_ref().unwrap().for_forked_child().ping(PATIENCE, &Uninterrupted).unwrap();
             })
             .join();
         }

@@ -14,7 +14,7 @@ use crate::sync::{Mutex, lock};
 
 /// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
 /// on average after a delay of a second, which is many times what it takes to admit one.
-const CERTAIN_SHARE: f64 = 0.5;
+const MIN_DELAY_RATIO: f64 = 0.5;
 
 /// The last failure to connect, while it is fresh.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Backoff {
     /// # Errors
     ///
     /// [`Error::ConnectionRefused`] with the first cause while the delay lasts.
-    pub(super) fn attempt(&self) -> Result<Deadline> {
+    pub(super) fn check(&self) -> Result<Deadline> {
         match &*lock(&self.failure) {
             Some(Failure { reason, cause, retry }) if !retry.has_passed() => {
                 let delay = self.delay.as_secs_f64();
@@ -61,22 +61,22 @@ impl Backoff {
     }
 
     /// A connection could not be made; nobody tries again before `retry`.
-    pub(super) fn begin(&self, error: &Error, retry: Deadline) {
+    pub(super) fn record_failure(&self, error: &Error, retry: Deadline) {
         *lock(&self.failure) = Some(Failure { reason: error.to_string(), cause: Cause::of(error), retry });
     }
 
     /// A connection was made.
-    pub(super) fn end(&self) {
+    pub(super) fn reset(&self) {
         *lock(&self.failure) = None;
     }
 
     fn next_delay(&self) -> Duration {
-        self.delay.mul_f64(CERTAIN_SHARE + (1.0 - CERTAIN_SHARE) * random_share())
+        self.delay.mul_f64(MIN_DELAY_RATIO + (1.0 - MIN_DELAY_RATIO) * jitter())
     }
 }
 
 /// Between 0 and 1; 1 where the operating system has no generator, so that the whole delay is waited.
-fn random_share() -> f64 {
+fn jitter() -> f64 {
     SysRng.try_next_u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
@@ -87,21 +87,21 @@ mod tests {
     #[test]
     fn the_first_cause_is_told_until_the_delay_is_over_or_a_connection_was_made() {
         let backoff = Backoff::new(Duration::from_secs(60));
-        let retry = backoff.attempt().unwrap();
-        backoff.begin(&Error::Handshake { reason: "a stranger".to_owned() }, retry);
+        let retry = backoff.check().unwrap();
+        backoff.record_failure(&Error::Handshake { reason: "a stranger".to_owned() }, retry);
         let reason = "a stranger (no new attempt within reconnect_delay, 60 s)".to_owned();
-        assert_eq!(backoff.attempt().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
-        backoff.end();
-        assert!(backoff.attempt().is_ok());
+        assert_eq!(backoff.check().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
+        backoff.reset();
+        assert!(backoff.check().is_ok());
     }
 
     #[test]
     fn the_delay_counts_from_the_beginning_of_the_attempt() {
         let backoff = Backoff::new(Duration::from_millis(1));
-        let retry = backoff.attempt().unwrap();
+        let retry = backoff.check().unwrap();
         while !retry.has_passed() {}
-        backoff.begin(&Error::Interrupted, retry);
-        assert!(backoff.attempt().is_ok());
+        backoff.record_failure(&Error::Interrupted, retry);
+        assert!(backoff.check().is_ok());
     }
 
     #[test]
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn without_a_delay_everybody_tries() {
         let backoff = Backoff::new(Duration::ZERO);
-        let retry = backoff.attempt().unwrap();
-        backoff.begin(&Error::Interrupted, retry);
-        assert!(backoff.attempt().is_ok());
+        let retry = backoff.check().unwrap();
+        backoff.record_failure(&Error::Interrupted, retry);
+        assert!(backoff.check().is_ok());
     }
 }

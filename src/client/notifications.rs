@@ -10,7 +10,7 @@ use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 
 use super::Client;
-use super::pool::{Lease, Pool};
+use super::pool::{Checkout, Pool};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
@@ -33,25 +33,30 @@ impl Client {
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
         // Before there is a connection for it: nothing is to be sent.
         frame::header(frame::length(&parts), self.options.max_frame_size)?;
-        let is_nested = self.notification_sender.is_held_here();
+        let is_nested = self.notification_sender.is_held_by_this_thread();
         let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
-        let (lease, idle) = self.lease(pool, deadline, wait)?;
+        let (checkout, idle) = self.checkout(pool, deadline, wait)?;
         let _holding = (!is_nested).then(|| self.notification_sender.hold());
         let mut connection = match idle {
-            None if !is_nested => self.notification_connection(&lease, deadline, wait)?,
-            idle => self.connected(&lease, idle, deadline, wait)?,
+            None if !is_nested => self.notification_connection(&checkout, deadline, wait)?,
+            idle => self.connected(&checkout, idle, deadline, wait)?,
         };
-        connection.send(&parts, deadline, wait).map_err(|error| self.explain(error))?;
-        lease.put_back(connection);
+        connection.send(&parts, deadline, wait).map_err(|error| self.closed_if_ours(error))?;
+        checkout.checkin(connection);
         Ok(())
     }
 
     /// A new connection, of which the server knows that it carries the notifications of this client. Waits while the
     /// server has too many earlier ones that it has not read to the end.
-    fn notification_connection(&self, lease: &Lease<'_>, deadline: &Deadline, wait: &impl Wait) -> Result<Connection> {
+    fn notification_connection(
+        &self,
+        checkout: &Checkout<'_>,
+        deadline: &Deadline,
+        wait: &impl Wait,
+    ) -> Result<Connection> {
         let args = self.notification_sender.name()?.as_args();
         loop {
-            let mut connection = self.connected(lease, None, deadline, wait)?;
+            let mut connection = self.connected(checkout, None, deadline, wait)?;
             let response =
                 self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, wait)?;
             if response.into_result()?.as_slice() == b"true" {
@@ -87,7 +92,7 @@ pub(super) struct NotificationSender {
     /// forked client has another one, and the wait for it can be interrupted.
     pool: Pool,
     name: OnceLock<Sender>,
-    /// The thread that has the lease, as [`current_thread`] tells it, or 0.
+    /// The thread that has the checkout, as [`current_thread`] tells it, or 0.
     holder: AtomicUsize,
 }
 
@@ -119,28 +124,28 @@ impl NotificationSender {
         let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
         SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
         let name = Sender::new(bytes);
-        // The caller has the lease, so no other thread makes one now.
+        // The caller has the checkout, so no other thread makes one now.
         let _ = self.name.set(name);
         Ok(name)
     }
 
-    /// Notes that the calling thread has the lease, until the guard is dropped.
-    pub(super) fn hold(&self) -> Holding<'_> {
+    /// Notes that the calling thread has the checkout, until the guard is dropped.
+    pub(super) fn hold(&self) -> HolderGuard<'_> {
         self.holder.store(current_thread(), Ordering::Relaxed);
-        Holding(self)
+        HolderGuard(self)
     }
 
-    /// Whether the calling thread has the lease: it then is in a signal handler that interrupted it while it sent a
-    /// notification, and to wait for the lease would be to wait for itself.
-    pub(super) fn is_held_here(&self) -> bool {
+    /// Whether the calling thread has the checkout: it then is in a signal handler that interrupted it while it sent a
+    /// notification, and to wait for the checkout would be to wait for itself.
+    pub(super) fn is_held_by_this_thread(&self) -> bool {
         self.holder.load(Ordering::Relaxed) == current_thread()
     }
 }
 
-/// Says that a thread has the lease, as long as it lives.
-pub(super) struct Holding<'sender>(&'sender NotificationSender);
+/// Says that a thread has the checkout, as long as it lives.
+pub(super) struct HolderGuard<'sender>(&'sender NotificationSender);
 
-impl Drop for Holding<'_> {
+impl Drop for HolderGuard<'_> {
     fn drop(&mut self) {
         self.0.holder.store(0, Ordering::Relaxed);
     }
@@ -159,12 +164,12 @@ mod tests {
     #[test]
     fn only_the_thread_that_holds_it_is_told_so_and_only_while_it_does() {
         let sender = NotificationSender::new(Duration::MAX);
-        assert!(!sender.is_held_here());
+        assert!(!sender.is_held_by_this_thread());
         let holding = sender.hold();
-        assert!(sender.is_held_here());
-        std::thread::scope(|scope| assert!(!scope.spawn(|| sender.is_held_here()).join().unwrap()));
+        assert!(sender.is_held_by_this_thread());
+        std::thread::scope(|scope| assert!(!scope.spawn(|| sender.is_held_by_this_thread()).join().unwrap()));
         drop(holding);
-        assert!(!sender.is_held_here());
+        assert!(!sender.is_held_by_this_thread());
     }
 
     #[test]

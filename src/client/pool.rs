@@ -26,7 +26,7 @@ pub(super) struct Pool {
     is_fair: bool,
     state: Mutex<State>,
     /// Made when a caller must wait for the first time: most clients never need it.
-    freed: OnceLock<Semaphore>,
+    available: OnceLock<Semaphore>,
     generation: u32,
 }
 
@@ -35,9 +35,9 @@ struct State {
     /// The one that was used last is at the back.
     idle: VecDeque<Idle>,
     /// Leases that are out, and the sockets of those that have one.
-    leased: usize,
+    checked_out: usize,
     in_use: HashMap<u64, Socket>,
-    next_lease: u64,
+    next_number: u64,
     waiting: usize,
     closed: bool,
 }
@@ -60,27 +60,27 @@ impl Pool {
     }
 
     /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
-    pub(super) fn lease(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Option<Connection>)> {
+    pub(super) fn checkout(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Checkout<'_>, Option<Connection>)> {
         let mut may_try = self.may_overtake();
         loop {
-            if may_try && let Some(leased) = self.try_lease() {
-                return Ok(leased);
+            if may_try && let Some(checked_out) = self.try_checkout() {
+                return Ok(checked_out);
             }
-            let freed = self.freed()?;
+            let available = self.available()?;
             let waited = {
-                let waiting = Waiting::new(self);
+                let waiting = WaiterGuard::new(self);
                 // Once more, now that whoever puts one back knows that somebody waits.
                 if (may_try || waiting.is_alone)
-                    && let Some(leased) = self.try_lease()
+                    && let Some(checked_out) = self.try_checkout()
                 {
-                    return Ok(leased);
+                    return Ok(checked_out);
                 }
-                wait.block(|| freed.wait(deadline)).transpose()?
+                wait.block(|| available.wait(deadline)).transpose()?
             };
             match waited {
                 Some(Waited::Woken) => {
                     may_try = true;
-                    freed.take();
+                    available.take();
                 }
                 Some(Waited::TimedOut) => return Err(deadline.timeout(self.phase)),
                 Some(Waited::Signalled) | None => wait.interrupted()?,
@@ -99,8 +99,8 @@ impl Pool {
         for socket in in_use.values() {
             shut_down(socket, Shutdown::Both);
         }
-        if let Some(freed) = self.freed.get() {
-            freed.post();
+        if let Some(available) = self.available.get() {
+            available.post();
         }
     }
 
@@ -118,15 +118,15 @@ impl Pool {
     }
 
     fn with(max_connections: usize, idle_timeout: Duration, phase: Phase, is_fair: bool) -> Self {
-        let (state, freed) = (Mutex::default(), OnceLock::new());
-        Self { max_connections, idle_timeout, phase, is_fair, state, freed, generation: fork::generation() }
+        let (state, available) = (Mutex::default(), OnceLock::new());
+        Self { max_connections, idle_timeout, phase, is_fair, state, available, generation: fork::generation() }
     }
 
     fn may_overtake(&self) -> bool {
         !self.is_fair || lock(&self.state).waiting == 0
     }
 
-    fn try_lease(&self) -> Option<(Lease<'_>, Option<Connection>)> {
+    fn try_checkout(&self) -> Option<(Checkout<'_>, Option<Connection>)> {
         // Dead and expired ones are dropped after the lock is released.
         let mut discarded = Vec::new();
         let mut state = lock(&self.state);
@@ -141,26 +141,26 @@ impl Pool {
             }
             discarded.push(newest);
         }
-        if connection.is_none() && state.leased >= self.max_connections && !state.closed {
+        if connection.is_none() && state.checked_out >= self.max_connections && !state.closed {
             return None;
         }
-        let number = state.next_lease;
-        state.next_lease = number.wrapping_add(1);
-        state.leased = state.leased.saturating_add(1);
+        let number = state.next_number;
+        state.next_number = number.wrapping_add(1);
+        state.checked_out = state.checked_out.saturating_add(1);
         if let Some(connection) = &connection {
             state.in_use.insert(number, connection.socket().clone());
         }
         drop(state);
-        Some((Lease { pool: self, number }, connection))
+        Some((Checkout { pool: self, number }, connection))
     }
 
-    fn freed(&self) -> Result<&Semaphore> {
-        if let Some(freed) = self.freed.get() {
-            return Ok(freed);
+    fn available(&self) -> Result<&Semaphore> {
+        if let Some(available) = self.available.get() {
+            return Ok(available);
         }
         // Should two threads make one at once, the second is dropped.
-        let _ = self.freed.set(Semaphore::new()?);
-        self.freed.get().ok_or_else(fork::inherited)
+        let _ = self.available.set(Semaphore::new()?);
+        self.available.get().ok_or_else(fork::inherited)
     }
 }
 
@@ -176,14 +176,14 @@ impl Drop for Pool {
 
 /// The right to use one of the pool's connections. What is not put back is closed.
 #[derive(Debug)]
-pub(super) struct Lease<'pool> {
+pub(super) struct Checkout<'pool> {
     pool: &'pool Pool,
     number: u64,
 }
 
-impl Lease<'_> {
-    /// Enters a connection that was made under this lease, so that closing the pool ends it. `None` if it was closed.
-    pub(super) fn adopt(&self, connection: Connection) -> Option<Connection> {
+impl Checkout<'_> {
+    /// Enters a connection that was made under this checkout, so that closing the pool ends it. `None` if it was closed.
+    pub(super) fn attach(&self, connection: Connection) -> Option<Connection> {
         let mut state = lock(&self.pool.state);
         if state.closed {
             return None;
@@ -193,7 +193,7 @@ impl Lease<'_> {
     }
 
     /// Gives back a connection that is in the middle of nothing.
-    pub(super) fn put_back(self, connection: Connection) {
+    pub(super) fn checkin(self, connection: Connection) {
         let mut state = lock(&self.pool.state);
         if !state.closed {
             let expires = Deadline::after(self.pool.idle_timeout);
@@ -202,29 +202,29 @@ impl Lease<'_> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.pool.state);
-        state.leased = state.leased.saturating_sub(1);
+        state.checked_out = state.checked_out.saturating_sub(1);
         // Bound, so that the socket is closed only after the lock is released.
         let socket = state.in_use.remove(&self.number);
         let is_awaited = state.waiting > 0;
         drop(state);
         drop(socket);
-        if is_awaited && let Some(freed) = self.pool.freed.get() {
-            freed.post();
+        if is_awaited && let Some(available) = self.pool.available.get() {
+            available.post();
         }
     }
 }
 
-/// Says that a caller waits for a lease, as long as it lives.
-struct Waiting<'pool> {
+/// Says that a caller waits for a checkout, as long as it lives.
+struct WaiterGuard<'pool> {
     pool: &'pool Pool,
     /// Whether no other did before.
     is_alone: bool,
 }
 
-impl<'pool> Waiting<'pool> {
+impl<'pool> WaiterGuard<'pool> {
     fn new(pool: &'pool Pool) -> Self {
         let mut state = lock(&pool.state);
         let is_alone = state.waiting == 0;
@@ -233,7 +233,7 @@ impl<'pool> Waiting<'pool> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.pool.state);
         state.waiting = state.waiting.saturating_sub(1);

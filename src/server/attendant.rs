@@ -55,7 +55,7 @@ impl Attendant {
     pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
         self.conclude(Some(&abandoned()), wait)?;
-        while self.hall.desk.is_of_this_process() {
+        while self.hall.desk.is_owner() {
             match wait.block(|| self.work()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
                 Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
@@ -81,7 +81,7 @@ impl Attendant {
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
     pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
-        if !self.hall.desk.is_of_this_process() {
+        if !self.hall.desk.is_owner() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
@@ -106,7 +106,7 @@ impl Attendant {
     /// Gives the place up. A call whose handler did not end is answered for it, so that its caller does not wait in vain,
     /// and the connection finds another attendant.
     pub fn leave(&mut self) {
-        if !self.hall.desk.is_of_this_process() {
+        if !self.hall.desk.is_owner() {
             return;
         }
         if let State::InCall(call) = &self.state

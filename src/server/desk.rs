@@ -74,7 +74,7 @@ impl Desk {
 
     /// Whether it was not inherited. In a forked copy, such as that of a thread that forked inside a handler, no lock of
     /// the server may be waited for: its holder does not exist.
-    pub(super) fn is_of_this_process(&self) -> bool {
+    pub(super) fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
@@ -102,7 +102,7 @@ impl Desk {
 
     /// Forgets a connection that ended. Does nothing in a forked copy.
     pub(super) fn forget(&self, number: u64) {
-        if self.is_of_this_process() {
+        if self.is_owner() {
             lock(&self.guests).connections.remove(&number);
         }
     }
@@ -167,6 +167,6 @@ impl Desk {
 
     /// Whether it was closed; also in a forked copy.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) || !self.is_of_this_process()
+        self.closed.load(Ordering::Acquire) || !self.is_owner()
     }
 }

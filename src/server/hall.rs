@@ -91,7 +91,7 @@ impl Hall {
 
     /// Notes that nobody starts attendants any more. Does nothing in a forked copy.
     pub(super) fn note_steward_left(&self) {
-        if self.desk.is_of_this_process() {
+        if self.desk.is_owner() {
             self.has_steward.store(false, Ordering::Release);
             self.doorkeeper_bell.post();
         }
@@ -160,7 +160,7 @@ impl Hall {
 
     /// Whether it was closed and the doorkeeper has gone; also in a forked copy.
     pub(super) fn is_deserted(&self) -> bool {
-        self.desk.is_closed() && (self.doorkeeper_left.load(Ordering::Acquire) || !self.desk.is_of_this_process())
+        self.desk.is_closed() && (self.doorkeeper_left.load(Ordering::Acquire) || !self.desk.is_owner())
     }
 
     /// Notes how many connections are in the middle of a handshake.

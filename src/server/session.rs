@@ -315,12 +315,12 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.desk.forget(self.number);
-        if self.sender.is_some() && self.desk.is_sealed() && self.desk.is_of_this_process() {
+        if self.sender.is_some() && self.desk.is_sealed() && self.desk.is_owner() {
             self.skip_notifications(&Deadline::after(SILENCE));
         }
         // In a forked copy another thread may have had the lock at the fork.
         if let (Some(sender), Some(hall)) = (self.sender, self.hall.upgrade())
-            && self.desk.is_of_this_process()
+            && self.desk.is_owner()
             && let Some(mut next) = hall.senders.leave(sender, self.number)
         {
             next.admit_to_service();

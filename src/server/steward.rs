@@ -48,7 +48,7 @@ impl Steward {
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
         let mut is_deaf = false;
-        while self.hall.desk.is_of_this_process() {
+        while self.hall.desk.is_owner() {
             panic_point("steward");
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));

@@ -194,10 +194,10 @@ impl Inner {
     /// The client of this process. One integer comparison, but for the first use after a fork.
     fn current(&self) -> Arc<Current> {
         let current = self.current.borrow().clone();
-        if current.core.is_of_this_process() {
+        if current.core.is_owner() {
             return current;
         }
-        let fresh = Arc::new(Current::new(current.core.afresh()));
+        let fresh = Arc::new(Current::new(current.core.for_forked_child()));
         // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
         std::mem::forget(self.current.replace(fresh.clone()));
         fresh

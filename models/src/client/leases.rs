@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mio::kernel::Descriptor;
 
-use super::pool::{Lease, Pool};
+use super::pool::{Checkout, Pool};
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
@@ -62,27 +62,27 @@ impl Scene {
 
     /// As a call does: leases, connects where it must, puts back.
     fn call(&self, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        let (lease, idle) = self.pool.lease(deadline, wait)?;
-        let Some(connection) = idle.or_else(|| self.dial(&lease)) else { return Ok(()) };
+        let (checkout, idle) = self.pool.checkout(deadline, wait)?;
+        let Some(connection) = idle.or_else(|| self.dial(&checkout)) else { return Ok(()) };
         assert_eq!(self.using.fetch_add(1, Ordering::SeqCst), 0, "two callers have the only connection");
         // A step at which the others may come.
         assert!(connection.is_idle());
         self.using.fetch_sub(1, Ordering::SeqCst);
-        lease.put_back(connection);
+        checkout.checkin(connection);
         Ok(())
     }
 
     /// As a call does whose connection breaks: nothing is put back.
     fn fail(&self) {
-        let (lease, idle) = self.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
+        let (checkout, idle) = self.pool.checkout(&Deadline::never(), &Uninterrupted).unwrap();
         assert!(idle.is_none());
-        drop(self.dial(&lease));
+        drop(self.dial(&checkout));
     }
 
-    fn dial(&self, lease: &Lease<'_>) -> Option<Connection> {
+    fn dial(&self, checkout: &Checkout<'_>) -> Option<Connection> {
         let (here, server) = Descriptor::socket_pair();
         self.servers.lock().unwrap().push(server);
-        lease.adopt(Connection::new(Arc::new(ProcessLocal::new(here)), 0))
+        checkout.attach(Connection::new(Arc::new(ProcessLocal::new(here)), 0))
     }
 }
 
@@ -122,13 +122,13 @@ fn some_give_up() {
 fn one_closes() {
     let scene = Scene::new();
     let receiving = spawn(&scene, |scene| {
-        let (lease, _) = scene.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
-        let Some(mut connection) = scene.dial(&lease) else { return };
+        let (checkout, _) = scene.pool.checkout(&Deadline::never(), &Uninterrupted).unwrap();
+        let Some(mut connection) = scene.dial(&checkout) else { return };
         let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: Duration::MAX };
         let received = connection.receive(&by, Phase::Response, &Uninterrupted);
         assert_eq!(received, Err(Error::Disconnected { phase: Phase::Response }));
     });
-    let waiting = spawn(&scene, |scene| scene.pool.lease(&Deadline::never(), &Uninterrupted).map(drop));
+    let waiting = spawn(&scene, |scene| scene.pool.checkout(&Deadline::never(), &Uninterrupted).map(drop));
     scene.pool.close();
     receiving.join().unwrap();
     assert_eq!(waiting.join().unwrap(), Ok(()));

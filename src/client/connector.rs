@@ -31,45 +31,46 @@ pub(super) fn connect(
 ) -> Result<Socket> {
     // Of all attempts together, from the first connection on.
     let mut handshake_deadline = None;
-    let mut patience = GREETING_PATIENCE;
-    for attempt in 1..=ATTEMPTS {
+    let mut hello_timeout = HELLO_TIMEOUT;
+    for attempt in 1..=MAX_ATTEMPTS {
         let limit = handshake_deadline.unwrap_or(*deadline);
-        let socket = reach(address, &limit.within(options.connect_timeout), wait)?;
+        let socket = connect_tcp(address, &limit.within(options.connect_timeout), wait)?;
         let limit = *handshake_deadline.get_or_insert_with(|| deadline.within(options.handshake_timeout));
-        let greeting_deadline = if attempt < ATTEMPTS { limit.within(patience) } else { limit };
-        let dial = Dial { address, socket: &socket, greeting_deadline, deadline: limit, wait };
-        match dial.prove(secret)? {
-            Outcome::Proved => return block_from_now_on(socket, address),
-            Outcome::NotGreeted => patience = patience.saturating_mul(2),
-            Outcome::NotJudged => {}
+        let hello_deadline = if attempt < MAX_ATTEMPTS { limit.within(hello_timeout) } else { limit };
+        let connector = Connector { address, socket: &socket, hello_deadline, deadline: limit, wait };
+        match connector.handshake(secret)? {
+            Outcome::Authenticated => return set_blocking(socket, address),
+            Outcome::NoHello => hello_timeout = hello_timeout.saturating_mul(2),
+            Outcome::Evicted => {}
         }
     }
-    let reason =
-        format!("could not connect to {address}: the server made room for others {ATTEMPTS} times (max_handshakes)");
+    let reason = format!(
+        "could not connect to {address}: the server made room for others {MAX_ATTEMPTS} times (max_handshakes)"
+    );
     Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
 }
 
 /// How often a client connects in a row where the server closes the connection to make room for others before it has
 /// read the proof. 10: on a host so busy, or under such a flood, that every other handshake is too slow, one client in a
 /// thousand fails.
-const ATTEMPTS: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 
 /// How long to wait for the server to say something, the first time, and twice as long each time that it has not. It
 /// greets whoever it accepts at once, and in a flood within a tenth of a second. But of a connection that is made while the
 /// server's backlog becomes full, or while it ends to listen, nobody but this side may know: the kernel then drops the last
 /// message of TCP's own handshake, and comes back to it after a second. 250 ms: where that happens twice, a worker still gets
 /// in within a second. Growing, so that a server that is slower than that is reached, too.
-const GREETING_PATIENCE: Duration = Duration::from_millis(250);
+const HELLO_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long the kernel may take to answer an attempt to connect. On loopback it answers at once, or not at all where the
 /// server's backlog is full, and then repeats the attempt only after a second. 10 ms: where somebody floods the server so
 /// that nine attempts of ten find its backlog full, a worker gets in after a tenth of a second on average, and nearly
 /// always within half of one.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(10);
+const SYN_TIMEOUT: Duration = Duration::from_millis(10);
 
-fn reach(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
+fn connect_tcp(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
     loop {
-        match reach_once(address, &deadline.within(ANSWER_TIMEOUT), wait) {
+        match try_connect(address, &deadline.within(SYN_TIMEOUT), wait) {
             Err(Error::Timeout { phase, .. }) => {
                 deadline.check(phase)?;
             }
@@ -78,7 +79,7 @@ fn reach(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<S
     }
 }
 
-fn reach_once(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
+fn try_connect(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
     let failed = |errno| refused(address, errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
@@ -94,12 +95,12 @@ fn reach_once(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Res
         }
         Err(errno) => return Err(failed(errno)),
     }
-    check_other_side(descriptor, address)?;
+    reject_self_connect(descriptor, address)?;
     Ok(Arc::new(socket))
 }
 
 /// A connection to a port of the ephemeral range on which nobody listens may meet itself.
-fn check_other_side(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
+fn reject_self_connect(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
     let here = getsockname(descriptor).map_err(|errno| refused(address, errno))?;
     match getpeername(descriptor) {
         Ok(Some(there)) if there != here => Ok(()),
@@ -108,7 +109,7 @@ fn check_other_side(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
     }
 }
 
-fn block_from_now_on(socket: Socket, address: SocketAddr) -> Result<Socket> {
+fn set_blocking(socket: Socket, address: SocketAddr) -> Result<Socket> {
     let descriptor = socket.here()?;
     fcntl_getfl(descriptor)
         .and_then(|flags| fcntl_setfl(descriptor, flags - OFlags::NONBLOCK))
@@ -117,11 +118,11 @@ fn block_from_now_on(socket: Socket, address: SocketAddr) -> Result<Socket> {
 }
 
 /// A handshake under way.
-struct Dial<'a, W> {
+struct Connector<'a, W> {
     address: SocketAddr,
     socket: &'a Socket,
     /// For the first byte.
-    greeting_deadline: Deadline,
+    hello_deadline: Deadline,
     deadline: Deadline,
     wait: &'a W,
 }
@@ -129,37 +130,37 @@ struct Dial<'a, W> {
 /// How far it came.
 enum Outcome {
     /// Both sides have proved themselves.
-    Proved,
+    Authenticated,
     /// The server said nothing. It may not know of the connection.
-    NotGreeted,
+    NoHello,
     /// The server closed the connection before it read the proof.
-    NotJudged,
+    Evicted,
 }
 
-impl<W: Wait> Dial<'_, W> {
-    fn prove(&self, secret: &Secret) -> Result<Outcome> {
-        if !self.is_greeted()? {
-            return Ok(Outcome::NotGreeted);
+impl<W: Wait> Connector<'_, W> {
+    fn handshake(&self, secret: &Secret) -> Result<Outcome> {
+        if !self.wait_for_hello()? {
+            return Ok(Outcome::NoHello);
         }
-        let Heard::All(hello) = self.hear::<HELLO_LENGTH>()? else { return Err(self.left()) };
+        let Read::Complete(hello) = self.read_exact::<HELLO_LENGTH>()? else { return Err(self.closed_early()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
         match send(self.socket.here()?, &proof, descriptors::NO_SIGNAL) {
             Ok(sent) if sent == proof.len() => {}
-            _ => return Ok(Outcome::NotJudged),
+            _ => return Ok(Outcome::Evicted),
         }
-        match self.hear::<MAC_LENGTH>()? {
-            Heard::All(server_proof) => expected.verify(&server_proof).map(|()| Outcome::Proved),
-            Heard::End if self.is_reset_soon()? => Ok(Outcome::NotJudged),
-            Heard::End => Err(Error::Handshake { reason: NOT_ACCEPTED.to_owned() }),
-            Heard::Reset => Ok(Outcome::NotJudged),
+        match self.read_exact::<MAC_LENGTH>()? {
+            Read::Complete(server_proof) => expected.verify(&server_proof).map(|()| Outcome::Authenticated),
+            Read::Eof if self.was_reset()? => Ok(Outcome::Evicted),
+            Read::Eof => Err(Error::Handshake { reason: NOT_ACCEPTED.to_owned() }),
+            Read::Reset => Ok(Outcome::Evicted),
         }
     }
 
-    /// Whether the server says something, or ends the connection, while there is patience; or has done so by its end, for
+    /// Whether the server says something, or ends the connection, while there is hello_timeout; or has done so by its end, for
     /// a caller who was kept from looking.
-    fn is_greeted(&self) -> Result<bool> {
-        match wait_until(self.socket.here()?, PollFlags::IN, &self.greeting_deadline, Phase::Handshake, self.wait) {
+    fn wait_for_hello(&self) -> Result<bool> {
+        match wait_until(self.socket.here()?, PollFlags::IN, &self.hello_deadline, Phase::Handshake, self.wait) {
             Err(Error::Timeout { .. }) => {
                 self.deadline.check(Phase::Handshake)?;
                 Ok(is_ready(self.socket.here()?, PollFlags::IN))
@@ -168,27 +169,27 @@ impl<W: Wait> Dial<'_, W> {
         }
     }
 
-    fn hear<const LENGTH: usize>(&self) -> Result<Heard<LENGTH>> {
+    fn read_exact<const LENGTH: usize>(&self) -> Result<Read<LENGTH>> {
         let mut message = [0; LENGTH];
         let mut received = 0usize;
         while let Some(room) = message.get_mut(received..).filter(|room| !room.is_empty()) {
             let socket = self.socket.here()?;
             match recv(socket, room, RecvFlags::empty()) {
-                Ok((_, 0)) => return Ok(Heard::End),
+                Ok((_, 0)) => return Ok(Read::Eof),
                 Ok((_, count)) => received = received.saturating_add(count),
                 Err(Errno::AGAIN | Errno::INTR) => {
                     wait_until(socket, PollFlags::IN, &self.deadline, Phase::Handshake, self.wait)?;
                 }
-                Err(_) => return Ok(Heard::Reset),
+                Err(_) => return Ok(Read::Reset),
             }
         }
-        Ok(Heard::All(message))
+        Ok(Read::Complete(message))
     }
 
     /// Whether the server, which has ended the connection, did so without having read what was sent. The kernel answers
     /// what it finds unread, and what arrives after the end, by a reset, which may come a moment after the end.
-    fn is_reset_soon(&self) -> Result<bool> {
-        let soon = self.deadline.within(RESET_PATIENCE);
+    fn was_reset(&self) -> Result<bool> {
+        let soon = self.deadline.within(RESET_WAIT);
         // Without an event to wait for, a poll tells of errors and of what is over in both directions.
         match wait_until(self.socket.here()?, PollFlags::empty(), &soon, Phase::Handshake, self.wait) {
             Ok(()) => Ok(true),
@@ -199,7 +200,7 @@ impl<W: Wait> Dial<'_, W> {
 
     /// A connection that the kernel had made and nobody took. So it is while a parent's death is under way: its listening
     /// socket may still be there, and nobody behind it.
-    fn left(&self) -> Error {
+    fn closed_early(&self) -> Error {
         let Self { address, .. } = self;
         Error::ConnectionRefused {
             reason: format!("{address} closed the connection before the handshake: it is ending, or was full"),
@@ -209,17 +210,17 @@ impl<W: Wait> Dial<'_, W> {
 }
 
 /// What came of a message.
-enum Heard<const LENGTH: usize> {
+enum Read<const LENGTH: usize> {
     /// All of it.
-    All([u8; LENGTH]),
+    Complete([u8; LENGTH]),
     /// The other side ended the connection before.
-    End,
+    Eof,
     /// The other side closed the connection without having read what was sent to it.
     Reset,
 }
 
 /// 20 ms: a reset comes over the loopback device at once, but for a kernel that is busy. Only a failure waits for so long.
-const RESET_PATIENCE: Duration = Duration::from_millis(20);
+const RESET_WAIT: Duration = Duration::from_millis(20);
 
 const NOT_ACCEPTED: &str = "the server closed the connection after the client's proof: it has another secret, or \
     max_connections others, or is ending, or its handshake_timeout has passed";
@@ -262,6 +263,6 @@ mod tests {
         rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap();
         connect_socket(&socket, &address).unwrap();
-        assert_eq!(check_other_side(&socket, address), Err(refused(address, Errno::CONNREFUSED)));
+        assert_eq!(reject_self_connect(&socket, address), Err(refused(address, Errno::CONNREFUSED)));
     }
 }
