@@ -16,12 +16,12 @@ use std::time::Duration;
 use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
+use crate::failpoint::failpoint;
 use crate::fork;
 use crate::message::{
     CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
 };
 use crate::options::ClientOptions;
-use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::Wait;
@@ -268,7 +268,7 @@ impl Client {
         connection
             .send(&parts, deadline, wait)
             .and_then(|()| {
-                panic_point("client call");
+                failpoint("client call");
                 self.receive(connection, &id, deadline, wait)
             })
             .map_err(|error| self.closed_if_ours(error))

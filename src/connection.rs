@@ -16,11 +16,11 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
 
 use crate::deadline::Deadline;
-use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Phase, Result};
+use crate::fd::MSG_NOSIGNAL;
 use crate::fork::ProcessLocal;
 use crate::frame::{self, FrameDecoder};
-use crate::semaphore::{Semaphore, Waited, wait_for};
+use crate::notifier::{Notifier, Wakeup, wait_for};
 use crate::wait::Wait;
 
 /// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
@@ -152,7 +152,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`Error::System`] if waiting is impossible, [`Error::Closed`] in a forked copy.
-    pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Waited> {
+    pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Wakeup> {
         wait_for(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], deadline)
     }
 
@@ -161,17 +161,17 @@ impl Connection {
     /// # Errors
     ///
     /// As for [`Connection::wait_readable`].
-    pub(crate) fn pause(&self, duration: Duration) -> Result<Waited> {
+    pub(crate) fn pause(&self, duration: Duration) -> Result<Wakeup> {
         wait_for(&mut [], &Deadline::after(duration))
     }
 
-    /// As [`Connection::wait_readable`], but also until `semaphore` was posted.
+    /// As [`Connection::wait_readable`], but also until `notifier` was posted.
     ///
     /// # Errors
     ///
     /// As for it.
-    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, deadline: &Deadline) -> Result<Waited> {
-        semaphore.wait_or_readable(self.socket.here()?, deadline)
+    pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, deadline: &Deadline) -> Result<Wakeup> {
+        notifier.wait_or_readable(self.socket.here()?, deadline)
     }
 
     /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.
@@ -216,7 +216,7 @@ impl Connection {
     /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
     fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
         let mut control = SendAncillaryBuffer::default();
-        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | NO_SIGNAL) {
+        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | MSG_NOSIGNAL) {
             Ok(count) => Ok(unsent.advance(count)),
             Err(Errno::AGAIN) => Ok(Step::Blocked),
             Err(Errno::INTR) => Ok(Step::Signalled),

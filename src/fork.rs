@@ -252,7 +252,7 @@ extern "C" fn after_fork_in_child() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors::pipe;
+    use crate::fd::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
         make_place(descriptor).is_ok_and(|place| place.load(Ordering::Relaxed) != 0)

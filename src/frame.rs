@@ -1,7 +1,7 @@
 //! Bytes to and from frames: a length as unsigned 32-bit big-endian, then that many bytes. No socket.
 
+use crate::alloc;
 use crate::error::{Error, Result};
-use crate::memory;
 
 /// Bytes of the length in front of every frame.
 pub const HEADER_LENGTH: usize = 4;
@@ -32,7 +32,7 @@ pub fn body(start: Vec<u8>, parts: &[&[u8]], max_frame_size: usize) -> Result<Ve
     let length = length(parts);
     header(start.len().saturating_add(length), max_frame_size)?;
     let mut body = start;
-    memory::make_room(&mut body, length)?;
+    alloc::try_reserve(&mut body, length)?;
     for part in parts {
         body.extend_from_slice(part);
     }
@@ -63,7 +63,7 @@ impl FrameDecoder {
     /// the stream cannot be read any further. [`Error::System`] if memory is short.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(length) = self.read_header()?.filter(|length| self.bytes.len() >= *length) else { return Ok(None) };
-        let rest = memory::copy(self.bytes.get(length..).unwrap_or_default())?;
+        let rest = alloc::try_to_vec(self.bytes.get(length..).unwrap_or_default())?;
         self.declared = None;
         self.bytes.truncate(length);
         Ok(Some(std::mem::replace(&mut self.bytes, rest)))
@@ -86,7 +86,7 @@ impl FrameDecoder {
     /// [`Error::System`] if memory is short.
     pub fn room(&mut self) -> Result<&mut Vec<u8>> {
         let missing = self.declared.map_or(0, |length| length.saturating_sub(self.bytes.len()));
-        memory::make_room(&mut self.bytes, missing.clamp(SMALLEST_ROOM, LARGEST_ROOM))?;
+        alloc::try_reserve(&mut self.bytes, missing.clamp(SMALLEST_ROOM, LARGEST_ROOM))?;
         Ok(&mut self.bytes)
     }
 

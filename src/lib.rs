@@ -9,45 +9,45 @@
 //! | [`client`] | a worker's side: invoke, notify, fetch a document |
 //! | [`connection`] | an authenticated blocking stream: one frame out, one frame in, by a deadline |
 //! | [`document`] | published documents and their generations |
-//! | [`generation_page`] | the page of memory that tells workers of new generations |
+//! | [`shared_generations`] | the page of memory that tells workers of new generations |
 //! | [`handshake`] | mutual proof of the secret, as state machines over bytes |
 //! | [`message`] | requests and responses to and from JSON |
 //! | [`frame`] | bytes to and from frames; no socket |
 //! | [`secret`] | the secret that descendants of the parent inherit |
-//! | [`journal`] | what the native thread has to say, kept for whoever can log it |
+//! | [`log_buffer`] | what the native thread has to say, kept for whoever can log it |
 //! | [`options`] | timeouts and limits |
-//! | [`memory`] | memory for what may be large, or an error |
+//! | [`alloc`] | memory for what may be large, or an error |
 //! | [`wait`] | how a caller waits and is interrupted: where the host's lock is left and taken |
-//! | [`contention`] | whether a caller should keep the host's lock while it waits |
+//! | [`gvl_policy`] | whether a caller should keep the host's lock while it waits |
 //! | [`deadline`] | time that remains; the only reader of the clock |
 //! | [`fork`] | descriptors that do not cross a fork, and the fork generation |
 //! | [`error`] | one variant for each thing that a caller can decide |
-//! | [`panic_point`] | where a test build can be made to panic; empty otherwise |
+//! | [`failpoint`] | where a test build can be made to panic; empty otherwise |
 //!
-//! `os` holds the only `unsafe` code, and `descriptors` what is opened otherwise than on Linux.
+//! `os` holds the only `unsafe` code, and `fd` what is opened otherwise than on Linux.
 
+pub mod alloc;
 pub mod client;
 pub mod connection;
-pub mod contention;
 mod counter;
 pub mod deadline;
-mod descriptors;
 pub mod document;
 pub mod error;
+pub mod failpoint;
+mod fd;
 pub mod fork;
 pub mod frame;
-pub mod generation_page;
+pub mod gvl_policy;
 pub mod handshake;
-pub mod journal;
-pub mod memory;
+pub mod log_buffer;
 pub mod message;
+mod notifier;
 pub mod options;
 mod os;
-pub mod panic_point;
 mod reserve;
 pub mod secret;
-mod semaphore;
 pub mod server;
+pub mod shared_generations;
 mod sync;
 pub mod wait;
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::alloc;
 use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::frame;
-use crate::memory;
 use parse::Asked;
 
 /// Names that begin so are the core's own.
@@ -79,11 +79,12 @@ impl Request {
                     excerpt(meta),
                     u64::MAX
                 );
-                return Ok(Parsed::Unusable { id: memory::own(id)?, reason });
+                return Ok(Parsed::Unusable { id: alloc::try_to_string(id)?, reason });
             }
             None => return Ok(Parsed::Other),
         };
-        let (id, name, timeout) = (parts.id.map(memory::own).transpose()?, memory::own(parts.name)?, parts.timeout);
+        let (id, name, timeout) =
+            (parts.id.map(alloc::try_to_string).transpose()?, alloc::try_to_string(parts.name)?, parts.timeout);
         let (args, kwargs) = (parts.args, parts.kwargs);
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
     }
@@ -169,7 +170,7 @@ impl Response {
     /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let Some(parts) = parse::response(&body)? else { return Ok(Parsed::Other) };
-        let id = memory::own(parts.id)?;
+        let id = alloc::try_to_string(parts.id)?;
         let outcome = match parts.failure {
             Some(failure) => Err(failure),
             None => Ok(parts.result),

@@ -1,6 +1,6 @@
 //! A reserve of small blocks of memory, for when the operating system has no more: which of them are taken.
 //!
-//! What is large is allocated by those who can say that there is no memory ([`crate::memory`]). Whatever else Rust code
+//! What is large is allocated by those who can say that there is no memory ([`crate::alloc`]). Whatever else Rust code
 //! allocates, down to the text of an error, ends the process where that fails; such blocks are small, few and soon given
 //! back, and while memory is short they come from here. No lock: a fork may happen at any moment.
 

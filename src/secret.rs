@@ -100,7 +100,7 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod traces;
+mod scrub_tests;
 
 #[cfg(test)]
 mod tests {

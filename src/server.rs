@@ -39,9 +39,9 @@ use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::error::{Error, Result};
 use crate::fork;
-use crate::generation_page::GenerationPage;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
+use crate::shared_generations::SharedGenerations;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
 use crate::wait::Wait;
@@ -55,7 +55,7 @@ pub struct Server {
     options: ServerOptions,
     secret: Secret,
     address: SocketAddr,
-    page: GenerationPage,
+    page: SharedGenerations,
     documents: Arc<Documents>,
     counters: Arc<Counters>,
     /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
@@ -80,9 +80,9 @@ impl Server {
     pub fn bind(options: ServerOptions, secret: Secret) -> Result<Self> {
         options.check()?;
         fork::install()?;
-        GenerationPage::install()?;
+        SharedGenerations::install()?;
         let (listener, address) = Listener::bind(SocketAddr::new(options.host, options.port))?;
-        let page = GenerationPage::inherited(address.port()).ok_or_else(fork::inherited)?;
+        let page = SharedGenerations::for_port(address.port()).ok_or_else(fork::inherited)?;
         Ok(Self {
             documents: Arc::new(Documents::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
             counters: Arc::new(Counters::default()),
@@ -219,7 +219,7 @@ impl Server {
         self.check_process()?;
         let (generation, is_new) = self.documents.publish(key, json)?;
         if is_new {
-            self.page.announce(key);
+            self.page.bump(key);
         }
         Ok(generation)
     }
@@ -237,7 +237,7 @@ impl Server {
         self.check_process()?;
         let was_there = self.documents.unpublish(key);
         if was_there {
-            self.page.announce(key);
+            self.page.bump(key);
         }
         Ok(was_there)
     }

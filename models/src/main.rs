@@ -7,18 +7,18 @@
 
 #[path = "../../src"]
 mod real {
+    pub(crate) mod alloc;
     pub(crate) mod counter;
     pub(crate) mod document;
     pub(crate) mod error;
+    pub(crate) mod failpoint;
     pub(crate) mod frame;
-    pub(crate) mod journal;
-    pub(crate) mod memory;
+    pub(crate) mod log_buffer;
     pub(crate) mod message;
     pub(crate) mod options;
-    pub(crate) mod panic_point;
     pub(crate) mod wait;
 }
-pub(crate) use real::{counter, document, error, frame, journal, memory, message, options, panic_point, wait};
+pub(crate) use real::{alloc, counter, document, error, failpoint, frame, log_buffer, message, options, wait};
 
 #[path = "../../src/server"]
 mod server {
@@ -64,12 +64,12 @@ mod world {
     pub(crate) mod connection;
     pub(crate) mod deadline;
     pub(crate) mod fork;
+    pub(crate) mod notifier;
     pub(crate) mod os;
     pub(crate) mod secret;
-    pub(crate) mod semaphore;
     pub(crate) mod sync;
 }
-pub(crate) use world::{connection, deadline, fork, os, secret, semaphore, sync};
+pub(crate) use world::{connection, deadline, fork, notifier, os, secret, sync};
 
 mod explorer;
 

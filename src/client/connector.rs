@@ -13,8 +13,8 @@ use rustix::net::{AddressFamily, RecvFlags, connect as connect_socket, getpeerna
 
 use crate::connection::Socket;
 use crate::deadline::Deadline;
-use crate::descriptors;
 use crate::error::{Cause, Error, Phase, Result};
+use crate::fd;
 use crate::fork::ProcessLocal;
 use crate::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 use crate::options::ClientOptions;
@@ -82,7 +82,7 @@ fn connect_tcp(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Re
 fn try_connect(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
     let failed = |errno| refused(address, errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
+    let socket = ProcessLocal::open(|| fd::stream_socket(family)).map_err(failed)?;
     let descriptor = socket.here()?;
     set_tcp_nodelay(descriptor, true).map_err(failed)?;
     match connect_socket(descriptor, &address) {
@@ -145,7 +145,7 @@ impl<W: Wait> Connector<'_, W> {
         let Read::Complete(hello) = self.read_exact::<HELLO_LENGTH>()? else { return Err(self.closed_early()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
-        match send(self.socket.here()?, &proof, descriptors::NO_SIGNAL) {
+        match send(self.socket.here()?, &proof, fd::MSG_NOSIGNAL) {
             Ok(sent) if sent == proof.len() => {}
             _ => return Ok(Outcome::Evicted),
         }

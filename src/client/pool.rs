@@ -10,7 +10,7 @@ use crate::connection::{Connection, Socket, shut_down};
 use crate::deadline::Deadline;
 use crate::error::{Phase, Result};
 use crate::fork;
-use crate::semaphore::{Semaphore, Waited};
+use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, OnceLock, lock};
 use crate::wait::Wait;
 
@@ -26,7 +26,7 @@ pub(super) struct Pool {
     is_fair: bool,
     state: Mutex<State>,
     /// Made when a caller must wait for the first time: most clients never need it.
-    available: OnceLock<Semaphore>,
+    available: OnceLock<Notifier>,
     generation: u32,
 }
 
@@ -78,12 +78,12 @@ impl Pool {
                 wait.block(|| available.wait(deadline)).transpose()?
             };
             match waited {
-                Some(Waited::Woken) => {
+                Some(Wakeup::Woken) => {
                     may_try = true;
-                    available.take();
+                    available.consume();
                 }
-                Some(Waited::TimedOut) => return Err(deadline.timeout(self.phase)),
-                Some(Waited::Signalled) | None => wait.interrupted()?,
+                Some(Wakeup::TimedOut) => return Err(deadline.timeout(self.phase)),
+                Some(Wakeup::Signalled) | None => wait.interrupted()?,
             }
         }
     }
@@ -100,7 +100,7 @@ impl Pool {
             shut_down(socket, Shutdown::Both);
         }
         if let Some(available) = self.available.get() {
-            available.post();
+            available.notify();
         }
     }
 
@@ -154,12 +154,12 @@ impl Pool {
         Some((Checkout { pool: self, number }, connection))
     }
 
-    fn available(&self) -> Result<&Semaphore> {
+    fn available(&self) -> Result<&Notifier> {
         if let Some(available) = self.available.get() {
             return Ok(available);
         }
         // Should two threads make one at once, the second is dropped.
-        let _ = self.available.set(Semaphore::new()?);
+        let _ = self.available.set(Notifier::new()?);
         self.available.get().ok_or_else(fork::inherited)
     }
 }
@@ -212,7 +212,7 @@ impl Drop for Checkout<'_> {
         drop(state);
         drop(socket);
         if is_awaited && let Some(available) = self.pool.available.get() {
-            available.post();
+            available.notify();
         }
     }
 }

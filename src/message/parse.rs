@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::Detail;
 use super::scan::{Elements, elements};
+use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::memory;
 
 /// What an array of four or five elements turned out to be.
 pub(super) enum Asked<'a> {
@@ -58,7 +58,7 @@ pub(super) fn response(body: &[u8]) -> Result<Option<ResponseParts<'_>>> {
     let Some(parts) = array::<4>(body)?.filter(|parts| parts.count() >= 3) else { return Ok(None) };
     if parts.text(2) != "null" {
         // Its message and its backtrace are copied.
-        memory::check(body.len())?;
+        alloc::probe(body.len())?;
     }
     Ok(response_in(&parts))
 }

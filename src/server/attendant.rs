@@ -7,7 +7,7 @@ use super::hall::Hall;
 use super::lobby::Found;
 use super::session::{Next, Session, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
-use crate::journal::Level;
+use crate::log_buffer::Level;
 use crate::message::NO_HANDLER_CLASS;
 use crate::wait::{UntilSignal, Wait};
 

@@ -230,7 +230,7 @@ fn set_aside(session: Box<Session>, hall: Option<&Arc<Hall>>) -> Place {
     match hall.parking.park(session) {
         Parked::At(token, wakes_doorkeeper) => {
             if wakes_doorkeeper {
-                hall.doorkeeper_bell.post();
+                hall.doorkeeper_bell.notify();
             }
             Place::Parked(token)
         }

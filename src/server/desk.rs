@@ -11,9 +11,9 @@ use crate::connection::{Socket, shut_down};
 use crate::document::Documents;
 use crate::error::Result;
 use crate::fork;
-use crate::journal::{Entry, Journal, Level};
+use crate::log_buffer::{Level, LogBuffer, LogEntry};
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
@@ -25,10 +25,10 @@ pub(super) struct Desk {
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
     /// Posted when the steward has something to do.
-    pub(super) steward_bell: Semaphore,
+    pub(super) steward_bell: Notifier,
     /// Posted when the server stops, and never taken.
-    pub(super) closing: Semaphore,
-    journal: Journal,
+    pub(super) closing: Notifier,
+    log_buffer: LogBuffer,
     max_connections: usize,
     guests: Mutex<Guests>,
     closed: AtomicBool,
@@ -61,9 +61,9 @@ impl Desk {
             counters,
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
-            steward_bell: Semaphore::new()?,
-            closing: Semaphore::new()?,
-            journal: Journal::default(),
+            steward_bell: Notifier::new()?,
+            closing: Notifier::new()?,
+            log_buffer: LogBuffer::default(),
             max_connections: options.max_connections,
             guests: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -137,22 +137,22 @@ impl Desk {
         }
     }
 
-    /// Writes to the journal and calls the steward.
+    /// Writes to the log_buffer and calls the steward.
     pub(super) fn report(&self, level: Level, message: impl Into<String>) {
-        self.journal.write(level, message);
-        self.steward_bell.post();
+        self.log_buffer.write(level, message);
+        self.steward_bell.notify();
     }
 
     /// What was reported and not taken yet.
-    pub(super) fn take_reports(&self) -> Vec<Entry> {
-        self.journal.take()
+    pub(super) fn take_reports(&self) -> Vec<LogEntry> {
+        self.log_buffer.drain()
     }
 
     /// Lets every thread end as soon as it looks.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.closing.post();
-        self.steward_bell.post();
+        self.closing.notify();
+        self.steward_bell.notify();
     }
 
     /// Has what is still read be counted, and handled no more.

@@ -19,15 +19,15 @@ use super::listener::Listener;
 use super::rejections::Rejections;
 use super::restraint::Restraint;
 use super::rounds::GRACE;
+use crate::alloc;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::fork::ProcessLocal;
-use crate::journal::Level;
-use crate::memory;
+use crate::log_buffer::Level;
 use crate::options::ServerOptions;
 use crate::os;
-use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 
@@ -153,7 +153,7 @@ impl Doorkeeper {
     fn handle(&mut self, token: Token) {
         match token {
             // Of what comes on top of a post that was left there, the poll need not tell.
-            BELL => self.hall.doorkeeper_bell.take_all(),
+            BELL => self.hall.doorkeeper_bell.drain(),
             // Its time will come.
             DOOR if self.accept_again.is_some() => {}
             DOOR => self.accept(),
@@ -202,7 +202,7 @@ impl Doorkeeper {
     fn accept(&mut self) {
         self.accept_again = None;
         // Each needs some memory of its own, and the reserve is for those who are here.
-        if memory::check(memory::LARGE).is_err() {
+        if alloc::probe(alloc::MMAP_THRESHOLD).is_err() {
             return self.pause_for_want(&Errno::NOMEM.into());
         }
         if let Err(error) = self.resume() {
@@ -257,7 +257,7 @@ impl Doorkeeper {
 
     fn greet(&mut self, socket: Socket) {
         self.hall.desk.counters.accepted.add_one();
-        panic_point("doorkeeper");
+        failpoint("doorkeeper");
         let token = self.hall.parking.fresh_token();
         let greeted =
             self.hall.parking.watch(&socket, token).and_then(|()| self.handshakes.begin(token, socket.clone()));
@@ -271,7 +271,7 @@ impl Doorkeeper {
     }
 
     fn handle_handshake(&mut self, progress: Progress) {
-        panic_point("handshake");
+        failpoint("handshake");
         match progress {
             Progress::Pending => {}
             Progress::Abandoned => self.note_abandoned(),

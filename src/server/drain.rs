@@ -7,7 +7,7 @@ use super::session::SILENCE;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::semaphore::{Waited, wait_for};
+use crate::notifier::{Wakeup, wait_for};
 use crate::wait::Wait;
 
 /// Reads every connection that carries notifications and waits for a thread, until each has ended or nothing has come for
@@ -58,8 +58,8 @@ fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Re
     let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
     match wait_for(&mut polled, silence)? {
-        Waited::Woken | Waited::TimedOut => Ok(Round::GoOn),
-        Waited::Signalled => Ok(Round::Signalled),
+        Wakeup::Woken | Wakeup::TimedOut => Ok(Round::GoOn),
+        Wakeup::Signalled => Ok(Round::Signalled),
     }
 }
 

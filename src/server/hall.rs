@@ -13,9 +13,9 @@ use super::session::Session;
 use crate::connection::{Connection, Socket};
 use crate::document::Documents;
 use crate::error::{Error, Result};
-use crate::journal::Level;
+use crate::log_buffer::Level;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
@@ -28,7 +28,7 @@ pub(super) struct Hall {
     pub(super) parking: Parking,
     pub(super) senders: Senders,
     /// Posted when the doorkeeper is to look up.
-    pub(super) doorkeeper_bell: Semaphore,
+    pub(super) doorkeeper_bell: Notifier,
     /// How many notifications were dropped before the start.
     pub(super) dropped_before: u64,
     max_frame_size: usize,
@@ -52,7 +52,7 @@ impl Hall {
             lobby: Lobby::new(options.spare_threads, options.max_threads)?,
             parking: Parking::new()?,
             senders: Senders::default(),
-            doorkeeper_bell: Semaphore::new()?,
+            doorkeeper_bell: Notifier::new()?,
             max_frame_size: options.max_frame_size,
             pending_handshakes: AtomicUsize::new(0),
             doorkeeper_left: AtomicBool::new(false),
@@ -71,7 +71,7 @@ impl Hall {
     /// Lets a connection that has something to say wait for an attendant.
     pub(super) fn seek_attendant(&self, session: Box<Session>) {
         if self.lobby.enter(session) {
-            self.desk.steward_bell.post();
+            self.desk.steward_bell.notify();
         }
         self.tell_doorkeeper_of_want();
     }
@@ -80,7 +80,7 @@ impl Hall {
     pub(super) fn note_attendant_left(&self) {
         self.lobby.leave();
         // One less may be too few.
-        self.desk.steward_bell.post();
+        self.desk.steward_bell.notify();
         self.tell_doorkeeper_of_want();
     }
 
@@ -93,7 +93,7 @@ impl Hall {
     pub(super) fn note_steward_left(&self) {
         if self.desk.is_owner() {
             self.has_steward.store(false, Ordering::Release);
-            self.doorkeeper_bell.post();
+            self.doorkeeper_bell.notify();
         }
     }
 
@@ -105,7 +105,7 @@ impl Hall {
     /// Without a steward it is the doorkeeper who looks after those that wait.
     fn tell_doorkeeper_of_want(&self) {
         if !self.has_steward.load(Ordering::Acquire) {
-            self.doorkeeper_bell.post();
+            self.doorkeeper_bell.notify();
         }
     }
 
@@ -114,7 +114,7 @@ impl Hall {
         self.desk.close();
         // Dropped after the locks inside are released: each of them takes one of the desk's.
         drop((self.lobby.close(), self.parking.close()));
-        self.doorkeeper_bell.post();
+        self.doorkeeper_bell.notify();
     }
 
     /// Ends the server, because what it cannot do without cannot be used any more. Only the first cause is reported.
@@ -155,7 +155,7 @@ impl Hall {
     /// Notes that the doorkeeper has gone and will report nothing more.
     pub(super) fn note_doorkeeper_left(&self) {
         self.doorkeeper_left.store(true, Ordering::Release);
-        self.desk.steward_bell.post();
+        self.desk.steward_bell.notify();
     }
 
     /// Whether it was closed and the doorkeeper has gone; also in a forked copy.

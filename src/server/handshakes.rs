@@ -9,8 +9,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::connection::Socket;
 use crate::deadline::Deadline;
-use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Result};
+use crate::fd::MSG_NOSIGNAL;
 use crate::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
 use crate::secret::Secret;
 
@@ -129,7 +129,7 @@ impl Pending {
 
 /// Sends a handshake message, which is far smaller than any socket's buffer, without blocking.
 pub(super) fn send_whole(socket: &Socket, message: &[u8]) -> Result<()> {
-    match send(socket.here()?, message, SendFlags::DONTWAIT | NO_SIGNAL) {
+    match send(socket.here()?, message, SendFlags::DONTWAIT | MSG_NOSIGNAL) {
         Ok(sent) if sent == message.len() => Ok(()),
         _ => Err(Error::Handshake { reason: "the connection broke during the handshake".to_owned() }),
     }

@@ -1,8 +1,8 @@
 //! What the answer to a call goes over: a connection, or nothing where the caller is this process itself.
 
 use super::session::Session;
+use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::memory;
 use crate::message::{Response, ResultEnvelope, failure_response, fitting};
 use crate::wait::Wait;
 
@@ -47,7 +47,7 @@ impl Line {
     /// Sends the answer to a call: what its handler raised, with as much of the backtrace as a frame has room for.
     pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
         // It is copied, and written as JSON.
-        memory::check(failure.message.len().saturating_mul(3))?;
+        alloc::probe(failure.message.len().saturating_mul(3))?;
         match self {
             Self::Session(session) => match session.send(&[&failure_response(id, failure)], wait) {
                 Err(Error::FrameTooLarge { limit, .. }) => {

@@ -9,8 +9,8 @@ use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, bind, getsockname, listen};
 
 use crate::connection::Socket;
-use crate::descriptors;
 use crate::error::{Error, Result};
+use crate::fd;
 use crate::fork::{self, ProcessLocal};
 use crate::sync::{Mutex, lock};
 
@@ -64,7 +64,7 @@ impl Listener {
     pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
         let listening = lock(&self.socket);
         let Ok(listening) = listening.as_ref()?.verified() else { return Some(Err(Errno::BADF)) };
-        let accepted = ProcessLocal::open(|| descriptors::accept(listening));
+        let accepted = ProcessLocal::open(|| fd::accept(listening));
         Some(accepted.and_then(|socket| {
             set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;
             Ok(Arc::new(socket))
@@ -75,7 +75,7 @@ impl Listener {
 fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     let failed = |errno| Error::system(format!("could not listen on {address}"), errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
+    let socket = ProcessLocal::open(|| fd::stream_socket(family)).map_err(failed)?;
     let listening = socket.here().map_err(|_| fork::inherited())?;
     // So that a stopped server can be started on its port again while old connections are still in TIME_WAIT.
     set_socket_reuseaddr(listening, true).map_err(failed)?;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::semaphore::{Semaphore, Waited};
+use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, lock};
 
 /// Where connections and attendants meet.
@@ -14,7 +14,7 @@ pub(super) struct Lobby {
     spare_threads: usize,
     max_threads: usize,
     state: Mutex<State>,
-    arrivals: Semaphore,
+    arrivals: Notifier,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub(super) enum Found {
 impl Lobby {
     /// An empty lobby in which `spare_threads` attendants should wait at any time, of `max_threads` in all.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
-        Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Semaphore::new()? })
+        Ok(Self { spare_threads, max_threads, state: Mutex::default(), arrivals: Notifier::new()? })
     }
 
     /// Lets a connection wait. True if an attendant more will be needed.
@@ -65,7 +65,7 @@ impl Lobby {
         state.waiting.push_back(session);
         // Under the lock: whoever finds the connection takes this post, and one that came later would stay for ever and
         // let no attendant sleep.
-        self.arrivals.post();
+        self.arrivals.notify();
         self.is_short(&state)
     }
 
@@ -75,7 +75,7 @@ impl Lobby {
             if let Some(found) = self.look() {
                 return Ok(found);
             }
-            if self.arrivals.wait(&Deadline::never())? == Waited::Signalled {
+            if self.arrivals.wait(&Deadline::never())? == Wakeup::Signalled {
                 return Ok(Found::Signal);
             }
         }
@@ -109,7 +109,7 @@ impl Lobby {
         let mut state = lock(&self.state);
         state.closed = true;
         // Nobody takes this post, so that it wakes everybody.
-        self.arrivals.post();
+        self.arrivals.notify();
         let (kept, given_back) =
             std::mem::take(&mut state.waiting).into_iter().partition(|session| session.sender().is_some());
         state.waiting = kept;
@@ -129,7 +129,7 @@ impl Lobby {
         let (kept, stranded): (VecDeque<_>, VecDeque<_>) =
             state.waiting.split_off(served).into_iter().partition(|session| session.sender().is_some());
         state.waiting.extend(kept);
-        stranded.iter().for_each(|_| self.arrivals.take());
+        stranded.iter().for_each(|_| self.arrivals.consume());
         stranded
     }
 
@@ -154,7 +154,7 @@ impl Lobby {
         let mut state = lock(&self.state);
         if let Some(session) = state.waiting.pop_front() {
             state.serving = state.serving.saturating_add(1);
-            self.arrivals.take();
+            self.arrivals.consume();
             return Some(Found::Session(session));
         }
         if state.closed || state.spares() > self.spare_threads {

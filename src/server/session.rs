@@ -13,13 +13,13 @@ use crate::connection::{Connection, ReceiveBy, Socket};
 use crate::deadline::Deadline;
 use crate::document::{Document, Documents};
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
-use crate::journal::Level;
+use crate::failpoint::failpoint;
+use crate::log_buffer::Level;
 use crate::message::{
     CARRY_NOTIFICATIONS, NO_HANDLER_CLASS, PING, Parsed, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope,
     Sender, failure_response,
 };
-use crate::panic_point::panic_point;
-use crate::semaphore::Waited;
+use crate::notifier::Wakeup;
 use crate::wait::{UntilSignal, Wait};
 
 /// An admitted connection. Whoever has it may read and write; it is closed when dropped.
@@ -172,7 +172,7 @@ impl Session {
 
     /// Sends the answer to a call, in `parts`.
     pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
-        panic_point("answer");
+        failpoint("answer");
         let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
         if let Err(error @ Error::Timeout { .. }) = &sent {
             self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
@@ -207,7 +207,7 @@ impl Session {
                 return Ok(None);
             }
         };
-        panic_point("session");
+        failpoint("session");
         match &request.id {
             // No call of anybody's, but part of how notifications are sent.
             Some(_) if request.name == CARRY_NOTIFICATIONS => {}
@@ -252,19 +252,19 @@ impl Session {
             }
             let waited = if std::mem::take(&mut self.is_in_burst) {
                 match self.connection.pause(BURST_PAUSE)? {
-                    Waited::Signalled => Waited::Signalled,
+                    Wakeup::Signalled => Wakeup::Signalled,
                     // To be looked at once more.
-                    Waited::TimedOut | Waited::Woken => Waited::Woken,
+                    Wakeup::TimedOut | Wakeup::Woken => Wakeup::Woken,
                 }
             } else if self.desk.is_closed() {
                 self.connection.wait_readable(&Deadline::after(SILENCE))?
             } else {
-                self.connection.wait_readable_or_posted(&self.desk.closing, &Deadline::never())?
+                self.connection.wait_readable_or_notified(&self.desk.closing, &Deadline::never())?
             };
             match waited {
-                Waited::Woken => {}
-                Waited::Signalled => return Err(Error::Interrupted),
-                Waited::TimedOut => return Ok(None),
+                Wakeup::Woken => {}
+                Wakeup::Signalled => return Err(Error::Interrupted),
+                Wakeup::TimedOut => return Ok(None),
             }
         }
     }

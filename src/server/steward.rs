@@ -6,9 +6,9 @@ use super::attendant::Attendant;
 use super::hall::Hall;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::journal::Entry;
-use crate::panic_point::panic_point;
-use crate::semaphore::Waited;
+use crate::failpoint::failpoint;
+use crate::log_buffer::LogEntry;
+use crate::notifier::Wakeup;
 use crate::wait::Wait;
 
 /// The one who is called when the core needs the host.
@@ -21,7 +21,7 @@ pub struct Steward {
 #[derive(Debug)]
 pub enum Duty {
     /// Write these to the log.
-    Log(Vec<Entry>),
+    Log(Vec<LogEntry>),
     /// Let a thread serve this attendant.
     Start(Attendant),
 }
@@ -49,7 +49,7 @@ impl Steward {
     pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
         let mut is_deaf = false;
         while self.hall.desk.is_owner() {
-            panic_point("steward");
+            failpoint("steward");
             if let Some(attendant) = Attendant::enlist(&self.hall) {
                 return Ok(Some(Duty::Start(attendant)));
             }
@@ -65,7 +65,7 @@ impl Steward {
             // Also what the host has deferred until the thread waits, and does not mention again.
             wait.interrupted()?;
             match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
-                Ok(Some(Waited::Woken)) => self.hall.desk.steward_bell.take(),
+                Ok(Some(Wakeup::Woken)) => self.hall.desk.steward_bell.consume(),
                 Ok(_) => wait.interrupted()?,
                 Err(error) => {
                     self.hall.fail_if_closed_by_others(error)?;

@@ -12,7 +12,7 @@ use super::steward::Steward;
 use crate::document::{Documents, State};
 use crate::error::Result;
 use crate::fork;
-use crate::generation_page::GenerationPage;
+use crate::shared_generations::SharedGenerations;
 use crate::sync::{Mutex, lock};
 
 /// What a server was just before a fork.
@@ -58,11 +58,11 @@ impl Server {
         } else {
             (Listener::default(), self.address)
         };
-        let page = GenerationPage::inherited(address.port()).unwrap_or(self.page);
+        let page = SharedGenerations::for_port(address.port()).unwrap_or(self.page);
         let documents = Documents::inherited(&self.documents, &snapshot.documents);
         // A worker that was forked before finds the server again at a fixed port. What it knows of a document may be
         // what a thread published that the fork has ended.
-        documents.keys().iter().for_each(|key| page.announce(key));
+        documents.keys().iter().for_each(|key| page.bump(key));
         Ok(Self {
             options: self.options.clone(),
             secret: self.secret.clone(),

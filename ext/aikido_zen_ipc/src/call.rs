@@ -10,8 +10,8 @@ use magnus::{
     Error, Exception, Module, RArray, RArrayArgList, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method,
     prelude::*,
 };
+use zen_ipc::alloc;
 use zen_ipc::error::{FailureCode, RemoteFailure};
-use zen_ipc::memory;
 use zen_ipc::server::{Attendant, Call as CoreCall};
 
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};
@@ -193,7 +193,7 @@ fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
         }
     }
     let json = json_of(ruby, string.as_value(), "message")?;
-    memory::check(json.len()).map_err(|error| to_ruby(ruby, error))?;
+    alloc::probe(json.len()).map_err(|error| to_ruby(ruby, error))?;
     serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
 }
 

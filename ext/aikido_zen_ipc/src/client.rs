@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use magnus::typed_data::Obj;
 use magnus::{Error, Module, RHash, RModule, RString, Ruby, Symbol, Value, method, prelude::*};
 use zen_ipc::client::Client as CoreClient;
-use zen_ipc::contention::{Contention, Habit};
+use zen_ipc::gvl_policy::{GvlPolicy, Mode};
 
 use crate::codec::decode;
 use crate::codec_module::string_of;
@@ -34,7 +34,7 @@ struct Inner {
 /// What belongs to one process.
 struct Current {
     core: CoreClient,
-    contention: Contention,
+    policy: GvlPolicy,
 }
 
 /// Defines the class.
@@ -44,7 +44,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("set_up", method!(Client::set_up, 2))?;
     class.define_private_method("fetch_text", method!(Client::fetch_text, 2))?;
     class.define_private_method("follow_server", method!(Client::follow_server, 2))?;
-    class.define_private_method("gvl_habit=", method!(Client::set_gvl_habit, 1))?;
+    class.define_private_method("gvl_mode=", method!(Client::set_gvl_mode, 1))?;
     class.define_method("start", method!(Client::start, 0))?;
     class.define_method("invoke", method!(Client::invoke, -1))?;
     class.define_method("notify", method!(Client::notify, -1))?;
@@ -167,15 +167,15 @@ impl Client {
     }
 
     /// What decides whether a caller keeps the GVL: `:adaptive`, `:keep`, `:give_up`. The latter two are for benchmarks.
-    fn set_gvl_habit(ruby: &Ruby, this: &Self, habit: Symbol) -> Result<(), Error> {
+    fn set_gvl_mode(ruby: &Ruby, this: &Self, mode: Symbol) -> Result<(), Error> {
         contain(ruby, || {
-            let habit = match &*habit.name()? {
-                "adaptive" => Habit::Adaptive,
-                "keep" => Habit::Keep,
-                "give_up" => Habit::GiveUp,
-                other => return Err(Error::new(ruby.exception_arg_error(), format!("no such habit: {other}"))),
+            let mode = match &*mode.name()? {
+                "adaptive" => Mode::Adaptive,
+                "hold" => Mode::Hold,
+                "release" => Mode::Release,
+                other => return Err(Error::new(ruby.exception_arg_error(), format!("no such mode: {other}"))),
             };
-            this.inner(ruby)?.current().contention.set_habit(habit);
+            this.inner(ruby)?.current().policy.set_mode(mode);
             Ok(())
         })
     }
@@ -206,7 +206,7 @@ impl Inner {
 
 impl Current {
     fn new(core: CoreClient) -> Self {
-        Self { core, contention: Contention::new(Instant::now()) }
+        Self { core, policy: GvlPolicy::new(Instant::now()) }
     }
 
     /// What waits for the parent gives, or its error as an exception.
@@ -232,7 +232,7 @@ impl Current {
         body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error> + Send + 'static,
     ) -> Result<Result<T, zen_ipc::Error>, Error> {
         let run = move |ruby: &Ruby| {
-            waiting_for_answer(ruby, &self.contention, |wait| match body(&self.core, wait) {
+            waiting_for_answer(ruby, &self.policy, |wait| match body(&self.core, wait) {
                 Err(zen_ipc::Error::Interrupted) => Err(zen_ipc::Error::Interrupted),
                 outcome => Ok(outcome),
             })

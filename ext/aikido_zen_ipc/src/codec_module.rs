@@ -1,7 +1,7 @@
 //! `Aikido::Zen::IPC::Codec`: the codec by itself, for what never crosses a socket.
 
 use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
-use zen_ipc::memory;
+use zen_ipc::alloc;
 
 use crate::codec::{
     decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, encode_arguments, prepare_key_cache,
@@ -77,7 +77,7 @@ fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     contain(ruby, || {
         let decoded = read_bytes(text, |json| {
             // Where memory is short Ruby must be able to collect garbage: otherwise it ends the process.
-            if json.len() < LARGE_DOCUMENT || memory::check(json.len().saturating_mul(GROWTH)).is_err() {
+            if json.len() < LARGE_DOCUMENT || alloc::probe(json.len().saturating_mul(GROWTH)).is_err() {
                 decode_frozen(ruby, json)
             } else {
                 without_gc(ruby, || decode_frozen(ruby, json))

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use magnus::{Error, IntoValue, Module, RModule, Ruby, Symbol, Value, method, prelude::*};
-use zen_ipc::journal::{Entry, Level};
+use zen_ipc::log_buffer::{Level, LogEntry};
 use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
 
 use crate::call::{Call, failure_of};
@@ -63,7 +63,7 @@ impl Steward {
                 Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
                 Some(Duty::Log(entries)) => {
                     let lines = ruby.ary_new();
-                    for Entry { level, message } in entries {
+                    for LogEntry { level, message } in entries {
                         lines.push((level_name(ruby, level), message))?;
                     }
                     Some(lines.as_value())

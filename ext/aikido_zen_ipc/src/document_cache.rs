@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use magnus::typed_data::Obj;
 use magnus::value::Opaque;
 use magnus::{DataTypeFunctions, Error, Module, RModule, RString, Ruby, Symbol, Value, gc, method, prelude::*};
-use zen_ipc::generation_page::{GenerationPage, Watch};
+use zen_ipc::shared_generations::{SharedGenerations, Watch};
 
 use crate::gvl::contain;
 use crate::ruby_bytes::{find_by_bytes, symbol_name};
@@ -23,7 +23,7 @@ pub(crate) struct DocumentCache(RefCell<State>);
 #[derive(Default)]
 struct State {
     /// `None` where the parent's page is not shared: nothing is current there.
-    page: Option<GenerationPage>,
+    page: Option<SharedGenerations>,
     known: BTreeMap<Box<[u8]>, Known>,
     /// Bytes that the entries without a document take, as [`cost_of`] counts them.
     absent_bytes: usize,
@@ -79,7 +79,7 @@ impl DocumentCache {
 
     /// To be given to `keep`, and read before the document is fetched: a change in between is then seen the next time.
     fn reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
-        contain(ruby, || Ok(this.0.borrow().page.map(|page| page.reading(&key))))
+        contain(ruby, || Ok(this.0.borrow().page.map(|page| page.current(&key))))
     }
 
     /// Keeps what is known of a document. Without a reading it is never current. What was read earlier than what is kept

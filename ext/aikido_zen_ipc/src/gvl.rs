@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use magnus::{Error, Ruby};
 use rb_sys::special_consts::Qnil;
 use zen_ipc::Wait;
-use zen_ipc::contention::{Contention, PATIENCE, Returning};
-use zen_ipc::panic_point::panic_point;
+use zen_ipc::failpoint::failpoint;
+use zen_ipc::gvl_policy::{GvlPolicy, MAX_HOLD, Reacquire};
 
 use crate::{ballast, error};
 
@@ -23,7 +23,7 @@ use crate::{ballast, error};
 /// What `body` answers; `InternalError` for a panic.
 pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let instrumented = || {
-        panic_point("native method");
+        failpoint("native method");
         body()
     };
     match catch_unwind(AssertUnwindSafe(instrumented)) {
@@ -52,10 +52,10 @@ pub(crate) fn waiting<T>(
 /// As [`contain`].
 pub(crate) fn waiting_for_answer<T>(
     ruby: &Ruby,
-    contention: &Contention,
+    policy: &GvlPolicy,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || WithoutGvl::new(ruby, Some(contention)).run(body))
+    contain(ruby, || WithoutGvl::new(ruby, Some(policy)).run(body))
 }
 
 /// Whether the calling fiber is one that must leave its thread to others while it waits: it belongs to a `Fiber.scheduler`.
@@ -68,7 +68,7 @@ pub(crate) fn is_fiber_scheduled() -> bool {
 /// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.
 pub(crate) struct WithoutGvl<'a> {
     ruby: &'a Ruby,
-    contention: Option<&'a Contention>,
+    policy: Option<&'a GvlPolicy>,
     /// Since when this caller has the GVL, where that is counted.
     holds_since: Cell<Option<Instant>>,
     /// What Ruby raised when it was asked about an interrupt. This value lives on the machine stack, where the GC sees it.
@@ -76,8 +76,8 @@ pub(crate) struct WithoutGvl<'a> {
 }
 
 impl<'a> WithoutGvl<'a> {
-    fn new(ruby: &'a Ruby, contention: Option<&'a Contention>) -> Self {
-        Self { ruby, contention, holds_since: Cell::new(None), raised: RefCell::new(None) }
+    fn new(ruby: &'a Ruby, policy: Option<&'a GvlPolicy>) -> Self {
+        Self { ruby, policy, holds_since: Cell::new(None), raised: RefCell::new(None) }
     }
 
     fn run<T>(&self, body: impl FnOnce(&Self) -> Result<T, zen_ipc::Error>) -> Result<T, Error> {
@@ -88,12 +88,12 @@ impl<'a> WithoutGvl<'a> {
     }
 
     fn begin_hold(&self, clock: impl FnOnce() -> Instant) {
-        self.holds_since.set(self.contention.is_some_and(Contention::is_spell).then(clock));
+        self.holds_since.set(self.policy.is_some_and(GvlPolicy::is_hold_window).then(clock));
     }
 
     fn end_hold(&self) {
-        if let (Some(contention), Some(since)) = (self.contention, self.holds_since.take()) {
-            contention.note_kept(since.elapsed());
+        if let (Some(policy), Some(since)) = (self.policy, self.holds_since.take()) {
+            policy.record_held(since.elapsed());
         }
     }
 }
@@ -101,15 +101,15 @@ impl<'a> WithoutGvl<'a> {
 impl Wait for WithoutGvl<'_> {
     fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         self.end_hold();
-        let mut job = Job { operation: Some(operation), outcome: None, contention: self.contention, returning: None };
+        let mut job = Job { operation: Some(operation), outcome: None, policy: self.policy, reacquire: None };
         let run = runner_of(&job);
         let data = ptr::from_mut(&mut job).cast::<c_void>();
         // SAFETY: `rb_nogvl` calls `run` at most once, with `data`, before it returns, so `job` outlives its use.
         // With RB_NOGVL_INTR_FAIL it never raises, so no jump skips a `Drop` here. The operation uses no Ruby.
         unsafe { rb_sys::rb_nogvl(Some(run), data, unblock_by_signal(), ptr::null_mut(), INTR_FAIL) };
-        if let (Some(contention), Some(returning)) = (self.contention, job.returning) {
+        if let (Some(policy), Some(reacquire)) = (self.policy, job.reacquire) {
             let now = Instant::now();
-            contention.end_return(returning, now);
+            policy.reacquire_finished(reacquire, now);
             self.begin_hold(|| now);
         }
         match job.outcome {
@@ -120,7 +120,7 @@ impl Wait for WithoutGvl<'_> {
     }
 
     fn block_briefly<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
-        self.contention?.is_worth_keeping(Instant::now).then(|| operation(PATIENCE))
+        self.policy?.should_hold(Instant::now).then(|| operation(MAX_HOLD))
     }
 
     fn interrupted(&self) -> Result<(), zen_ipc::Error> {
@@ -138,8 +138,8 @@ struct Job<'a, F, R> {
     operation: Option<F>,
     /// `None` until it has run.
     outcome: Option<Result<R, Box<dyn Any + Send>>>,
-    contention: Option<&'a Contention>,
-    returning: Option<Returning>,
+    policy: Option<&'a GvlPolicy>,
+    reacquire: Option<Reacquire>,
 }
 
 type Runner = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
@@ -153,11 +153,11 @@ unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_v
     let job = unsafe { &mut *data.cast::<Job<'_, F, R>>() };
     job.outcome = job.operation.take().map(|operation| {
         catch_unwind(AssertUnwindSafe(|| {
-            panic_point("wait");
+            failpoint("wait");
             operation()
         }))
     });
-    job.returning = job.contention.map(|contention| contention.begin_return(Instant::now()));
+    job.reacquire = job.policy.map(|policy| policy.reacquire_started(Instant::now()));
     ptr::null_mut()
 }
 

@@ -22,12 +22,12 @@ use magnus::{Error, Module, Object, Ruby, TypedData, function};
 
 /// For all Rust code of the extension: it must not end the host where memory is short.
 #[global_allocator]
-static ALLOCATOR: zen_ipc::memory::Allocator = zen_ipc::memory::Allocator;
+static ALLOCATOR: zen_ipc::alloc::Allocator = zen_ipc::alloc::Allocator;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
     zen_ipc::fork::install().map_err(|error| error::to_ruby(ruby, error))?;
-    zen_ipc::generation_page::GenerationPage::install().map_err(|error| error::to_ruby(ruby, error))?;
+    zen_ipc::shared_generations::SharedGenerations::install().map_err(|error| error::to_ruby(ruby, error))?;
     let zen = ruby.define_module("Aikido")?.define_module("Zen")?;
     let ipc = zen.define_module("IPC")?;
     error::set_module(ipc);

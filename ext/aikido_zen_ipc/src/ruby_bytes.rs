@@ -16,7 +16,7 @@ use rb_sys::{
     ruby_encoding_consts::RUBY_ENCODING_SHIFT,
     ruby_fl_type::RUBY_FL_FREEZE,
 };
-use zen_ipc::memory;
+use zen_ipc::alloc;
 
 /// Appends the String's bytes to `output` by way of `append`. That is a plain function without a
 /// handle to Ruby, so that nothing can change or free the String meanwhile.
@@ -38,7 +38,7 @@ pub(crate) fn find_by_bytes<T>(map: &BTreeMap<Box<[u8]>, T>, string: RString) ->
 /// That memory is short.
 pub(crate) fn copy_bytes(string: RString) -> Result<Vec<u8>, zen_ipc::Error> {
     // SAFETY: Ruby does not run while they are copied, and the slice does not outlive that.
-    memory::copy(unsafe { string.as_slice() })
+    alloc::try_to_vec(unsafe { string.as_slice() })
 }
 
 /// What `read` makes of the String's bytes. A frozen String is read in place: nothing can change it.

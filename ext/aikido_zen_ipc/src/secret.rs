@@ -2,7 +2,7 @@
 
 use magnus::{Error, Module, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
 use zen_ipc::Secret as CoreSecret;
-use zen_ipc::generation_page::GenerationPage;
+use zen_ipc::shared_generations::SharedGenerations;
 use zeroize::Zeroizing;
 
 use crate::error::to_ruby;
@@ -51,9 +51,9 @@ impl Secret {
     }
 
     /// The page on which the server at `port` tells of new documents, if this process shares it.
-    pub(crate) fn page_for(value: Value, port: u16) -> Option<GenerationPage> {
+    pub(crate) fn page_for(value: Value, port: u16) -> Option<SharedGenerations> {
         let secret = <&Self>::try_convert(value).ok()?;
-        if secret.port == port { GenerationPage::inherited(port) } else { None }
+        if secret.port == port { SharedGenerations::for_port(port) } else { None }
     }
 
     fn is_same(ruby: &Ruby, this: &Self, other: Value) -> Result<bool, Error> {

@@ -14,8 +14,8 @@ use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
 use crate::wait::Uninterrupted;
@@ -138,7 +138,7 @@ fn handler_ends() {
 
 fn handler_goes_on() {
     let scene = Scene::new();
-    let is_over = Arc::new(Semaphore::new().unwrap());
+    let is_over = Arc::new(Notifier::new().unwrap());
     let attendants = [(); 2].map(|()| {
         let is_over = is_over.clone();
         scene.attendant(move |call| {
@@ -150,18 +150,18 @@ fn handler_goes_on() {
     });
     scene.call("1");
     scene.call("2");
-    is_over.post();
+    is_over.notify();
     scene.stop(attendants);
 }
 
 fn another_thread_answers() {
     let scene = Scene::new();
-    let handed = Arc::new((Mutex::new(None), Semaphore::new().unwrap()));
+    let handed = Arc::new((Mutex::new(None), Notifier::new().unwrap()));
     let to_other = handed.clone();
     let attendant = scene.attendant_of(move |call| {
         if call.args() == b"[1]" {
             *lock(&to_other.0) = Some(call);
-            to_other.1.post();
+            to_other.1.notify();
         } else {
             respond(&call);
         }
@@ -181,7 +181,7 @@ fn another_thread_answers() {
 
 fn call_follows_notification() {
     let scene = Scene::new();
-    let is_over = Arc::new(Semaphore::new().unwrap());
+    let is_over = Arc::new(Notifier::new().unwrap());
     let attendants = [(); 2].map(|()| {
         let is_over = is_over.clone();
         scene.attendant(move |call| {
@@ -194,7 +194,7 @@ fn call_follows_notification() {
     });
     assert!(scene.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
     scene.call("1");
-    is_over.post();
+    is_over.notify();
     scene.stop(attendants);
 }
 

@@ -14,8 +14,8 @@ use crate::deadline::Deadline;
 use crate::document::Documents;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
 use crate::sync::thread;
 use crate::wait::Uninterrupted;
 
@@ -45,7 +45,7 @@ pub(crate) const MODELS: [Model; 3] = [
 
 struct Scene {
     lobby: Lobby,
-    served: Semaphore,
+    served: Notifier,
 }
 
 impl Scene {
@@ -53,7 +53,7 @@ impl Scene {
     fn new() -> Arc<Self> {
         let lobby = Lobby::new(2, 4).unwrap();
         assert!(lobby.enlist() && lobby.enlist() && !lobby.enlist());
-        Arc::new(Self { lobby, served: Semaphore::new().unwrap() })
+        Arc::new(Self { lobby, served: Notifier::new().unwrap() })
     }
 
     /// Serves one connection after the other.
@@ -63,7 +63,7 @@ impl Scene {
                 Found::Session(session) => {
                     drop(session);
                     self.lobby.is_free_again();
-                    self.served.post();
+                    self.served.notify();
                 }
                 Found::Leave => return,
                 Found::Signal => panic!("nobody sends signals here"),
@@ -73,7 +73,7 @@ impl Scene {
 
     fn wait_for_one_served(&self) {
         self.served.wait(&Deadline::never()).unwrap();
-        self.served.take();
+        self.served.consume();
     }
 }
 

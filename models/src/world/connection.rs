@@ -10,7 +10,7 @@ use rustix::net::Shutdown;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
-use crate::semaphore::{Semaphore, Waited};
+use crate::notifier::{Notifier, Wakeup};
 use crate::wait::Wait;
 
 pub type Socket = Arc<ProcessLocal<Descriptor>>;
@@ -74,19 +74,19 @@ impl Connection {
         Ok(self.begun.pop_front())
     }
 
-    /// Time passes at any moment: see [`Semaphore::wait`].
-    pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Waited> {
+    /// Time passes at any moment: see [`Notifier::wait`].
+    pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Wakeup> {
         let is_readable = self.socket.resource().inbox().peek() != Peeked::Nothing;
-        Ok(if is_readable { Waited::Woken } else { Waited::TimedOut })
+        Ok(if is_readable { Wakeup::Woken } else { Wakeup::TimedOut })
     }
 
-    pub(crate) fn pause(&self, _duration: Duration) -> Result<Waited> {
-        Ok(Waited::TimedOut)
+    pub(crate) fn pause(&self, _duration: Duration) -> Result<Wakeup> {
+        Ok(Wakeup::TimedOut)
     }
 
-    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, _deadline: &Deadline) -> Result<Waited> {
-        self.socket.resource().inbox().wait_or(semaphore.reader().resource().inbox());
-        Ok(Waited::Woken)
+    pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, _deadline: &Deadline) -> Result<Wakeup> {
+        self.socket.resource().inbox().wait_or(notifier.reader().resource().inbox());
+        Ok(Wakeup::Woken)
     }
 
     pub fn has_begun_a_frame(&self) -> bool {

@@ -9,7 +9,7 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
-use zen_ipc::memory;
+use zen_ipc::alloc;
 
 use self::hash::{Hashes, looks_for_twins};
 use self::quote::write_quoted;
@@ -213,7 +213,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {
-        memory::make_room(self.json, LONGEST_NUMBER)?;
+        alloc::try_reserve(self.json, LONGEST_NUMBER)?;
         serde_json::to_writer(&mut *self.json, &number).map_err(|error| EncodeError::new(error.to_string()))
     }
 
@@ -223,7 +223,7 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     fn push(&mut self, byte: u8) -> Result<(), EncodeError> {
-        memory::make_room(self.json, 1)?;
+        alloc::try_reserve(self.json, 1)?;
         self.json.push(byte);
         Ok(())
     }
@@ -233,7 +233,7 @@ impl<'a> Encoder<'a> {
 const LONGEST_NUMBER: usize = 32;
 
 fn write_plain(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), zen_ipc::Error> {
-    memory::make_room(json, bytes.len())?;
+    alloc::try_reserve(json, bytes.len())?;
     json.extend_from_slice(bytes);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! JSON strings.
 
-use zen_ipc::{Error, memory};
+use zen_ipc::{Error, alloc};
 
 use crate::codec::{plain::plain_length, utf8};
 
@@ -11,7 +11,7 @@ use crate::codec::{plain::plain_length, utf8};
 ///
 /// That memory is short.
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
-    memory::make_room(json, bytes.len().saturating_add(2))?;
+    alloc::try_reserve(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
     if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
         // Most are so, and short: to look for more would take as long again.
@@ -26,7 +26,7 @@ pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error
             }
         }
     }
-    memory::make_room(json, 1)?;
+    alloc::try_reserve(json, 1)?;
     json.push(b'"');
     Ok(())
 }
@@ -34,12 +34,12 @@ pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error
 fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = text.as_bytes();
     while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
-        memory::make_room(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
+        alloc::try_reserve(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
         json.extend_from_slice(plain);
         write_escape(*special, json);
         rest = after;
     }
-    memory::make_room(json, rest.len())?;
+    alloc::try_reserve(json, rest.len())?;
     json.extend_from_slice(rest);
     Ok(())
 }

@@ -18,12 +18,12 @@ static PAGE: OnceLock<&'static [AtomicU64]> = OnceLock::new();
 
 /// The counters of one server's documents.
 #[derive(Debug, Clone, Copy)]
-pub struct GenerationPage {
+pub struct SharedGenerations {
     counters: &'static [AtomicU64],
     port: u16,
 }
 
-impl GenerationPage {
+impl SharedGenerations {
     /// Maps the page, once, when the library is loaded; later calls do nothing. Every process forked after it shares it.
     ///
     /// # Errors
@@ -39,14 +39,14 @@ impl GenerationPage {
     }
 
     /// The page for the server on this port, if this process or an ancestor has mapped it. Never blocks.
-    pub fn inherited(port: u16) -> Option<Self> {
+    pub fn for_port(port: u16) -> Option<Self> {
         PAGE.get().map(|counters| Self { counters, port })
     }
 
     /// The counter for a document: it differs from an earlier reading if the document has changed since.
     ///
     /// Read it before fetching, never after: a change in between is then seen the next time.
-    pub fn reading(&self, key: &str) -> u64 {
+    pub fn current(&self, key: &str) -> u64 {
         self.counter(key).map_or(0, |counter| counter.load(Ordering::Acquire))
     }
 
@@ -56,7 +56,7 @@ impl GenerationPage {
     }
 
     /// Tells every process that a document has changed. To be called after the new one can be fetched.
-    pub fn announce(&self, key: &str) {
+    pub fn bump(&self, key: &str) {
         if let Some(counter) = self.counter(key) {
             counter.fetch_add(1, Ordering::Release);
         }
@@ -94,37 +94,37 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn page(port: u16) -> GenerationPage {
-        GenerationPage::install().unwrap();
-        GenerationPage::inherited(port).unwrap()
+    fn page(port: u16) -> SharedGenerations {
+        SharedGenerations::install().unwrap();
+        SharedGenerations::for_port(port).unwrap()
     }
 
     #[test]
     fn a_reading_changes_when_the_document_does() {
         let page = page(1);
-        let before = page.reading("config");
-        assert_eq!(page.reading("config"), before);
-        page.announce("config");
-        assert_eq!(page.reading("config"), before + 1);
+        let before = page.current("config");
+        assert_eq!(page.current("config"), before);
+        page.bump("config");
+        assert_eq!(page.current("config"), before + 1);
     }
 
     #[test]
     fn a_watch_tells_of_a_change_since_its_reading_and_of_none_before() {
         let page = page(3);
-        page.announce("config");
-        let watch = page.watch("config", page.reading("config")).unwrap();
+        page.bump("config");
+        let watch = page.watch("config", page.current("config")).unwrap();
         assert!(watch.is_unchanged());
-        page.announce("config");
+        page.bump("config");
         assert!(!watch.is_unchanged());
-        let later = page.watch("config", page.reading("config")).unwrap();
+        let later = page.watch("config", page.current("config")).unwrap();
         assert!(watch.is_before(&later) && !later.is_before(&watch) && !watch.is_before(&watch));
     }
 
     #[test]
     fn every_handle_of_a_process_sees_the_same_page() {
         let page = page(2);
-        let before = page.reading("lists");
-        GenerationPage::inherited(2).unwrap().announce("lists");
-        assert_eq!(page.reading("lists"), before + 1);
+        let before = page.current("lists");
+        SharedGenerations::for_port(2).unwrap().bump("lists");
+        assert_eq!(page.current("lists"), before + 1);
     }
 }

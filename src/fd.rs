@@ -24,7 +24,7 @@ pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Has a write to a connection that has ended fail, and not end the process by a signal.
-pub(crate) const NO_SIGNAL: SendFlags = system::NO_SIGNAL;
+pub(crate) const MSG_NOSIGNAL: SendFlags = system::MSG_NOSIGNAL;
 
 #[cfg(target_os = "linux")]
 mod system {
@@ -34,7 +34,7 @@ mod system {
     use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, accept_with, socket_with};
     use rustix::pipe::{PipeFlags, pipe_with};
 
-    pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+    pub(super) const MSG_NOSIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
     pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
         socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
@@ -57,7 +57,7 @@ mod system {
     use rustix::net::{AddressFamily, SendFlags, SocketType};
 
     /// The sockets themselves are told where the flag is missing.
-    pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
+    pub(super) const MSG_NOSIGNAL: SendFlags = SendFlags::empty();
 
     pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
         prepared_socket(rustix::net::socket(family, SocketType::STREAM, None)?, true)

@@ -18,7 +18,7 @@ pub enum Level {
 
 /// One line for a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LogEntry {
     /// How bad it is.
     pub level: Level,
     /// What happened. Never holds secret material.
@@ -27,32 +27,32 @@ pub struct Entry {
 
 /// A bounded queue of entries.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct LogBuffer {
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<LogEntry>,
     dropped: u64,
 }
 
-impl Journal {
+impl LogBuffer {
     /// Writes an entry, or counts it if the queue is full.
     pub fn write(&self, level: Level, message: impl Into<String>) {
         let mut state = lock(&self.state);
         if state.entries.len() < CAPACITY {
-            state.entries.push_back(Entry { level, message: message.into() });
+            state.entries.push_back(LogEntry { level, message: message.into() });
         } else {
             state.dropped = state.dropped.saturating_add(1);
         }
     }
 
     /// Takes all entries, oldest first, and says how many more there were.
-    pub fn take(&self) -> Vec<Entry> {
+    pub fn drain(&self) -> Vec<LogEntry> {
         let State { entries, dropped } = std::mem::take(&mut *lock(&self.state));
         let omitted =
-            (dropped > 0).then(|| Entry { level: Level::Warn, message: format!("and {dropped} more like these") });
+            (dropped > 0).then(|| LogEntry { level: Level::Warn, message: format!("and {dropped} more like these") });
         entries.into_iter().chain(omitted).collect()
     }
 }
@@ -63,21 +63,21 @@ mod tests {
 
     #[test]
     fn entries_are_taken_once_oldest_first() {
-        let journal = Journal::default();
-        journal.write(Level::Warn, "first");
-        journal.write(Level::Error, "second");
-        let messages: Vec<_> = journal.take().into_iter().map(|entry| entry.message).collect();
+        let log_buffer = LogBuffer::default();
+        log_buffer.write(Level::Warn, "first");
+        log_buffer.write(Level::Error, "second");
+        let messages: Vec<_> = log_buffer.drain().into_iter().map(|entry| entry.message).collect();
         assert_eq!(messages, ["first", "second"]);
-        assert!(journal.take().is_empty());
+        assert!(log_buffer.drain().is_empty());
     }
 
     #[test]
     fn what_does_not_fit_is_counted() {
-        let journal = Journal::default();
+        let log_buffer = LogBuffer::default();
         for _ in 0..CAPACITY + 3 {
-            journal.write(Level::Warn, "again");
+            log_buffer.write(Level::Warn, "again");
         }
-        let entries = journal.take();
+        let entries = log_buffer.drain();
         assert_eq!(entries.len(), CAPACITY + 1);
         assert_eq!(entries.last().unwrap().message, "and 3 more like these");
     }

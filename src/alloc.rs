@@ -15,22 +15,22 @@ pub use crate::os::Allocator;
 ///
 /// [`Error::System`] if there is none.
 #[inline]
-pub fn make_room(bytes: &mut Vec<u8>, count: usize) -> Result<()> {
+pub fn try_reserve(bytes: &mut Vec<u8>, count: usize) -> Result<()> {
     if bytes.capacity().wrapping_sub(bytes.len()) >= count {
         return Ok(());
     }
     let made = bytes.try_reserve(count).or_else(|_| bytes.try_reserve_exact(count));
-    made.map_err(|_| shortage(bytes.len().saturating_add(count)))
+    made.map_err(|_| out_of_memory(bytes.len().saturating_add(count)))
 }
 
 /// A copy.
 ///
 /// # Errors
 ///
-/// As [`make_room`].
-pub fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
+/// As [`try_reserve`].
+pub fn try_to_vec(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len()).map_err(|_| shortage(bytes.len()))?;
+    copy.try_reserve_exact(bytes.len()).map_err(|_| out_of_memory(bytes.len()))?;
     copy.extend_from_slice(bytes);
     Ok(copy)
 }
@@ -39,29 +39,29 @@ pub fn copy(bytes: &[u8]) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// As [`make_room`].
-pub fn own(text: Cow<'_, str>) -> Result<String> {
+/// As [`try_reserve`].
+pub fn try_to_string(text: Cow<'_, str>) -> Result<String> {
     let text = match text {
         Cow::Owned(text) => return Ok(text),
         Cow::Borrowed(text) => text,
     };
-    let mut own = String::new();
-    own.try_reserve_exact(text.len()).map_err(|_| shortage(text.len()))?;
-    own.push_str(text);
-    Ok(own)
+    let mut owned = String::new();
+    owned.try_reserve_exact(text.len()).map_err(|_| out_of_memory(text.len()))?;
+    owned.push_str(text);
+    Ok(owned)
 }
 
 /// Asks whether there is memory for so many bytes, before others are called who would not say.
 ///
 /// # Errors
 ///
-/// As [`make_room`].
-pub fn check(count: usize) -> Result<()> {
-    if count < LARGE {
+/// As [`try_reserve`].
+pub fn probe(count: usize) -> Result<()> {
+    if count < MMAP_THRESHOLD {
         return Ok(());
     }
     let mut probe = Vec::<u8>::new();
-    let outcome = probe.try_reserve_exact(count).map_err(|_| shortage(count));
+    let outcome = probe.try_reserve_exact(count).map_err(|_| out_of_memory(count));
     // Otherwise the compiler would see that nobody needs it.
     std::hint::black_box(&probe);
     outcome
@@ -69,9 +69,9 @@ pub fn check(count: usize) -> Result<()> {
 
 /// Bytes: from here on an allocation is a matter of the operating system's (`M_MMAP_THRESHOLD` in the GNU C library), and
 /// not of what was freed before.
-pub const LARGE: usize = 128 << 10;
+pub const MMAP_THRESHOLD: usize = 128 << 10;
 
-fn shortage(count: usize) -> Error {
+fn out_of_memory(count: usize) -> Error {
     Error::system(format!("could not make room for {count} bytes"), Errno::NOMEM)
 }
 
@@ -85,27 +85,27 @@ mod tests {
     #[test]
     fn what_no_memory_can_hold_is_an_error_that_says_how_much_it_was() {
         let mut bytes = vec![1, 2];
-        let error = make_room(&mut bytes, TOO_MUCH - 2).unwrap_err();
+        let error = try_reserve(&mut bytes, TOO_MUCH - 2).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("could not make room for {TOO_MUCH} bytes: Cannot allocate memory (os error 12)")
         );
         assert_eq!(bytes, [1, 2]);
-        assert!(check(TOO_MUCH).is_err());
+        assert!(probe(TOO_MUCH).is_err());
     }
 
     #[test]
     fn room_is_made_for_as_much_as_was_asked_for() {
         let mut bytes = vec![1];
-        make_room(&mut bytes, 1000).unwrap();
+        try_reserve(&mut bytes, 1000).unwrap();
         assert!(bytes.capacity() >= 1001);
-        assert_eq!(check(1 << 20), Ok(()));
+        assert_eq!(probe(1 << 20), Ok(()));
     }
 
     #[test]
     fn a_copy_has_the_same_bytes() {
-        assert_eq!(copy(b"abc"), Ok(b"abc".to_vec()));
-        assert_eq!(own(Cow::Borrowed("abc")), Ok("abc".to_owned()));
-        assert_eq!(own(Cow::Owned("abc".to_owned())), Ok("abc".to_owned()));
+        assert_eq!(try_to_vec(b"abc"), Ok(b"abc".to_vec()));
+        assert_eq!(try_to_string(Cow::Borrowed("abc")), Ok("abc".to_owned()));
+        assert_eq!(try_to_string(Cow::Owned("abc".to_owned())), Ok("abc".to_owned()));
     }
 }
