@@ -13,7 +13,7 @@ mod pool;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::connection::{Connection, ReceiveBy};
+use crate::connection::{Connection, ReceiveDeadlines};
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
 use crate::failpoint::failpoint;
@@ -24,7 +24,7 @@ use crate::message::{
 use crate::options::ClientOptions;
 use crate::secret::Secret;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 use backoff::Backoff;
 use counters::Counters;
 use notifications::NotificationSender;
@@ -85,10 +85,10 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::invoke`], for connecting.
-    pub fn start(&self, wait: &impl Wait) -> Result<()> {
+    pub fn start(&self, host: &impl HostLock) -> Result<()> {
         let deadline = Deadline::after(self.options.connect_timeout.saturating_add(self.options.handshake_timeout));
-        let (checkout, idle) = self.checkout(&self.pool, &deadline, wait)?;
-        let connection = self.connected(&checkout, idle, &deadline, wait)?;
+        let (checkout, idle) = self.checkout(&self.pool, &deadline, host)?;
+        let connection = self.connected(&checkout, idle, &deadline, host)?;
         checkout.checkin(connection);
         Ok(())
     }
@@ -112,7 +112,7 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         timeout: Duration,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<ResultText> {
         // It would make a connection of the pool one that is never used for calls again.
         if name == CARRY_NOTIFICATIONS {
@@ -125,7 +125,7 @@ impl Client {
         }
         let deadline = Deadline::after(timeout);
         self.counters.calls.add_one();
-        let outcome = self.call(name, args, kwargs, &deadline, wait);
+        let outcome = self.call(name, args, kwargs, &deadline, host);
         self.count(&outcome);
         outcome
     }
@@ -138,10 +138,17 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::invoke`], where it could not be sent.
-    pub fn notify(&self, name: &str, args: &[u8], kwargs: &[u8], timeout: Duration, wait: &impl Wait) -> Result<()> {
+    pub fn notify(
+        &self,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        timeout: Duration,
+        host: &impl HostLock,
+    ) -> Result<()> {
         let deadline = Deadline::after(timeout);
         self.counters.notifications.add_one();
-        let outcome = self.send_notification(name, args, kwargs, &deadline, wait);
+        let outcome = self.send_notification(name, args, kwargs, &deadline, host);
         self.count(&outcome);
         outcome
     }
@@ -161,10 +168,10 @@ impl Client {
         key: &str,
         known_generation: Option<u64>,
         timeout: Duration,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Option<(u64, Vec<u8>)>> {
         let args = serde_json::to_vec(&(key, known_generation)).map_err(|error| Error::protocol(error.to_string()))?;
-        parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, wait)?)
+        parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, host)?)
     }
 
     /// Asks whether the parent's core is there; no handler is needed. Blocks until it answers.
@@ -172,8 +179,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::invoke`].
-    pub fn ping(&self, timeout: Duration, wait: &impl Wait) -> Result<()> {
-        self.invoke(PING, b"[]", b"{}", timeout, wait).map(drop)
+    pub fn ping(&self, timeout: Duration, host: &impl HostLock) -> Result<()> {
+        self.invoke(PING, b"[]", b"{}", timeout, host).map(drop)
     }
 
     /// Whether an idle connection is alive, or one is in use.
@@ -241,13 +248,13 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<ResultText> {
-        let (checkout, idle) = self.checkout(&self.pool, deadline, wait)?;
-        let mut connection = self.connected(&checkout, idle, deadline, wait)?;
-        let response = self.call_over(&mut connection, name, args, kwargs, deadline, wait);
+        let (checkout, idle) = self.checkout(&self.pool, deadline, host)?;
+        let mut connection = self.connected(&checkout, idle, deadline, host)?;
+        let response = self.call_over(&mut connection, name, args, kwargs, deadline, host);
         // Of a request that is too large nothing was sent; a response that is too large has begun.
-        if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_begun_a_frame() {
+        if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_partial_frame() {
             checkout.checkin(connection);
         }
         response?.into_result()
@@ -260,16 +267,16 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Response> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
         let envelope = RequestEnvelope::new(Some(&id), name, Some(deadline.check(Phase::Send)?));
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
         connection
-            .send(&parts, deadline, wait)
+            .send(&parts, deadline, host)
             .and_then(|()| {
                 failpoint("client call");
-                self.receive(connection, &id, deadline, wait)
+                self.receive(connection, &id, deadline, host)
             })
             .map_err(|error| self.closed_if_ours(error))
     }
@@ -279,18 +286,18 @@ impl Client {
         connection: &mut Connection,
         id: &str,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Response> {
-        let by = ReceiveBy { first_byte: *deadline, whole_frame: Duration::MAX };
+        let by = ReceiveDeadlines { first_byte: *deadline, whole_frame: Duration::MAX };
         loop {
-            match Response::parse(connection.receive(&by, Phase::Response, wait)?)? {
+            match Response::parse(connection.receive(&by, Phase::Response, host)?)? {
                 Parsed::Message(response) if response.id == id => return Ok(response),
                 Parsed::Message(response) => {
                     let reason =
                         format!("the answer to call {id} came as the answer to call {:?}", excerpt(&response.id));
                     return Err(Error::protocol(reason));
                 }
-                Parsed::Unusable { .. } | Parsed::Other => self.counters.skipped_messages.add_one(),
+                Parsed::Unusable { .. } | Parsed::Unrecognized => self.counters.skipped_messages.add_one(),
             }
         }
     }
@@ -300,10 +307,10 @@ impl Client {
         &self,
         pool: &'pool Pool,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<(Checkout<'pool>, Option<Connection>)> {
         self.check_open()?;
-        pool.checkout(deadline, wait).map_err(|error| self.closed_if_ours(error))
+        pool.checkout(deadline, host).map_err(|error| self.closed_if_ours(error))
     }
 
     /// The idle connection, or a new one.
@@ -312,7 +319,7 @@ impl Client {
         checkout: &Checkout<'_>,
         idle: Option<Connection>,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Connection> {
         if let Some(connection) = idle {
             return Ok(connection);
@@ -320,7 +327,7 @@ impl Client {
         // It may have been closed during the wait.
         self.check_open()?;
         let retry = self.backoff.check()?;
-        match connector::connect(self.address, &self.secret, &self.options, deadline, wait) {
+        match connector::connect(self.address, &self.secret, &self.options, deadline, host) {
             Ok(socket) => {
                 self.counters.connects.add_one();
                 self.backoff.reset();
@@ -336,7 +343,7 @@ impl Client {
 
     fn check_open(&self) -> Result<()> {
         if !self.is_owner() {
-            return Err(fork::inherited());
+            return Err(fork::wrong_process_error());
         }
         if self.closed.load(Ordering::Acquire) { Err(closed_error()) } else { Ok(()) }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
 
 use crate::deadline::Deadline;
@@ -21,7 +21,7 @@ use crate::fd::MSG_NOSIGNAL;
 use crate::fork::ProcessLocal;
 use crate::frame::{self, FrameDecoder};
 use crate::notifier::{Notifier, Wakeup, wait_for};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
 pub type Socket = Arc<ProcessLocal<OwnedFd>>;
@@ -41,7 +41,7 @@ pub struct Connection {
 
 /// How long to wait for a frame.
 #[derive(Debug, Clone, Copy)]
-pub struct ReceiveBy {
+pub struct ReceiveDeadlines {
     /// For its first byte.
     pub first_byte: Deadline,
     /// From its first byte to its last.
@@ -72,8 +72,8 @@ impl Connection {
     ///
     /// [`Error::FrameTooLarge`] before anything is sent; [`Error::Timeout`], [`Error::Disconnected`],
     /// [`Error::Interrupted`] or [`Error::Closed`] (in a forked copy) afterwards.
-    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        self.send_rest(parts, &mut 0, deadline, wait)
+    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, host: &impl HostLock) -> Result<()> {
+        self.send_rest(parts, &mut 0, deadline, host)
     }
 
     /// As [`Connection::send`], from the byte `sent` of the frame on, which it moves forward.
@@ -88,7 +88,7 @@ impl Connection {
         parts: &[&[u8]],
         sent: &mut usize,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<()> {
         let header = frame::header(frame::length(parts), self.max_frame_size)?;
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len().saturating_add(1));
@@ -96,13 +96,13 @@ impl Connection {
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
         let mut slices = slices.as_mut_slice();
         IoSlice::advance_slices(&mut slices, *sent);
-        let mut unsent = Unsent { slices, sent };
+        let mut cursor = WriteCursor { slices, sent };
         // Nearly always the kernel takes all of it at once, and the host's lock need not be left.
-        if self.send_some(&mut unsent, SendFlags::DONTWAIT)? == Step::Done {
+        if self.send_some(&mut cursor, SendFlags::DONTWAIT)? == IoStep::Done {
             return Ok(());
         }
-        while wait.block(|| self.send_until(&mut unsent, deadline)).transpose()? != Some(Step::Done) {
-            wait.interrupted()?;
+        while host.without_lock(|| self.send_until(&mut cursor, deadline)).transpose()? != Some(IoStep::Done) {
+            host.check_interrupts()?;
         }
         Ok(())
     }
@@ -115,18 +115,19 @@ impl Connection {
     ///
     /// [`Error::Timeout`] and [`Error::Disconnected`] with the given phase, [`Error::FrameTooLarge`],
     /// [`Error::Interrupted`], [`Error::Closed`] (in a forked copy).
-    pub fn receive(&mut self, by: &ReceiveBy, phase: Phase, wait: &impl Wait) -> Result<Vec<u8>> {
+    pub fn receive(&mut self, by: &ReceiveDeadlines, phase: Phase, host: &impl HostLock) -> Result<Vec<u8>> {
         loop {
             if let Some(body) = self.decoder.next_frame()? {
                 self.frame_deadline = None;
                 return Ok(body);
             }
-            if wait.block_briefly(|patience| self.receive_within(patience, by, phase)).transpose()? == Some(Step::Done)
+            if host.spin_with_lock(|patience| self.receive_within(patience, by, phase)).transpose()?
+                == Some(IoStep::Done)
             {
                 continue;
             }
-            if wait.block(|| self.receive_until(by, phase)).transpose()? != Some(Step::Done) {
-                wait.interrupted()?;
+            if host.without_lock(|| self.receive_until(by, phase)).transpose()? != Some(IoStep::Done) {
+                host.check_interrupts()?;
             }
         }
     }
@@ -138,7 +139,7 @@ impl Connection {
     /// As for [`Connection::receive`].
     pub fn try_receive(&mut self, phase: Phase) -> Result<Option<Vec<u8>>> {
         let mut body = self.decoder.next_frame()?;
-        if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == Step::Done {
+        if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == IoStep::Done {
             body = self.decoder.next_frame()?;
         }
         if body.is_some() {
@@ -153,7 +154,7 @@ impl Connection {
     ///
     /// [`Error::System`] if waiting is impossible, [`Error::Closed`] in a forked copy.
     pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Wakeup> {
-        wait_for(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], deadline)
+        wait_for(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], deadline)
     }
 
     /// Blocks for so long, or until a signal comes, whatever arrives meanwhile.
@@ -171,17 +172,17 @@ impl Connection {
     ///
     /// As for it.
     pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, deadline: &Deadline) -> Result<Wakeup> {
-        notifier.wait_or_readable(self.socket.here()?, deadline)
+        notifier.wait_or_readable(self.socket.get()?, deadline)
     }
 
     /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.
-    pub fn has_begun_a_frame(&self) -> bool {
+    pub fn has_partial_frame(&self) -> bool {
         !self.decoder.is_empty()
     }
 
     /// Whether the other side is still there and has sent nothing unasked. Does not block.
     pub fn is_idle(&self) -> bool {
-        !self.has_begun_a_frame() && self.peek() == Peeked::Nothing
+        !self.has_partial_frame() && self.peek() == Peeked::Nothing
     }
 
     /// Whether the other side has closed the connection. Does not block.
@@ -190,7 +191,7 @@ impl Connection {
     }
 
     fn peek(&self) -> Peeked {
-        let Ok(socket) = self.socket.here() else { return Peeked::End };
+        let Ok(socket) = self.socket.get() else { return Peeked::End };
         match recv(socket, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN | Errno::INTR) => Peeked::Nothing,
             Ok((_, 1..)) => Peeked::Bytes,
@@ -199,42 +200,42 @@ impl Connection {
     }
 
     /// Sends until all is sent or a signal comes.
-    fn send_until(&mut self, unsent: &mut Unsent<'_, '_>, deadline: &Deadline) -> Result<Step> {
+    fn send_until(&mut self, cursor: &mut WriteCursor<'_, '_>, deadline: &Deadline) -> Result<IoStep> {
         loop {
             let remaining = kernel_timeout(deadline.check(Phase::Send)?);
             if self.send_timeout != remaining {
-                tell_kernel(&self.socket, Timeout::Send, remaining)?;
+                set_socket_timeout(&self.socket, Timeout::Send, remaining)?;
                 self.send_timeout = remaining;
             }
-            match self.send_some(unsent, SendFlags::empty())? {
-                Step::Blocked => {}
+            match self.send_some(cursor, SendFlags::empty())? {
+                IoStep::Blocked => {}
                 step => return Ok(step),
             }
         }
     }
 
     /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
-    fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
+    fn send_some(&self, cursor: &mut WriteCursor<'_, '_>, flags: SendFlags) -> Result<IoStep> {
         let mut control = SendAncillaryBuffer::default();
-        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | MSG_NOSIGNAL) {
-            Ok(count) => Ok(unsent.advance(count)),
-            Err(Errno::AGAIN) => Ok(Step::Blocked),
-            Err(Errno::INTR) => Ok(Step::Signalled),
+        match sendmsg(self.socket.get()?, cursor.slices, &mut control, flags | MSG_NOSIGNAL) {
+            Ok(count) => Ok(cursor.advance(count)),
+            Err(Errno::AGAIN) => Ok(IoStep::Blocked),
+            Err(Errno::INTR) => Ok(IoStep::Signalled),
             Err(_) => Err(Error::Disconnected { phase: Phase::Send }),
         }
     }
 
     /// Receives until a frame is whole or cannot be, or a signal comes.
-    fn receive_until(&mut self, by: &ReceiveBy, phase: Phase) -> Result<Step> {
+    fn receive_until(&mut self, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
         loop {
             let deadline = self.current_deadline(by);
             let remaining = kernel_timeout(deadline.check(phase)?);
             if self.receive_timeout != remaining {
-                tell_kernel(&self.socket, Timeout::Recv, remaining)?;
+                set_socket_timeout(&self.socket, Timeout::Recv, remaining)?;
                 self.receive_timeout = remaining;
             }
             match self.receive_some(RecvFlags::empty(), phase)? {
-                Step::Blocked => {}
+                IoStep::Blocked => {}
                 step => return Ok(step),
             }
         }
@@ -242,34 +243,34 @@ impl Connection {
 
     /// As [`Connection::receive_until`], but not for longer than `patience`. The kernel's timeout on a socket is too
     /// coarse for that.
-    fn receive_within(&mut self, patience: Duration, by: &ReceiveBy, phase: Phase) -> Result<Step> {
+    fn receive_within(&mut self, patience: Duration, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
         let patience = self.current_deadline(by).within(patience);
         loop {
             let remaining = Timespec::try_from(patience.remaining()).unwrap_or_default();
-            match poll(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], Some(&remaining)) {
-                Ok(0) => return Ok(Step::Blocked),
+            match poll(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], Some(&remaining)) {
+                Ok(0) => return Ok(IoStep::Blocked),
                 Ok(_) => {}
-                Err(_) => return Ok(Step::Signalled),
+                Err(_) => return Ok(IoStep::Signalled),
             }
             match self.receive_some(RecvFlags::DONTWAIT, phase)? {
-                Step::Blocked if !patience.has_passed() => {}
+                IoStep::Blocked if !patience.has_passed() => {}
                 step => return Ok(step),
             }
         }
     }
 
     /// Receives once; a frame may need more.
-    fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<Step> {
-        match recv(self.socket.here()?, spare_capacity(self.decoder.room()?), flags) {
+    fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<IoStep> {
+        match recv(self.socket.get()?, spare_capacity(self.decoder.read_buffer()?), flags) {
             Ok((0, _)) => Err(Error::Disconnected { phase }),
-            Ok(_) if self.decoder.has_whole_frame()? => Ok(Step::Done),
-            Ok(_) | Err(Errno::AGAIN) => Ok(Step::Blocked),
-            Err(Errno::INTR) => Ok(Step::Signalled),
+            Ok(_) if self.decoder.has_whole_frame()? => Ok(IoStep::Done),
+            Ok(_) | Err(Errno::AGAIN) => Ok(IoStep::Blocked),
+            Err(Errno::INTR) => Ok(IoStep::Signalled),
             Err(_) => Err(Error::Disconnected { phase }),
         }
     }
 
-    fn current_deadline(&mut self, by: &ReceiveBy) -> Deadline {
+    fn current_deadline(&mut self, by: &ReceiveDeadlines) -> Deadline {
         if self.decoder.is_empty() {
             return by.first_byte;
         }
@@ -279,28 +280,28 @@ impl Connection {
 
 /// Ends a connection for the thread that waits on it, in the process that opened it. Never reaches across a fork.
 pub(crate) fn shut_down(socket: &Socket, how: Shutdown) {
-    if let Ok(socket) = socket.here() {
+    if let Ok(socket) = socket.get() {
         // It may have ended by itself just now.
         let _ = shutdown(socket, how);
     }
 }
 
 /// What the kernel has not taken of a frame yet, and how much it has.
-struct Unsent<'slices, 'bytes> {
+struct WriteCursor<'slices, 'bytes> {
     slices: &'slices mut [IoSlice<'bytes>],
     sent: &'slices mut usize,
 }
 
-impl Unsent<'_, '_> {
-    fn advance(&mut self, count: usize) -> Step {
+impl WriteCursor<'_, '_> {
+    fn advance(&mut self, count: usize) -> IoStep {
         IoSlice::advance_slices(&mut self.slices, count);
         *self.sent = self.sent.saturating_add(count);
-        if self.slices.iter().all(|slice| slice.is_empty()) { Step::Done } else { Step::Blocked }
+        if self.slices.iter().all(|slice| slice.is_empty()) { IoStep::Done } else { IoStep::Blocked }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum IoStep {
     Done,
     Blocked,
     Signalled,
@@ -320,22 +321,23 @@ fn kernel_timeout(remaining: Duration) -> Option<Duration> {
         return None;
     }
     let milliseconds = u64::try_from(remaining.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    let milliseconds = if milliseconds > PUNCTUAL { milliseconds - milliseconds / LATENESS } else { milliseconds };
-    Some(Duration::from_millis(milliseconds.clamp(1, LONGEST_KERNEL_WAIT.as_secs().saturating_mul(1000))))
+    let milliseconds =
+        if milliseconds > EXACT_BELOW_MS { milliseconds - milliseconds / SLACK_DIVISOR } else { milliseconds };
+    Some(Duration::from_millis(milliseconds.clamp(1, MAX_KERNEL_WAIT.as_secs().saturating_mul(1000))))
 }
 
 /// Milliseconds: a wait of up to so much ends punctually enough. Linux may end one an eighth of it too late, which is a
 /// fourth of a second for 4 s and two seconds for 30 s (the wheel in `kernel/time/timer.c`).
-const PUNCTUAL: u64 = 100;
+const EXACT_BELOW_MS: u64 = 100;
 
 /// By what part a longer wait is shortened: more than that eighth, which at the start of a level of the wheel is 8/63.
-const LATENESS: u64 = 7;
+const SLACK_DIVISOR: u64 = 7;
 
 /// One day: longer than anybody waits, and what every kernel can hold. The deadline decides, not this.
-const LONGEST_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn tell_kernel(socket: &Socket, direction: Timeout, timeout: Option<Duration>) -> Result<()> {
-    set_socket_timeout(socket.here()?, direction, timeout)
+fn set_socket_timeout(socket: &Socket, direction: Timeout, timeout: Option<Duration>) -> Result<()> {
+    sockopt::set_socket_timeout(socket.get()?, direction, timeout)
         .map_err(|errno| Error::system("could not set a socket's timeout", errno))
 }
 
@@ -347,7 +349,7 @@ mod tests {
     fn the_kernel_is_told_whole_milliseconds_rounded_up() {
         assert_eq!(kernel_timeout(Duration::from_micros(1)), Some(Duration::from_millis(1)));
         assert_eq!(kernel_timeout(Duration::from_micros(99_980)), Some(Duration::from_millis(100)));
-        assert_eq!(kernel_timeout(Duration::from_secs(1 << 40)), Some(LONGEST_KERNEL_WAIT));
+        assert_eq!(kernel_timeout(Duration::from_secs(1 << 40)), Some(MAX_KERNEL_WAIT));
         assert_eq!(kernel_timeout(Duration::MAX), None);
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, excerpt};
 use crate::sync::{Mutex, lock};
 
 /// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
-pub const DEEPEST_NESTING: usize = 100;
+pub const MAX_NESTING: usize = 100;
 
 /// A version of a document.
 #[derive(Debug, Clone)]
@@ -23,33 +23,33 @@ pub struct Document {
 /// The generation by which who knows a document is told that it is published no more.
 pub const ABSENT: u64 = 0;
 
-/// The newest version of every document.
+/// The latest version of every document.
 #[derive(Debug)]
-pub struct Documents {
-    longest: usize,
+pub struct DocumentStore {
+    max_len: usize,
     state: Mutex<State>,
 }
 
 /// All documents at one moment.
 #[derive(Debug, Default, Clone)]
 pub struct State {
-    newest: HashMap<String, Document>,
+    latest: HashMap<String, Document>,
     /// The highest generation of all documents that were taken back. One number for all of them: their names are forgotten,
     /// and a name that comes back must not have a generation that it had before.
     highest_taken_back: u64,
 }
 
-impl Documents {
-    /// No documents yet; none may be longer than `longest` bytes.
-    pub fn new(longest: usize) -> Self {
-        Self { longest, state: Mutex::default() }
+impl DocumentStore {
+    /// No documents yet; none may be longer than `max_len` bytes.
+    pub fn new(max_len: usize) -> Self {
+        Self { max_len, state: Mutex::default() }
     }
 
     /// The documents of `original`, which a fork has copied: as they were at the fork, or as they were `before` if a
     /// thread that does not exist here was just changing them.
     pub fn inherited(original: &Self, before: &State) -> Self {
         let state = original.state.try_lock().map_or_else(|_| before.clone(), |state| state.clone());
-        Self { longest: original.longest, state: Mutex::new(state) }
+        Self { max_len: original.max_len, state: Mutex::new(state) }
     }
 
     /// Every document as it is now.
@@ -59,7 +59,7 @@ impl Documents {
 
     /// The keys of all that are published.
     pub fn keys(&self) -> Vec<String> {
-        lock(&self.state).newest.keys().cloned().collect()
+        lock(&self.state).latest.keys().cloned().collect()
     }
 
     /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
@@ -70,21 +70,21 @@ impl Documents {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`DEEPEST_NESTING`] or has a string that is
+    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`MAX_NESTING`] or has a string that is
     /// no Unicode; [`Error::FrameTooLarge`] if no frame could carry it.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<(u64, bool)> {
-        if json.len() > self.longest {
-            return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
+        if json.len() > self.max_len {
+            return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.max_len as u64 });
         }
         check(&json).map_err(|reason| Error::invalid_argument(format!("document {:?} {reason}", excerpt(key))))?;
         let mut state = lock(&self.state);
-        let before = match state.newest.get(key) {
+        let before = match state.latest.get(key) {
             Some(current) if *current.json == json => return Ok((current.generation, false)),
             Some(current) => current.generation,
             None => state.highest_taken_back,
         };
         let generation = before.saturating_add(1);
-        state.newest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
+        state.latest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
         Ok((generation, true))
     }
 
@@ -95,30 +95,30 @@ impl Documents {
     /// False if there was none.
     pub fn unpublish(&self, key: &str) -> bool {
         let mut state = lock(&self.state);
-        let Some(document) = state.newest.remove(key) else { return false };
+        let Some(document) = state.latest.remove(key) else { return false };
         state.highest_taken_back = state.highest_taken_back.max(document.generation);
         true
     }
 
-    /// The newest version of a document, or `None` if it is the known one, or there is none and none is known. To who knows
+    /// The latest version of a document, or `None` if it is the known one, or there is none and none is known. To who knows
     /// a document that is published no more it is `null`, of the generation [`ABSENT`].
     pub fn read(&self, key: &str, known_generation: Option<u64>) -> Option<Document> {
-        match lock(&self.state).newest.get(key) {
-            Some(newest) => (known_generation != Some(newest.generation)).then(|| newest.clone()),
+        match lock(&self.state).latest.get(key) {
+            Some(latest) => (known_generation != Some(latest.generation)).then(|| latest.clone()),
             None => known_generation.map(|_| Document { generation: ABSENT, json: Arc::new(b"null".to_vec()) }),
         }
     }
 
     /// How many documents there are.
     pub fn count(&self) -> usize {
-        lock(&self.state).newest.len()
+        lock(&self.state).latest.len()
     }
 }
 
 fn check(json: &[u8]) -> Result<(), String> {
     serde_json::from_slice::<&RawValue>(json).map_err(|error| format!("is not JSON: {error}"))?;
-    if nesting(json) > DEEPEST_NESTING {
-        return Err(format!("nests deeper than {DEEPEST_NESTING} levels"));
+    if nesting(json) > MAX_NESTING {
+        return Err(format!("nests deeper than {MAX_NESTING} levels"));
     }
     if has_lone_surrogate(json) {
         return Err("has a lone surrogate in a string".to_owned());
@@ -128,7 +128,7 @@ fn check(json: &[u8]) -> Result<(), String> {
 
 /// How deep a text nests that is known to be JSON.
 fn nesting(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    let (mut depth, mut max_depth, mut in_string, mut escaped) = (0usize, 0usize, false, false);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
@@ -138,9 +138,9 @@ fn nesting(json: &[u8]) -> usize {
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        deepest = deepest.max(depth);
+        max_depth = max_depth.max(depth);
     }
-    deepest
+    max_depth
 }
 
 /// Whether a string of a text that is known to be JSON has half of a character. The grammar of JSON allows it, but no
@@ -175,8 +175,8 @@ const SHORT_ESCAPE: usize = 2;
 mod tests {
     use super::*;
 
-    fn documents() -> Documents {
-        Documents::new(1000)
+    fn documents() -> DocumentStore {
+        DocumentStore::new(1000)
     }
 
     #[test]
@@ -213,11 +213,11 @@ mod tests {
         original.publish("config", b"1".to_vec()).unwrap();
         let before = original.state();
         original.publish("config", b"2".to_vec()).unwrap();
-        let generation = |heir: &Documents| heir.read("config", None).unwrap().generation;
-        assert_eq!(generation(&Documents::inherited(&original, &before)), 2);
+        let generation = |heir: &DocumentStore| heir.read("config", None).unwrap().generation;
+        assert_eq!(generation(&DocumentStore::inherited(&original, &before)), 2);
         let heir = {
             let _changed_by_a_thread_that_is_gone = lock(&original.state);
-            Documents::inherited(&original, &before)
+            DocumentStore::inherited(&original, &before)
         };
         assert_eq!(generation(&heir), 1);
         assert_eq!(heir.publish("config", b"3".to_vec()), Ok((2, true)));

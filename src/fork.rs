@@ -58,10 +58,10 @@ impl<T: AsRawFd> ProcessLocal<T> {
     ///
     /// What `open` answers, "too many open files" for a number beyond what the registry holds, or that memory is short.
     pub fn open(open: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<Self> {
-        let _gate = Gate::close();
+        let _lock = ForkLock::acquire();
         let resource = open()?;
         let entry = Entry::of(&resource)?;
-        Ok(Self::enter(resource, entry))
+        Ok(Self::register(resource, entry))
     }
 
     /// As [`ProcessLocal::open`], for two that are born together.
@@ -70,15 +70,15 @@ impl<T: AsRawFd> ProcessLocal<T> {
     ///
     /// As for it.
     pub fn open_pair(open: impl FnOnce() -> rustix::io::Result<(T, T)>) -> rustix::io::Result<(Self, Self)> {
-        let _gate = Gate::close();
+        let _lock = ForkLock::acquire();
         let (first, second) = open()?;
         // Both before either is entered, for to leave the registry takes the gate.
         let entries = (Entry::of(&first)?, Entry::of(&second)?);
-        Ok((Self::enter(first, entries.0), Self::enter(second, entries.1)))
+        Ok((Self::register(first, entries.0), Self::register(second, entries.1)))
     }
 
-    fn enter(resource: T, Entry { place, identity }: Entry) -> Self {
-        place.store(identity, Ordering::Relaxed);
+    fn register(resource: T, Entry { slot, identity }: Entry) -> Self {
+        slot.store(identity, Ordering::Relaxed);
         Self { descriptor: resource.as_raw_fd(), resource: Some(resource), identity, generation: generation() }
     }
 
@@ -87,36 +87,36 @@ impl<T: AsRawFd> ProcessLocal<T> {
     /// # Errors
     ///
     /// [`Error::Closed`] in a forked copy.
-    pub fn here(&self) -> Result<&T> {
+    pub fn get(&self) -> Result<&T> {
         match &self.resource {
             Some(resource) if self.generation == generation() => Ok(resource),
-            _ => Err(inherited()),
+            _ => Err(wrong_process_error()),
         }
     }
 
-    /// As [`ProcessLocal::here`], unless other code has closed the descriptor. That takes a system call, and is worth it
+    /// As [`ProcessLocal::get`], unless other code has closed the descriptor. That takes a system call, and is worth it
     /// before writing to what may be somebody else's file.
     ///
     /// # Errors
     ///
     /// Also [`Error::System`] with `EBADF`.
     pub(crate) fn verified(&self) -> Result<&T> {
-        let resource = self.here()?;
+        let resource = self.get()?;
         if os::identity(self.descriptor) == Some(self.identity) {
             return Ok(resource);
         }
         Err(closed_by_others())
     }
 
-    /// As [`ProcessLocal::here`], for changes.
+    /// As [`ProcessLocal::get`], for changes.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`] in a forked copy.
-    pub fn here_mut(&mut self) -> Result<&mut T> {
+    pub fn get_mut(&mut self) -> Result<&mut T> {
         match &mut self.resource {
             Some(resource) if self.generation == generation() => Ok(resource),
-            _ => Err(inherited()),
+            _ => Err(wrong_process_error()),
         }
     }
 }
@@ -124,7 +124,7 @@ impl<T: AsRawFd> ProcessLocal<T> {
 impl<T: AsRawFd> Drop for ProcessLocal<T> {
     fn drop(&mut self) {
         let resource = self.resource.take();
-        let _gate = Gate::close();
+        let _lock = ForkLock::acquire();
         let is_owner = self.generation == generation();
         if is_owner {
             unregister(self.descriptor, self.identity);
@@ -138,7 +138,7 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
 }
 
 /// The error for using what another process owns.
-pub fn inherited() -> Error {
+pub fn wrong_process_error() -> Error {
     Error::Closed { reason: "it belongs to the process that this one was forked from".to_owned() }
 }
 
@@ -149,13 +149,13 @@ pub(crate) fn closed_by_others() -> Error {
 
 static INSTALLED: Once = Once::new();
 static GENERATION: AtomicU32 = AtomicU32::new(0);
-static GATE_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+static FORKS_LOCKED: AtomicBool = AtomicBool::new(false);
 
 /// Descriptors in a part of the registry: 8 KiB of memory, which few processes need twice.
-const PART: usize = 1024;
+const PART_LENGTH: usize = 1024;
 
 /// Descriptors: 1,048,576, the most that Linux allows a process by default (`fs.nr_open`).
-const PARTS: usize = (1 << 20) / PART;
+const PARTS: usize = (1 << 20) / PART_LENGTH;
 
 /// What each descriptor number stands for ([`os::identity`]), or 0 if it is not ours. A part is made when one of its
 /// numbers is first needed, and never goes away.
@@ -166,79 +166,79 @@ static USED_PARTS: AtomicUsize = AtomicUsize::new(0);
 
 /// What the registry will say of a descriptor, and where.
 struct Entry {
-    place: &'static AtomicU64,
+    slot: &'static AtomicU64,
     identity: u64,
 }
 
 impl Entry {
     fn of(resource: &impl AsRawFd) -> rustix::io::Result<Self> {
         let descriptor = resource.as_raw_fd();
-        Ok(Self { place: make_place(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
+        Ok(Self { slot: slot_of(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
     }
 }
 
-/// The place of a descriptor in the registry, behind the closed gate.
-fn make_place(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
+/// The slot of a descriptor in the registry, behind the closed gate.
+fn slot_of(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
     let number = usize::try_from(descriptor).map_err(|_| Errno::BADF)?;
-    let (index, offset) = (number / PART, number % PART);
+    let (index, offset) = (number / PART_LENGTH, number % PART_LENGTH);
     let part = REGISTRY.get(index).ok_or(Errno::MFILE)?;
     if part.get().is_none() {
-        let mut places = Vec::new();
-        places.try_reserve_exact(PART).map_err(|_| Errno::NOMEM)?;
-        places.resize_with(PART, AtomicU64::default);
-        let _ = part.set(places.into_boxed_slice());
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(PART_LENGTH).map_err(|_| Errno::NOMEM)?;
+        slots.resize_with(PART_LENGTH, AtomicU64::default);
+        let _ = part.set(slots.into_boxed_slice());
         USED_PARTS.fetch_max(index.saturating_add(1), Ordering::Relaxed);
     }
-    part.get().and_then(|places| places.get(offset)).ok_or(Errno::MFILE)
+    part.get().and_then(|slots| slots.get(offset)).ok_or(Errno::MFILE)
 }
 
 /// Forgets a descriptor, unless its number is another of ours by now.
 fn unregister(descriptor: RawFd, identity: u64) {
-    if let Ok(place) = make_place(descriptor) {
-        let _ = place.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
+    if let Ok(slot) = slot_of(descriptor) {
+        let _ = slot.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-struct Gate;
+struct ForkLock;
 
-impl Gate {
-    fn close() -> Self {
-        close_gate();
+impl ForkLock {
+    fn acquire() -> Self {
+        lock_forks();
         Self
     }
 }
 
-impl Drop for Gate {
+impl Drop for ForkLock {
     fn drop(&mut self) {
-        open_gate();
+        unlock_forks();
     }
 }
 
 /// Waits only for other threads of this process, each for the length of one system call that does not block.
-fn close_gate() {
-    while GATE_IS_CLOSED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+fn lock_forks() {
+    while FORKS_LOCKED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         std::thread::yield_now();
     }
 }
 
-fn open_gate() {
-    GATE_IS_CLOSED.store(false, Ordering::Release);
+fn unlock_forks() {
+    FORKS_LOCKED.store(false, Ordering::Release);
 }
 
 extern "C" fn before_fork() {
-    close_gate();
+    lock_forks();
 }
 
 extern "C" fn after_fork_in_parent() {
-    open_gate();
+    unlock_forks();
 }
 
 extern "C" fn after_fork_in_child() {
     for (index, part) in REGISTRY.iter().enumerate().take(USED_PARTS.load(Ordering::Relaxed)) {
-        for (offset, place) in part.get().into_iter().flatten().enumerate() {
-            let identity = place.swap(0, Ordering::Relaxed);
+        for (offset, slot) in part.get().into_iter().flatten().enumerate() {
+            let identity = slot.swap(0, Ordering::Relaxed);
             if identity != 0
-                && let Ok(descriptor) = RawFd::try_from(index * PART + offset)
+                && let Ok(descriptor) = RawFd::try_from(index * PART_LENGTH + offset)
                 && os::identity(descriptor) == Some(identity)
             {
                 os::close_inherited(descriptor);
@@ -246,7 +246,7 @@ extern "C" fn after_fork_in_child() {
         }
     }
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    open_gate();
+    unlock_forks();
 }
 
 #[cfg(test)]
@@ -255,21 +255,21 @@ mod tests {
     use crate::fd::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
-        make_place(descriptor).is_ok_and(|place| place.load(Ordering::Relaxed) != 0)
+        slot_of(descriptor).is_ok_and(|slot| slot.load(Ordering::Relaxed) != 0)
     }
 
     #[test]
     fn a_descriptor_is_in_the_registry_while_it_is_open() {
         let (reader, _writer) = pipe().unwrap();
         let reader = ProcessLocal::open(|| Ok(reader)).unwrap();
-        assert!(is_registered(reader.here().unwrap().as_raw_fd()));
+        assert!(is_registered(reader.get().unwrap().as_raw_fd()));
     }
 
     #[test]
     fn a_number_leaves_the_registry_alone() {
         // Numbers that no test of this process has open.
         for (number, identity) in [(1_000_000, 1), (1_000_001, 2)] {
-            make_place(number).unwrap().store(identity, Ordering::Relaxed);
+            slot_of(number).unwrap().store(identity, Ordering::Relaxed);
         }
         unregister(1_000_000, 1);
         assert!(!is_registered(1_000_000));
@@ -285,8 +285,8 @@ mod tests {
         let (reader, _writer) = pipe().unwrap();
         let mut reader = ProcessLocal::open(|| Ok(reader)).unwrap();
         reader.generation = reader.generation.wrapping_add(1);
-        assert_eq!(reader.here().err(), Some(inherited()));
-        assert_eq!(reader.here_mut().err(), Some(inherited()));
+        assert_eq!(reader.get().err(), Some(wrong_process_error()));
+        assert_eq!(reader.get_mut().err(), Some(wrong_process_error()));
     }
 
     #[test]
@@ -305,8 +305,8 @@ mod tests {
 
     #[test]
     fn a_number_beyond_the_registry_has_no_place() {
-        assert_eq!(make_place(-1).err(), Some(Errno::BADF));
-        assert_eq!(make_place(1 << 20).err(), Some(Errno::MFILE));
-        assert!(make_place((1 << 20) - 1).is_ok());
+        assert_eq!(slot_of(-1).err(), Some(Errno::BADF));
+        assert_eq!(slot_of(1 << 20).err(), Some(Errno::MFILE));
+        assert!(slot_of((1 << 20) - 1).is_ok());
     }
 }

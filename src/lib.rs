@@ -57,4 +57,4 @@ pub use error::{Cause, Error, Phase, RemoteFailure, Result};
 pub use options::{ClientOptions, ServerOptions};
 pub use secret::Secret;
 pub use server::Server;
-pub use wait::{Uninterrupted, Wait};
+pub use wait::{HostLock, NoHost};

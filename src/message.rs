@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::alloc;
 use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::frame;
-use parse::Asked;
+use parse::ParsedRequest;
 
 /// Names that begin so are the core's own.
 pub const RESERVED_PREFIX: &str = "rpc.";
@@ -47,7 +47,7 @@ pub enum Parsed<T> {
         reason: String,
     },
     /// Well-formed JSON that is no such message: to be skipped and counted.
-    Other,
+    Unrecognized,
 }
 
 /// A call, or a notification if it has no id.
@@ -72,8 +72,8 @@ impl Request {
     /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let parts = match parse::request(&body)? {
-            Some(Asked::Request(parts)) => parts,
-            Some(Asked::Unusable { id, meta }) => {
+            Some(ParsedRequest::Request(parts)) => parts,
+            Some(ParsedRequest::Unusable { id, meta }) => {
                 let reason = format!(
                     "meta is {}; an Object is allowed, whose timeout_ms is an Integer from 0 to {}",
                     excerpt(meta),
@@ -81,7 +81,7 @@ impl Request {
                 );
                 return Ok(Parsed::Unusable { id: alloc::try_to_string(id)?, reason });
             }
-            None => return Ok(Parsed::Other),
+            None => return Ok(Parsed::Unrecognized),
         };
         let (id, name, timeout) =
             (parts.id.map(alloc::try_to_string).transpose()?, alloc::try_to_string(parts.name)?, parts.timeout);
@@ -121,7 +121,7 @@ impl Request {
     }
 
     /// The key and the known generation of a [`READ_DOCUMENT`] request; `None` if its arguments are others.
-    pub fn document_wanted(&self) -> Option<(String, Option<u64>)> {
+    pub fn document_params(&self) -> Option<(String, Option<u64>)> {
         serde_json::from_slice(self.args()).ok()
     }
 
@@ -169,7 +169,7 @@ impl Response {
     ///
     /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
-        let Some(parts) = parse::response(&body)? else { return Ok(Parsed::Other) };
+        let Some(parts) = parse::response(&body)? else { return Ok(Parsed::Unrecognized) };
         let id = alloc::try_to_string(parts.id)?;
         let outcome = match parts.failure {
             Some(failure) => Err(failure),
@@ -196,7 +196,7 @@ impl Response {
     ///
     /// As [`Request::local`].
     pub fn local_failure(id: &str, failure: &RemoteFailure, max_frame_size: usize) -> Result<Self> {
-        let failure = fitting(id, failure, max_frame_size);
+        let failure = fit_backtrace(id, failure, max_frame_size);
         let body = failure_response(id, &failure);
         frame::header(body.len(), max_frame_size)?;
         Ok(Self { id: id.to_owned(), outcome: Err(failure.into_owned()), body })
@@ -285,7 +285,7 @@ pub struct RequestEnvelope {
 impl RequestEnvelope {
     /// The envelope of a call, or of a notification if it has no `id`.
     pub fn new(id: Option<&str>, name: &str, timeout: Option<Duration>) -> Self {
-        let mut head = Vec::with_capacity(SHORT_HEAD);
+        let mut head = Vec::with_capacity(HEAD_CAPACITY);
         head.push(b'[');
         match id {
             Some(id) => write_string(&mut head, id),
@@ -294,7 +294,7 @@ impl RequestEnvelope {
         head.push(b',');
         write_string(&mut head, name);
         head.push(b',');
-        let mut tail = Vec::with_capacity(SHORT_TAIL);
+        let mut tail = Vec::with_capacity(TAIL_CAPACITY);
         if let Some(timeout) = timeout {
             tail.extend_from_slice(b",{\"timeout_ms\":");
             // Rounded up: the server must not drop what somebody still waits for. It takes no more than 64 bits.
@@ -319,7 +319,7 @@ pub struct ResultEnvelope {
 impl ResultEnvelope {
     /// The envelope of the answer to the call with this id.
     pub fn new(id: &str) -> Self {
-        let mut head = Vec::with_capacity(SHORT_HEAD);
+        let mut head = Vec::with_capacity(HEAD_CAPACITY);
         head.push(b'[');
         write_string(&mut head, id);
         head.push(b',');
@@ -334,7 +334,7 @@ pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
 
 /// The failure with as much of its backtrace, from the beginning, as a response of `max_length` bytes has room for. The
 /// rest of it is there in any case.
-pub fn fitting<'a>(id: &str, failure: &'a RemoteFailure, max_length: usize) -> Cow<'a, RemoteFailure> {
+pub fn fit_backtrace<'a>(id: &str, failure: &'a RemoteFailure, max_length: usize) -> Cow<'a, RemoteFailure> {
     let mut length = failure_response_with(id, failure, &[]).len();
     let mut line_json = Vec::new();
     let fits = |line: &&String| {
@@ -384,11 +384,11 @@ impl Detail {
 }
 
 /// Bytes: room for most ids and names, and for every timeout.
-const SHORT_HEAD: usize = 64;
-const SHORT_TAIL: usize = 48;
+const HEAD_CAPACITY: usize = 64;
+const TAIL_CAPACITY: usize = 48;
 
 fn write_string(json: &mut Vec<u8>, text: &str) {
-    if text.bytes().any(scan::is_special) {
+    if text.bytes().any(scan::needs_escape) {
         return write_json(json, &text);
     }
     json.push(b'"');

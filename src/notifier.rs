@@ -50,7 +50,7 @@ impl Notifier {
     ///
     /// [`Error::System`], with `EBADF` where other code has closed the pipe.
     pub(crate) fn wait(&self, deadline: &Deadline) -> Result<Wakeup> {
-        let reader = PollFd::new(self.reader.here()?, PollFlags::IN);
+        let reader = PollFd::new(self.reader.get()?, PollFlags::IN);
         self.unless_closed(wait_for(&mut [reader], deadline))
     }
 
@@ -60,7 +60,7 @@ impl Notifier {
     ///
     /// As for it.
     pub(crate) fn wait_or_readable(&self, socket: &OwnedFd, deadline: &Deadline) -> Result<Wakeup> {
-        let mut polled = [PollFd::new(socket, PollFlags::IN), PollFd::new(self.reader.here()?, PollFlags::IN)];
+        let mut polled = [PollFd::new(socket, PollFlags::IN), PollFd::new(self.reader.get()?, PollFlags::IN)];
         let waited = wait_for(&mut polled, deadline);
         let [_, posted] = polled;
         if posted.revents().is_empty() { waited } else { self.unless_closed(waited) }

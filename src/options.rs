@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// 1,000,000,000 s, which is 31 years: as long as for ever, and no clock and no message overflows by it.
-pub const LONGEST_TIME: Duration = Duration::from_secs(1_000_000_000);
+pub const MAX_TIME: Duration = Duration::from_secs(1_000_000_000);
 
 /// What is said of a time that is not allowed.
 pub const TIME_ALLOWED: &str = "a number of seconds above 0, up to 1,000,000,000, is allowed";
@@ -15,10 +15,10 @@ pub const TIME_ALLOWED: &str = "a number of seconds above 0, up to 1,000,000,000
 pub const TIME_OR_ZERO_ALLOWED: &str = "a number of seconds from 0 to 1,000,000,000 is allowed";
 
 /// Bytes: 64 MiB. Twenty times the largest document seen in use, and still less than a host would miss.
-pub const MAX_FRAME_SIZE: usize = 64 << 20;
+pub const DEFAULT_MAX_FRAME_SIZE: usize = 64 << 20;
 
 /// Bytes: what the header can declare.
-pub const LARGEST_FRAME_SIZE: usize = u32::MAX as usize;
+pub const MAX_FRAME_SIZE_LIMIT: usize = u32::MAX as usize;
 
 /// What a server is made with.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl Default for ServerOptions {
             handshake_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
-            max_frame_size: MAX_FRAME_SIZE,
+            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
             max_connections: 1024,
             spare_threads: 4,
             max_threads: 2048,
@@ -84,10 +84,10 @@ impl ServerOptions {
         at_least_one("spare_threads", self.spare_threads)?;
         at_least_one("max_handshakes", self.max_handshakes)?;
         // An idle connection keeps its thread, so fewer threads would leave some connections unserved for ever.
-        let fewest_threads = self.max_connections.saturating_add(self.spare_threads);
-        if self.max_threads < fewest_threads {
+        let min_threads = self.max_connections.saturating_add(self.spare_threads);
+        if self.max_threads < min_threads {
             return Err(Error::invalid_argument(format!(
-                "max_threads is {}; at least max_connections + spare_threads ({fewest_threads}) is allowed",
+                "max_threads is {}; at least max_connections + spare_threads ({min_threads}) is allowed",
                 self.max_threads
             )));
         }
@@ -123,7 +123,7 @@ impl Default for ClientOptions {
             reconnect_delay: Duration::from_secs(1),
             max_connections: 16,
             idle_timeout: Duration::from_secs(60),
-            max_frame_size: MAX_FRAME_SIZE,
+            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
         }
     }
 }
@@ -150,7 +150,7 @@ impl ClientOptions {
 ///
 /// [`Error::InvalidArgument`] that names it, its value and what is allowed.
 pub fn time(name: &str, value: Duration) -> Result<()> {
-    if value.is_zero() || value > LONGEST_TIME { Err(refused_time(name, value, TIME_ALLOWED)) } else { Ok(()) }
+    if value.is_zero() || value > MAX_TIME { Err(refused_time(name, value, TIME_ALLOWED)) } else { Ok(()) }
 }
 
 /// As [`time`], for one that may be zero: at once.
@@ -159,7 +159,7 @@ pub fn time(name: &str, value: Duration) -> Result<()> {
 ///
 /// As for it.
 pub fn time_or_zero(name: &str, value: Duration) -> Result<()> {
-    if value > LONGEST_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
+    if value > MAX_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
 }
 
 fn refused_time(name: &str, value: Duration, allowed: &str) -> Error {
@@ -174,9 +174,9 @@ fn at_least_one(name: &str, value: usize) -> Result<()> {
 }
 
 fn frame_size(value: usize) -> Result<()> {
-    if value == 0 || value > LARGEST_FRAME_SIZE {
+    if value == 0 || value > MAX_FRAME_SIZE_LIMIT {
         return Err(Error::invalid_argument(format!(
-            "max_frame_size is {value}; 1 to {LARGEST_FRAME_SIZE} bytes are allowed"
+            "max_frame_size is {value}; 1 to {MAX_FRAME_SIZE_LIMIT} bytes are allowed"
         )));
     }
     Ok(())
@@ -195,11 +195,11 @@ mod tests {
     #[test]
     fn a_time_is_allowed_up_to_the_longest_and_one_that_means_at_once_from_zero() {
         let least = Duration::from_nanos(1);
-        for allowed in [least, LONGEST_TIME] {
+        for allowed in [least, MAX_TIME] {
             assert_eq!((time("t", allowed), time_or_zero("t", allowed)), (Ok(()), Ok(())));
         }
         assert!(time("t", Duration::ZERO).is_err() && time_or_zero("t", Duration::ZERO).is_ok());
-        let over = LONGEST_TIME.saturating_add(least);
+        let over = MAX_TIME.saturating_add(least);
         assert!(time("t", over).is_err() && time_or_zero("t", over).is_err());
     }
 
@@ -226,7 +226,7 @@ mod tests {
             server.check().unwrap_err().to_string(),
             "read_timeout is 0; a number of seconds above 0, up to 1,000,000,000, is allowed"
         );
-        let client = ClientOptions { reconnect_delay: LONGEST_TIME.saturating_mul(2), ..ClientOptions::default() };
+        let client = ClientOptions { reconnect_delay: MAX_TIME.saturating_mul(2), ..ClientOptions::default() };
         assert_eq!(
             client.check().unwrap_err().to_string(),
             "reconnect_delay is 2000000000; a number of seconds from 0 to 1,000,000,000 is allowed"

@@ -57,7 +57,7 @@ pub(crate) fn identity(descriptor: RawFd) -> Option<u64> {
 }
 
 /// Leaves all signals to the other threads: the calling one is not the host's, whose handlers may expect one of theirs.
-pub(crate) fn leave_signals_to_others() {
+pub(crate) fn block_all_signals() {
     let mut all = MaybeUninit::uninit();
     // SAFETY: `sigfillset` initializes the set before `pthread_sigmask` reads it; nothing is written back.
     unsafe {
@@ -106,17 +106,17 @@ impl SharedCounters {
 }
 
 /// Bytes on pages of their own that core dumps leave out; a fork inherits them.
-pub(crate) struct UndumpedBytes {
+pub(crate) struct NoDumpBytes {
     start: ptr::NonNull<u8>,
     length: usize,
 }
 
 // SAFETY: the mapping belongs to this value alone and is not written after it was made.
-unsafe impl Send for UndumpedBytes {}
+unsafe impl Send for NoDumpBytes {}
 // SAFETY: as above: shared access only reads.
-unsafe impl Sync for UndumpedBytes {}
+unsafe impl Sync for NoDumpBytes {}
 
-impl UndumpedBytes {
+impl NoDumpBytes {
     /// `length` bytes (at least one), filled by `fill`.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl UndumpedBytes {
     }
 }
 
-impl Drop for UndumpedBytes {
+impl Drop for NoDumpBytes {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(self.as_mut_slice());
         // SAFETY: the mapping belongs to `self`, and no borrow of it outlives `self`.

@@ -11,13 +11,13 @@ use subtle::ConstantTimeEq;
 use zeroize::zeroize_stack;
 
 use crate::error::{Error, Result};
-use crate::os::UndumpedBytes;
+use crate::os::NoDumpBytes;
 
 /// Bytes: as long as a MAC of SHA-256, beyond which a key of HMAC gains nothing.
 pub const SECRET_LENGTH: usize = 32;
 
 /// Bytes: a page. It is meant for keys, not for documents.
-pub const LONGEST_SECRET: usize = 4096;
+pub const MAX_SECRET_LENGTH: usize = 4096;
 
 /// Bytes of the stack that are wiped after a computation. An HMAC takes 1.2 KB of it, 12 KB in a debug build (measured),
 /// and a signal that interrupts it has some 3 KB of registers put below.
@@ -25,10 +25,10 @@ const WIPED_STACK: usize = 16 * 1024;
 
 /// A key of HMAC. It is shown nowhere, compared in constant time, erased when dropped, and not in core dumps.
 ///
-/// Nothing is computed from it but by way of [`Secret::compute`], which leaves no traces of it elsewhere.
+/// Nothing is computed from it but by way of [`Secret::with_key_scrubbed`], which leaves no traces of it elsewhere.
 #[derive(Clone)]
 pub struct Secret {
-    bytes: Arc<UndumpedBytes>,
+    bytes: Arc<NoDumpBytes>,
 }
 
 impl Secret {
@@ -41,15 +41,15 @@ impl Secret {
         Self::fill(SECRET_LENGTH, |bytes| SysRng.try_fill_bytes(bytes).map_err(|_| Errno::NOSYS))
     }
 
-    /// A secret that the caller brings: [`SECRET_LENGTH`] to [`LONGEST_SECRET`] bytes.
+    /// A secret that the caller brings: [`SECRET_LENGTH`] to [`MAX_SECRET_LENGTH`] bytes.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidArgument`] for another length, [`Error::System`] if there is no memory.
     pub fn from_bytes(given: &[u8]) -> Result<Self> {
-        if !(SECRET_LENGTH..=LONGEST_SECRET).contains(&given.len()) {
+        if !(SECRET_LENGTH..=MAX_SECRET_LENGTH).contains(&given.len()) {
             return Err(Error::invalid_argument(format!(
-                "secret has {} bytes; {SECRET_LENGTH} to {LONGEST_SECRET} are allowed",
+                "secret has {} bytes; {SECRET_LENGTH} to {MAX_SECRET_LENGTH} are allowed",
                 given.len()
             )));
         }
@@ -61,34 +61,33 @@ impl Secret {
 
     /// Whether both are the same, in time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.compute(|bytes| other.compute(|others| bytes.ct_eq(others).into()))
+        self.with_key_scrubbed(|bytes| other.with_key_scrubbed(|others| bytes.ct_eq(others).into()))
     }
 
     /// What `computation` makes of the bytes. It must take the same way whatever they are, as what is constant in time
     /// does.
     ///
     /// What it leaves on the stack and in registers, which core dumps have too, is overwritten.
-    pub(crate) fn compute<R>(&self, computation: impl Fn(&[u8]) -> R) -> R {
+    pub(crate) fn with_key_scrubbed<R>(&self, computation: impl Fn(&[u8]) -> R) -> R {
         let bytes = self.bytes.as_slice();
-        let result = apart(&computation, bytes);
+        let result = in_own_frame(&computation, bytes);
         // The same once more, so that it uses the same registers, with nothing that is worth hiding.
-        black_box(apart(&computation, black_box(ZEROS.get(..bytes.len()).unwrap_or_default())));
+        black_box(in_own_frame(&computation, black_box(ZEROS.get(..bytes.len()).unwrap_or_default())));
         zeroize_stack::<WIPED_STACK>();
         result
     }
 
     fn fill(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Errno>) -> Result<Self> {
-        let bytes =
-            UndumpedBytes::new(length, fill).map_err(|errno| Error::system("could not make a secret", errno))?;
+        let bytes = NoDumpBytes::new(length, fill).map_err(|errno| Error::system("could not make a secret", errno))?;
         Ok(Self { bytes: Arc::new(bytes) })
     }
 }
 
-static ZEROS: [u8; LONGEST_SECRET] = [0; LONGEST_SECRET];
+static ZEROS: [u8; MAX_SECRET_LENGTH] = [0; MAX_SECRET_LENGTH];
 
 /// In a frame of its own, where the next call puts its own.
 #[inline(never)]
-fn apart<R>(computation: &impl Fn(&[u8]) -> R, bytes: &[u8]) -> R {
+fn in_own_frame<R>(computation: &impl Fn(&[u8]) -> R, bytes: &[u8]) -> R {
     computation(bytes)
 }
 

@@ -36,7 +36,7 @@ pub use steward::{Duty, Steward};
 pub use successor::Snapshot;
 
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::options::ServerOptions;
@@ -44,7 +44,7 @@ use crate::secret::Secret;
 use crate::shared_generations::SharedGenerations;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 use counters::Counters;
 use hall::Hall;
 use listener::Listener;
@@ -56,7 +56,7 @@ pub struct Server {
     secret: Secret,
     address: SocketAddr,
     page: SharedGenerations,
-    documents: Arc<Documents>,
+    documents: Arc<DocumentStore>,
     counters: Arc<Counters>,
     /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
     listener: Mutex<Arc<Listener>>,
@@ -82,9 +82,9 @@ impl Server {
         fork::install()?;
         SharedGenerations::install()?;
         let (listener, address) = Listener::bind(SocketAddr::new(options.host, options.port))?;
-        let page = SharedGenerations::for_port(address.port()).ok_or_else(fork::inherited)?;
+        let page = SharedGenerations::for_port(address.port()).ok_or_else(fork::wrong_process_error)?;
         Ok(Self {
-            documents: Arc::new(Documents::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
+            documents: Arc::new(DocumentStore::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
             counters: Arc::new(Counters::default()),
             listener: Mutex::new(Arc::new(listener)),
             running: Mutex::new(None),
@@ -172,9 +172,9 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Interrupted`], after which the connections are closed all the same.
-    pub fn finish_stop(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
+    pub fn finish_stop(&self, allowed: Duration, host: &impl HostLock) -> Result<u64> {
         let Some(hall) = self.running_hall() else { return Ok(0) };
-        let drained = drain::drain(&hall, &Deadline::after(allowed), wait);
+        let drained = drain::drain(&hall, &Deadline::after(allowed), host);
         self.close_connections();
         drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(hall.dropped_before))
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// What surrounds a system call that may block, and what happens when a signal ends one early.
-pub trait Wait {
+pub trait HostLock {
     /// Runs `operation`, which may block until a signal comes; a host with a global lock leaves it meanwhile.
     ///
     /// # Returns
     ///
     /// What `operation` returned, or `None` if it was not run because the host wants its thread back.
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
 
     /// Runs `operation` with the host's lock, if the host thinks it worth it: it may block for as long as it is told,
     /// which is so short that nobody else misses the lock. For answers that are nearly always quick.
@@ -19,7 +19,7 @@ pub trait Wait {
     /// # Returns
     ///
     /// What `operation` returned, or `None` if it was not run.
-    fn block_briefly<R>(&self, _operation: impl FnOnce(Duration) -> R) -> Option<R> {
+    fn spin_with_lock<R>(&self, _operation: impl FnOnce(Duration) -> R) -> Option<R> {
         None
     }
 
@@ -28,19 +28,19 @@ pub trait Wait {
     /// # Errors
     ///
     /// [`Error::Interrupted`] if the caller must give up; otherwise it goes on waiting.
-    fn interrupted(&self) -> Result<()>;
+    fn check_interrupts(&self) -> Result<()>;
 }
 
 /// Waits without a host: blocks where it stands, and goes on after signals.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Uninterrupted;
+pub struct NoHost;
 
-impl Wait for Uninterrupted {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for NoHost {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         Some(operation())
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Ok(())
     }
 }
@@ -49,12 +49,12 @@ impl Wait for Uninterrupted {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct UntilSignal;
 
-impl Wait for UntilSignal {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for UntilSignal {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         Some(operation())
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Err(Error::Interrupted)
     }
 }

@@ -10,7 +10,7 @@ use support::peer::{Peer, frame};
 use support::{PATIENCE, stat_of};
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, MAC_LENGTH, ServerHandshake};
 use zen_ipc::message::ResultText;
-use zen_ipc::{Client, ClientOptions, Error, Phase, Result, Secret, Uninterrupted};
+use zen_ipc::{Client, ClientOptions, Error, NoHost, Phase, Result, Secret};
 
 /// Longer than a message takes to arrive on a busy machine, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(200);
@@ -80,7 +80,7 @@ fn a_silent_server_costs_at_most_the_handshake_timeout() {
     let server = FakeServer::bind();
     let client = server.client_with(ClientOptions { handshake_timeout: SHORT, ..ClientOptions::default() });
     let begin = Instant::now();
-    let outcome = client.ping(Duration::from_secs(3600), &Uninterrupted);
+    let outcome = client.ping(Duration::from_secs(3600), &NoHost);
     assert!(matches!(outcome, Err(Error::Timeout { phase: Phase::Handshake, .. })), "{outcome:?}");
     assert!(begin.elapsed() < PATIENCE);
 }
@@ -90,7 +90,7 @@ fn a_connection_over_which_no_greeting_comes_is_given_up_for_another() {
     let server = FakeServer::bind();
     let client = server.client();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.start(&Uninterrupted));
+        let call = scope.spawn(|| client.start(&NoHost));
         let mut silent = server.accept();
         let _admitted = server.admit();
         call.join().unwrap().unwrap();
@@ -104,7 +104,7 @@ fn a_greeting_that_trickles_in_does_not_move_the_handshake_timeout() {
     let server = FakeServer::bind();
     let client = server.client_with(ClientOptions { handshake_timeout: SHORT, ..ClientOptions::default() });
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        let call = scope.spawn(|| client.ping(PATIENCE, &NoHost));
         let mut peer = server.accept();
         let hello = ServerHandshake::new().unwrap().hello();
         let sent =
@@ -231,7 +231,7 @@ fn greeted_by(greeting: impl FnOnce(&mut Peer)) -> Result<()> {
     let server = FakeServer::bind();
     let client = server.client();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        let call = scope.spawn(|| client.ping(PATIENCE, &NoHost));
         greeting(&mut server.accept());
         call.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -252,5 +252,5 @@ fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
 }
 
 fn invoke(client: &Client, timeout: Duration) -> Result<ResultText> {
-    client.invoke("method", b"[]", b"{}", timeout, &Uninterrupted)
+    client.invoke("method", b"[]", b"{}", timeout, &NoHost)
 }

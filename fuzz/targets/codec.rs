@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use libfuzzer_sys::fuzz_target;
 use magnus::block::Proc;
 use magnus::{Error, IntoValue, RArray, RHash, RModule, Ruby, Value, prelude::*};
-use zen_ipc::document::Documents;
+use zen_ipc::document::DocumentStore;
 
 use binding::codec::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
 // Where the binding's modules look for each other.
@@ -35,7 +35,7 @@ fn start_ruby() {
 fn compare(ruby: &Ruby, text: &[u8]) {
     let is_json = serde_json_takes(text);
     let decoded = accepted(decode(ruby, text));
-    assert_eq!(Documents::new(text.len()).publish("key", text.to_vec()).is_ok(), decoded.is_some());
+    assert_eq!(DocumentStore::new(text.len()).publish("key", text.to_vec()).is_ok(), decoded.is_some());
     let Some(value) = decoded else {
         // Its limit to nesting is a higher one.
         return assert!(!is_json || nests_too_deep(decode(ruby, text)));

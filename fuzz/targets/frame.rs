@@ -17,7 +17,7 @@ fn decoded(limit: usize, cut: usize, stream: &[u8]) -> Frames {
     let mut decoder = FrameDecoder::new(limit);
     let mut frames = Vec::new();
     for piece in stream.chunks(cut.max(1)) {
-        decoder.room().unwrap().extend(piece);
+        decoder.read_buffer().unwrap().extend(piece);
         loop {
             let has_frame = decoder.has_whole_frame();
             match decoder.next_frame() {

@@ -19,7 +19,7 @@ use crate::fork::ProcessLocal;
 use crate::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 use crate::options::ClientOptions;
 use crate::secret::Secret;
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// A connected, blocking socket over which both sides have proved themselves.
 pub(super) fn connect(
@@ -27,17 +27,17 @@ pub(super) fn connect(
     secret: &Secret,
     options: &ClientOptions,
     deadline: &Deadline,
-    wait: &impl Wait,
+    host: &impl HostLock,
 ) -> Result<Socket> {
     // Of all attempts together, from the first connection on.
     let mut handshake_deadline = None;
     let mut hello_timeout = HELLO_TIMEOUT;
     for attempt in 1..=MAX_ATTEMPTS {
         let limit = handshake_deadline.unwrap_or(*deadline);
-        let socket = connect_tcp(address, &limit.within(options.connect_timeout), wait)?;
+        let socket = connect_tcp(address, &limit.within(options.connect_timeout), host)?;
         let limit = *handshake_deadline.get_or_insert_with(|| deadline.within(options.handshake_timeout));
         let hello_deadline = if attempt < MAX_ATTEMPTS { limit.within(hello_timeout) } else { limit };
-        let connector = Connector { address, socket: &socket, hello_deadline, deadline: limit, wait };
+        let connector = Connector { address, socket: &socket, hello_deadline, deadline: limit, host };
         match connector.handshake(secret)? {
             Outcome::Authenticated => return set_blocking(socket, address),
             Outcome::NoHello => hello_timeout = hello_timeout.saturating_mul(2),
@@ -68,9 +68,9 @@ const HELLO_TIMEOUT: Duration = Duration::from_millis(250);
 /// always within half of one.
 const SYN_TIMEOUT: Duration = Duration::from_millis(10);
 
-fn connect_tcp(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
+fn connect_tcp(address: SocketAddr, deadline: &Deadline, host: &impl HostLock) -> Result<Socket> {
     loop {
-        match try_connect(address, &deadline.within(SYN_TIMEOUT), wait) {
+        match try_connect(address, &deadline.within(SYN_TIMEOUT), host) {
             Err(Error::Timeout { phase, .. }) => {
                 deadline.check(phase)?;
             }
@@ -79,17 +79,17 @@ fn connect_tcp(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Re
     }
 }
 
-fn try_connect(address: SocketAddr, deadline: &Deadline, wait: &impl Wait) -> Result<Socket> {
+fn try_connect(address: SocketAddr, deadline: &Deadline, host: &impl HostLock) -> Result<Socket> {
     let failed = |errno| refused(address, errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = ProcessLocal::open(|| fd::stream_socket(family)).map_err(failed)?;
-    let descriptor = socket.here()?;
+    let descriptor = socket.get()?;
     set_tcp_nodelay(descriptor, true).map_err(failed)?;
     match connect_socket(descriptor, &address) {
         Ok(()) => {}
         Err(Errno::INPROGRESS | Errno::INTR) => {
             if !is_ready(descriptor, PollFlags::OUT) {
-                wait_until(descriptor, PollFlags::OUT, deadline, Phase::Connect, wait)?;
+                wait_until(descriptor, PollFlags::OUT, deadline, Phase::Connect, host)?;
             }
             socket_error(descriptor).and_then(|outcome| outcome).map_err(failed)?;
         }
@@ -110,7 +110,7 @@ fn reject_self_connect(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> 
 }
 
 fn set_blocking(socket: Socket, address: SocketAddr) -> Result<Socket> {
-    let descriptor = socket.here()?;
+    let descriptor = socket.get()?;
     fcntl_getfl(descriptor)
         .and_then(|flags| fcntl_setfl(descriptor, flags - OFlags::NONBLOCK))
         .map_err(|errno| refused(address, errno))?;
@@ -124,7 +124,7 @@ struct Connector<'a, W> {
     /// For the first byte.
     hello_deadline: Deadline,
     deadline: Deadline,
-    wait: &'a W,
+    host: &'a W,
 }
 
 /// How far it came.
@@ -137,7 +137,7 @@ enum Outcome {
     Evicted,
 }
 
-impl<W: Wait> Connector<'_, W> {
+impl<W: HostLock> Connector<'_, W> {
     fn handshake(&self, secret: &Secret) -> Result<Outcome> {
         if !self.wait_for_hello()? {
             return Ok(Outcome::NoHello);
@@ -145,7 +145,7 @@ impl<W: Wait> Connector<'_, W> {
         let Read::Complete(hello) = self.read_exact::<HELLO_LENGTH>()? else { return Err(self.closed_early()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
         // Smaller than the buffer of any fresh socket.
-        match send(self.socket.here()?, &proof, fd::MSG_NOSIGNAL) {
+        match send(self.socket.get()?, &proof, fd::MSG_NOSIGNAL) {
             Ok(sent) if sent == proof.len() => {}
             _ => return Ok(Outcome::Evicted),
         }
@@ -160,10 +160,10 @@ impl<W: Wait> Connector<'_, W> {
     /// Whether the server says something, or ends the connection, while there is hello_timeout; or has done so by its end, for
     /// a caller who was kept from looking.
     fn wait_for_hello(&self) -> Result<bool> {
-        match wait_until(self.socket.here()?, PollFlags::IN, &self.hello_deadline, Phase::Handshake, self.wait) {
+        match wait_until(self.socket.get()?, PollFlags::IN, &self.hello_deadline, Phase::Handshake, self.host) {
             Err(Error::Timeout { .. }) => {
                 self.deadline.check(Phase::Handshake)?;
-                Ok(is_ready(self.socket.here()?, PollFlags::IN))
+                Ok(is_ready(self.socket.get()?, PollFlags::IN))
             }
             outcome => outcome.map(|()| true),
         }
@@ -173,12 +173,12 @@ impl<W: Wait> Connector<'_, W> {
         let mut message = [0; LENGTH];
         let mut received = 0usize;
         while let Some(room) = message.get_mut(received..).filter(|room| !room.is_empty()) {
-            let socket = self.socket.here()?;
+            let socket = self.socket.get()?;
             match recv(socket, room, RecvFlags::empty()) {
                 Ok((_, 0)) => return Ok(Read::Eof),
                 Ok((_, count)) => received = received.saturating_add(count),
                 Err(Errno::AGAIN | Errno::INTR) => {
-                    wait_until(socket, PollFlags::IN, &self.deadline, Phase::Handshake, self.wait)?;
+                    wait_until(socket, PollFlags::IN, &self.deadline, Phase::Handshake, self.host)?;
                 }
                 Err(_) => return Ok(Read::Reset),
             }
@@ -191,7 +191,7 @@ impl<W: Wait> Connector<'_, W> {
     fn was_reset(&self) -> Result<bool> {
         let soon = self.deadline.within(RESET_WAIT);
         // Without an event to wait for, a poll tells of errors and of what is over in both directions.
-        match wait_until(self.socket.here()?, PollFlags::empty(), &soon, Phase::Handshake, self.wait) {
+        match wait_until(self.socket.get()?, PollFlags::empty(), &soon, Phase::Handshake, self.host) {
             Ok(()) => Ok(true),
             Err(Error::Timeout { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -234,14 +234,14 @@ fn wait_until(
     event: PollFlags,
     deadline: &Deadline,
     phase: Phase,
-    wait: &impl Wait,
+    host: &impl HostLock,
 ) -> Result<()> {
     loop {
         let timeout = Timespec::try_from(deadline.check(phase)?).ok();
-        match wait.block(|| poll(&mut [PollFd::new(descriptor, event)], timeout.as_ref())) {
+        match host.without_lock(|| poll(&mut [PollFd::new(descriptor, event)], timeout.as_ref())) {
             Some(Ok(1..)) => return Ok(()),
             Some(Ok(0)) => {}
-            None | Some(Err(Errno::INTR)) => wait.interrupted()?,
+            None | Some(Err(Errno::INTR)) => host.check_interrupts()?,
             Some(Err(errno)) => return Err(Error::system("could not wait for the connection", errno)),
         }
     }

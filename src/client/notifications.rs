@@ -18,7 +18,7 @@ use crate::frame;
 use crate::message::{CARRY_NOTIFICATIONS, RequestEnvelope, Sender};
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 impl Client {
     pub(super) fn send_notification(
@@ -27,7 +27,7 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<()> {
         let envelope = RequestEnvelope::new(None, name, None);
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
@@ -35,13 +35,13 @@ impl Client {
         frame::header(frame::length(&parts), self.options.max_frame_size)?;
         let is_nested = self.notification_sender.is_held_by_this_thread();
         let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
-        let (checkout, idle) = self.checkout(pool, deadline, wait)?;
+        let (checkout, idle) = self.checkout(pool, deadline, host)?;
         let _holding = (!is_nested).then(|| self.notification_sender.hold());
         let mut connection = match idle {
-            None if !is_nested => self.notification_connection(&checkout, deadline, wait)?,
-            idle => self.connected(&checkout, idle, deadline, wait)?,
+            None if !is_nested => self.notification_connection(&checkout, deadline, host)?,
+            idle => self.connected(&checkout, idle, deadline, host)?,
         };
-        connection.send(&parts, deadline, wait).map_err(|error| self.closed_if_ours(error))?;
+        connection.send(&parts, deadline, host).map_err(|error| self.closed_if_ours(error))?;
         checkout.checkin(connection);
         Ok(())
     }
@@ -52,18 +52,18 @@ impl Client {
         &self,
         checkout: &Checkout<'_>,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Connection> {
         let args = self.notification_sender.name()?.as_args();
         loop {
-            let mut connection = self.connected(checkout, None, deadline, wait)?;
+            let mut connection = self.connected(checkout, None, deadline, host)?;
             let response =
-                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, wait)?;
+                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, host)?;
             if response.into_result()?.as_slice() == b"true" {
                 return Ok(connection);
             }
             drop(connection);
-            pause(&deadline.within(REFUSED_PAUSE), wait)?;
+            pause(&deadline.within(REFUSED_PAUSE), host)?;
             deadline.check(Phase::EarlierNotifications)?;
         }
     }
@@ -74,12 +74,12 @@ impl Client {
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until the deadline.
-fn pause(deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+fn pause(deadline: &Deadline, host: &impl HostLock) -> Result<()> {
     while !deadline.has_passed() {
         let timeout = Timespec::try_from(deadline.remaining()).unwrap_or_default();
-        match wait.block(|| poll(&mut [], Some(&timeout))) {
+        match host.without_lock(|| poll(&mut [], Some(&timeout))) {
             Some(Ok(_)) => {}
-            Some(Err(_)) | None => wait.interrupted()?,
+            Some(Err(_)) | None => host.check_interrupts()?,
         }
     }
     Ok(())

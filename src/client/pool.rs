@@ -12,7 +12,7 @@ use crate::error::{Phase, Result};
 use crate::fork;
 use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, OnceLock, lock};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// At most `max_connections`, idle and in use.
 #[derive(Debug)]
@@ -60,7 +60,11 @@ impl Pool {
     }
 
     /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
-    pub(super) fn checkout(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Checkout<'_>, Option<Connection>)> {
+    pub(super) fn checkout(
+        &self,
+        deadline: &Deadline,
+        host: &impl HostLock,
+    ) -> Result<(Checkout<'_>, Option<Connection>)> {
         let mut may_try = self.may_overtake();
         loop {
             if may_try && let Some(checked_out) = self.try_checkout() {
@@ -75,7 +79,7 @@ impl Pool {
                 {
                     return Ok(checked_out);
                 }
-                wait.block(|| available.wait(deadline)).transpose()?
+                host.without_lock(|| available.wait(deadline)).transpose()?
             };
             match waited {
                 Some(Wakeup::Woken) => {
@@ -83,7 +87,7 @@ impl Pool {
                     available.consume();
                 }
                 Some(Wakeup::TimedOut) => return Err(deadline.timeout(self.phase)),
-                Some(Wakeup::Signalled) | None => wait.interrupted()?,
+                Some(Wakeup::Signalled) | None => host.check_interrupts()?,
             }
         }
     }
@@ -160,7 +164,7 @@ impl Pool {
         }
         // Should two threads make one at once, the second is dropped.
         let _ = self.available.set(Notifier::new()?);
-        self.available.get().ok_or_else(fork::inherited)
+        self.available.get().ok_or_else(fork::wrong_process_error)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
 
 /// What an array of four or five elements turned out to be.
-pub(super) enum Asked<'a> {
+pub(super) enum ParsedRequest<'a> {
     Request(RequestParts<'a>),
     /// A call whose meta says nothing that can be used.
     Unusable {
@@ -40,7 +40,7 @@ pub(super) struct ResponseParts<'a> {
 }
 
 /// The request in `body`, or `None` if it is some other JSON.
-pub(super) fn request(body: &[u8]) -> Result<Option<Asked<'_>>> {
+pub(super) fn request(body: &[u8]) -> Result<Option<ParsedRequest<'_>>> {
     Ok(array::<5>(body)?.filter(|parts| parts.count() >= 4).and_then(|parts| {
         let (id, name) = (parts.text(0), string(parts.text(1))?);
         let id = if id == "null" { None } else { Some(string(id)?) };
@@ -48,8 +48,8 @@ pub(super) fn request(body: &[u8]) -> Result<Option<Asked<'_>>> {
             return None;
         }
         let meta = if parts.count() == 5 { parts.text(4) } else { "{}" };
-        let Some(timeout) = timeout_in(meta) else { return Some(Asked::Unusable { id: id?, meta }) };
-        Some(Asked::Request(RequestParts { id, name, args: parts.place(2), kwargs: parts.place(3), timeout }))
+        let Some(timeout) = timeout_in(meta) else { return Some(ParsedRequest::Unusable { id: id?, meta }) };
+        Some(ParsedRequest::Request(RequestParts { id, name, args: parts.place(2), kwargs: parts.place(3), timeout }))
     }))
 }
 

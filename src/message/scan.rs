@@ -9,21 +9,21 @@ use std::ops::Range;
 ///
 /// # Errors
 ///
-/// [`NotJson`] if `body` as a whole is not JSON.
-pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, NotJson> {
-    let text = std::str::from_utf8(body).map_err(|_| NotJson)?;
-    let mut scanner = Scanner { rest: body, due: Vec::new() };
-    let found = scanner.elements(body.len()).ok_or(NotJson)?;
+/// [`InvalidJson`] if `body` as a whole is not JSON.
+pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, InvalidJson> {
+    let text = std::str::from_utf8(body).map_err(|_| InvalidJson)?;
+    let mut scanner = Scanner { rest: body, open: Vec::new() };
+    let found = scanner.elements(body.len()).ok_or(InvalidJson)?;
     scanner.skip_space();
     if !scanner.rest.is_empty() {
-        return Err(NotJson);
+        return Err(InvalidJson);
     }
     Ok(found.map(|(places, count)| Elements { text, places, count }))
 }
 
 /// The bytes are not JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(super) struct InvalidJson;
 
 /// The elements of an array in `text`.
 pub(super) struct Elements<'a, const N: usize> {
@@ -52,20 +52,20 @@ impl<'a, const N: usize> Elements<'a, N> {
 /// What is left of a text. Every step answers `None` where the text is not JSON.
 struct Scanner<'a> {
     rest: &'a [u8],
-    /// The closing brackets that are due.
-    due: Vec<u8>,
+    /// The closing brackets that are open.
+    open: Vec<u8>,
 }
 
 impl Scanner<'_> {
     /// The places of up to `N` elements of an array in a text of `length` bytes, and how many there are.
     fn elements<const N: usize>(&mut self, length: usize) -> Option<Option<([Range<usize>; N], usize)>> {
         self.skip_space();
-        if !self.takes(b'[') {
+        if !self.eat(b'[') {
             return self.skip_value().map(|()| None);
         }
         let (mut places, mut count) = ([const { 0..0 }; N], 0usize);
         self.skip_space();
-        if self.takes(b']') {
+        if self.eat(b']') {
             return Some(Some((places, count)));
         }
         loop {
@@ -91,14 +91,14 @@ impl Scanner<'_> {
             match self.next()? {
                 b'"' => self.skip_string()?,
                 b'[' => {
-                    if !self.takes_after_space(b']') {
-                        self.owe(b']')?;
+                    if !self.eat_after_space(b']') {
+                        self.push_open(b']')?;
                         continue;
                     }
                 }
                 b'{' => {
-                    if !self.takes_after_space(b'}') {
-                        self.owe(b'}')?;
+                    if !self.eat_after_space(b'}') {
+                        self.push_open(b'}')?;
                         self.skip_name()?;
                         continue;
                     }
@@ -114,12 +114,12 @@ impl Scanner<'_> {
             }
             // A value has ended here, and with it perhaps what it is in.
             loop {
-                let Some(closing) = self.due.last().copied() else { return Some(()) };
+                let Some(closing) = self.open.last().copied() else { return Some(()) };
                 self.skip_space();
                 match self.next()? {
                     b',' if closing == b'}' => break self.skip_name()?,
                     b',' => break,
-                    byte if byte == closing => self.due.pop(),
+                    byte if byte == closing => self.open.pop(),
                     _ => return None,
                 };
             }
@@ -127,25 +127,25 @@ impl Scanner<'_> {
     }
 
     /// A bracket was opened. Others can open millions of them, and then there may be no memory to count them.
-    fn owe(&mut self, closing: u8) -> Option<()> {
-        self.due.try_reserve(1).ok()?;
-        self.due.push(closing);
+    fn push_open(&mut self, closing: u8) -> Option<()> {
+        self.open.try_reserve(1).ok()?;
+        self.open.push(closing);
         Some(())
     }
 
     /// The name of an object's member, and the colon.
     fn skip_name(&mut self) -> Option<()> {
-        if !self.takes_after_space(b'"') {
+        if !self.eat_after_space(b'"') {
             return None;
         }
         self.skip_string()?;
-        self.takes_after_space(b':').then_some(())
+        self.eat_after_space(b':').then_some(())
     }
 
     /// What follows the opening quotation mark.
     fn skip_string(&mut self) -> Option<()> {
         loop {
-            self.skip_plain()?;
+            self.skip_unescaped()?;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => self.skip_escape()?,
@@ -155,11 +155,11 @@ impl Scanner<'_> {
     }
 
     /// Bytes of a string up to the next special one.
-    fn skip_plain(&mut self) -> Option<()> {
+    fn skip_unescaped(&mut self) -> Option<()> {
         // Most strings are short: a few words.
         for _ in 0..4 {
             let Some(word) = self.rest.first_chunk() else { break };
-            let length = plain_length(*word);
+            let length = unescaped_len(*word);
             self.rest = self.rest.get(length..)?;
             if length < word.len() {
                 return Some(());
@@ -167,11 +167,11 @@ impl Scanner<'_> {
         }
         // Long ones in blocks, which the compiler makes vectors of.
         while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
-            && !block.iter().fold(false, |found, byte| found | is_special(*byte))
+            && !block.iter().fold(false, |found, byte| found | needs_escape(*byte))
         {
             self.rest = rest;
         }
-        let length = self.rest.iter().position(|byte| is_special(*byte))?;
+        let length = self.rest.iter().position(|byte| needs_escape(*byte))?;
         self.rest = self.rest.get(length..)?;
         Some(())
     }
@@ -195,11 +195,11 @@ impl Scanner<'_> {
             b'1'..=b'9' => self.skip_digits(),
             _ => return None,
         }
-        if self.takes(b'.') {
+        if self.eat(b'.') {
             self.skip_one_or_more_digits()?;
         }
-        if self.takes(b'e') || self.takes(b'E') {
-            let _sign = self.takes(b'+') || self.takes(b'-');
+        if self.eat(b'e') || self.eat(b'E') {
+            let _sign = self.eat(b'+') || self.eat(b'-');
             self.skip_one_or_more_digits()?;
         }
         Some(())
@@ -230,12 +230,12 @@ impl Scanner<'_> {
         }
     }
 
-    fn takes_after_space(&mut self, byte: u8) -> bool {
+    fn eat_after_space(&mut self, byte: u8) -> bool {
         self.skip_space();
-        self.takes(byte)
+        self.eat(byte)
     }
 
-    fn takes(&mut self, byte: u8) -> bool {
+    fn eat(&mut self, byte: u8) -> bool {
         let found = self.rest.first() == Some(&byte);
         if found {
             self.rest = self.rest.get(1..).unwrap_or_default();
@@ -251,13 +251,13 @@ impl Scanner<'_> {
 }
 
 /// Whether a byte ends a run of plain ones in a string.
-pub(super) fn is_special(byte: u8) -> bool {
+pub(super) fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 /// How many of eight bytes come before the first special one. All are looked at at once: what is subtracted from a byte
 /// borrows from its highest bit if the byte is smaller.
-fn plain_length(word: [u8; 8]) -> usize {
+fn unescaped_len(word: [u8; 8]) -> usize {
     const EACH: u64 = u64::MAX / 0xff;
     let bytes = u64::from_le_bytes(word);
     let smaller = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH * 0x80);
@@ -332,8 +332,8 @@ mod tests {
             if let Some(place) = word.get_mut(byte) {
                 *place = special;
             }
-            let first = word.iter().position(|byte| is_special(*byte)).unwrap_or(8);
-            prop_assert_eq!(plain_length(word), first);
+            let first = word.iter().position(|byte| needs_escape(*byte)).unwrap_or(8);
+            prop_assert_eq!(unescaped_len(word), first);
         }
 
         #[test]

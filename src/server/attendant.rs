@@ -9,7 +9,7 @@ use super::session::{Next, Session, no_handler_message};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::log_buffer::Level;
 use crate::message::NO_HANDLER_CLASS;
-use crate::wait::{UntilSignal, Wait};
+use crate::wait::{HostLock, UntilSignal};
 
 /// A thread's place among the attendants. Dropping it gives the place up, as [`Attendant::leave`] does.
 #[derive(Debug)]
@@ -52,11 +52,11 @@ impl Attendant {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
-    pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
+    pub fn next_call(&mut self, host: &impl HostLock) -> Result<Option<Arc<Call>>> {
         // Nothing to do unless the last call was never concluded.
-        self.conclude(Some(&abandoned()), wait)?;
+        self.conclude(Some(&abandoned()), host)?;
         while self.hall.desk.is_owner() {
-            match wait.block(|| self.work()).transpose() {
+            match host.without_lock(|| self.work()).transpose() {
                 // Asked only now, with the host's lock: the wait for that may have been long.
                 Ok(Some(Outcome::Call(call))) if call.has_waited_in_vain() => {
                     self.hall.desk.counters.expired_calls.add_one();
@@ -64,7 +64,7 @@ impl Attendant {
                 }
                 Ok(Some(Outcome::Call(call))) => return Ok(Some(call)),
                 Ok(Some(Outcome::Leave)) => return Ok(None),
-                Ok(Some(Outcome::Signal) | None) => wait.interrupted()?,
+                Ok(Some(Outcome::Signal) | None) => host.check_interrupts()?,
                 Err(error) => {
                     self.hall.fail_if_closed_by_others(error)?;
                     return Ok(None);
@@ -80,12 +80,12 @@ impl Attendant {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which the connection is closed.
-    pub fn conclude(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
+    pub fn conclude(&mut self, failure: Option<&RemoteFailure>, host: &impl HostLock) -> Result<()> {
         if !self.hall.desk.is_owner() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
-        let (session, outcome) = match call.conclude(failure, wait) {
+        let (session, outcome) = match call.conclude(failure, host) {
             Ok(session) => (session, Ok(())),
             Err(error) => (None, Err(error)),
         };
@@ -148,7 +148,7 @@ impl Attendant {
                             self.state = State::Serving(session);
                             return Ok(Outcome::Signal);
                         }
-                        Next::Wait => self.wait_for_turn(session),
+                        Next::HostLock => self.wait_for_turn(session),
                         Next::End => self.resume(None),
                     }
                 }

@@ -14,7 +14,7 @@ use crate::error::{Error, FailureCode, RemoteFailure, Result};
 use crate::message::{Request, Response};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// A request and the duty to answer it, once.
 ///
@@ -125,11 +125,11 @@ impl Call {
     /// # Errors
     ///
     /// [`Error::FrameTooLarge`], which the caller is told as well; [`Error::Interrupted`].
-    pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
+    pub fn respond(&self, result: &[u8], host: &impl HostLock) -> Result<bool> {
         let Some((id, mut line)) = self.claim() else { return Ok(false) };
-        let sent = line.send_result(id, result, wait);
+        let sent = line.send_result(id, result, host);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), host),
             _ => sent.clone(),
         };
         match answered {
@@ -150,14 +150,18 @@ impl Call {
     /// # Returns
     ///
     /// The connection, if its next request has found no other attendant.
-    pub(super) fn conclude(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
+    pub(super) fn conclude(
+        &self,
+        failure: Option<&RemoteFailure>,
+        host: &impl HostLock,
+    ) -> Result<Option<Box<Session>>> {
         if let Some((id, mut line)) = self.claim() {
             let sent = match failure {
-                Some(failure) => line.send_failure(id, failure, wait),
-                None => line.send_result(id, b"null", wait),
+                Some(failure) => line.send_failure(id, failure, host),
+                None => line.send_result(id, b"null", host),
             };
             let answered = match &sent {
-                Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), wait),
+                Err(error @ Error::FrameTooLarge { .. }) => line.send_failure(id, &too_large(error), host),
                 _ => sent,
             };
             return match (answered, line) {

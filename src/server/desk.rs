@@ -8,7 +8,7 @@ use rustix::net::Shutdown;
 
 use super::counters::Counters;
 use crate::connection::{Socket, shut_down};
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::Result;
 use crate::fork;
 use crate::log_buffer::{Level, LogBuffer, LogEntry};
@@ -20,7 +20,7 @@ use crate::sync::{Mutex, lock};
 /// From a server's start to its stop.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) documents: Arc<Documents>,
+    pub(super) documents: Arc<DocumentStore>,
     pub(super) counters: Arc<Counters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
@@ -53,7 +53,7 @@ impl Desk {
     /// A desk at which nobody is yet.
     pub(super) fn new(
         options: &ServerOptions,
-        documents: Arc<Documents>,
+        documents: Arc<DocumentStore>,
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {

@@ -96,20 +96,20 @@ struct Doorkeeper {
 
 impl Doorkeeper {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
-        let poll = self.hall.parking.take_poll().ok_or_else(crate::fork::inherited)?;
+        let poll = self.hall.parking.take_poll().ok_or_else(crate::fork::wrong_process_error)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let bell = self.hall.doorkeeper_bell.reader().here()?.as_raw_fd();
-        let registry = poll.here()?.registry();
+        let bell = self.hall.doorkeeper_bell.reader().get()?.as_raw_fd();
+        let registry = poll.get()?.registry();
         registry.register(&mut SourceFd(&bell), BELL, Interest::READABLE).map_err(failed)?;
         self.listener.with_descriptor(|door| watch_door(registry, door)).transpose().map_err(failed)?;
         Ok(poll)
     }
 
     fn run(mut self, poll: ProcessLocal<Poll>) {
-        os::leave_signals_to_others();
+        os::block_all_signals();
         self.attend(poll);
         // It was closed before, unless the server ended by itself.
         self.listener.close();
@@ -120,7 +120,7 @@ impl Doorkeeper {
         let mut events = Events::with_capacity(256);
         while !self.hall.desk.is_closed() {
             let timeout = self.time_to_next_deadline();
-            let Ok(poll) = poll.here_mut() else { return };
+            let Ok(poll) = poll.get_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
@@ -325,7 +325,7 @@ fn watch_door(registry: &Registry, door: RawFd) -> std::io::Result<()> {
 }
 
 fn peer_of(socket: &Socket) -> Option<SocketAddr> {
-    let peer = getpeername(socket.here().ok()?).ok().flatten()?;
+    let peer = getpeername(socket.get().ok()?).ok().flatten()?;
     SocketAddr::try_from(peer).ok()
 }
 

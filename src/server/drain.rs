@@ -8,7 +8,7 @@ use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::notifier::{Wakeup, wait_for};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// Reads every connection that carries notifications and waits for a thread, until each has ended or nothing has come for
 /// [`SILENCE`]. Blocks until then, until `deadline` at the most.
@@ -16,17 +16,17 @@ use crate::wait::Wait;
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`], after which a further call goes on.
-pub(super) fn drain(hall: &Hall, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+pub(super) fn drain(hall: &Hall, deadline: &Deadline, host: &impl HostLock) -> Result<()> {
     let mut silence = deadline.within(SILENCE);
     // Also those whose turn does not come, because a thread that cannot be ended has the one before.
     for session in hall.senders.take_all() {
         hall.lobby.enter(session);
     }
     loop {
-        match wait.block(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
+        match host.without_lock(|| skip_and_wait(hall, deadline, &mut silence)).transpose()? {
             Some(Round::Over) => return Ok(()),
             Some(Round::GoOn) => {}
-            Some(Round::Signalled) | None => wait.interrupted()?,
+            Some(Round::Signalled) | None => host.check_interrupts()?,
         }
     }
 }
@@ -55,7 +55,7 @@ fn skip_and_wait(hall: &Hall, deadline: &Deadline, silence: &mut Deadline) -> Re
     if open.is_empty() || silence.has_passed() {
         return Ok(Round::Over);
     }
-    let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
+    let descriptors = open.iter().map(|socket| socket.get()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
     match wait_for(&mut polled, silence)? {
         Wakeup::Woken | Wakeup::TimedOut => Ok(Round::GoOn),

@@ -11,7 +11,7 @@ use super::parking::Parking;
 use super::senders::Senders;
 use super::session::Session;
 use crate::connection::{Connection, Socket};
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::{Error, Result};
 use crate::log_buffer::Level;
 use crate::notifier::Notifier;
@@ -43,7 +43,7 @@ impl Hall {
     /// An empty hall.
     pub(super) fn new(
         options: &ServerOptions,
-        documents: Arc<Documents>,
+        documents: Arc<DocumentStore>,
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {

@@ -3,8 +3,8 @@
 use super::session::Session;
 use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::message::{Response, ResultEnvelope, failure_response, fitting};
-use crate::wait::Wait;
+use crate::message::{Response, ResultEnvelope, failure_response, fit_backtrace};
+use crate::wait::HostLock;
 
 /// The way back to a caller. Both kinds refuse the same.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ impl Local {
 
 impl Line {
     /// Sends the answer to a call: the text of its result.
-    pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
+    pub(super) fn send_result(&mut self, id: &str, result: &[u8], host: &impl HostLock) -> Result<()> {
         match self {
             Self::Session(session) => {
                 let envelope = ResultEnvelope::new(id);
-                session.send(&[&envelope.head, result, envelope.tail], wait)
+                session.send(&[&envelope.head, result, envelope.tail], host)
             }
             Self::Local(local) => {
                 local.response = Some(Response::local_result(id, result, local.max_frame_size)?);
@@ -45,14 +45,14 @@ impl Line {
     }
 
     /// Sends the answer to a call: what its handler raised, with as much of the backtrace as a frame has room for.
-    pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
+    pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, host: &impl HostLock) -> Result<()> {
         // It is copied, and written as JSON.
         alloc::probe(failure.message.len().saturating_mul(3))?;
         match self {
-            Self::Session(session) => match session.send(&[&failure_response(id, failure)], wait) {
+            Self::Session(session) => match session.send(&[&failure_response(id, failure)], host) {
                 Err(Error::FrameTooLarge { limit, .. }) => {
                     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                    session.send(&[&failure_response(id, &fitting(id, failure, limit))], wait)
+                    session.send(&[&failure_response(id, &fit_backtrace(id, failure, limit))], host)
                 }
                 sent => sent,
             },

@@ -29,7 +29,7 @@ impl Listener {
     /// Binds and listens; the operating system chooses where the port is 0.
     pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
         let socket = open(wanted).map_err(explain)?;
-        let address = getsockname(socket.here()?)
+        let address = getsockname(socket.get()?)
             .and_then(SocketAddr::try_from)
             .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
         Ok((Self { socket: Mutex::new(Some(socket)) }, address))
@@ -57,7 +57,7 @@ impl Listener {
     /// Does something with the number to poll, while it is open: nobody closes it meanwhile.
     pub(super) fn with_descriptor<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
         let listening = lock(&self.socket);
-        Some(work(listening.as_ref()?.here().ok()?.as_raw_fd()))
+        Some(work(listening.as_ref()?.get().ok()?.as_raw_fd()))
     }
 
     /// The next connection, if there is one, without blocking. `None` once closed.
@@ -66,7 +66,7 @@ impl Listener {
         let Ok(listening) = listening.as_ref()?.verified() else { return Some(Err(Errno::BADF)) };
         let accepted = ProcessLocal::open(|| fd::accept(listening));
         Some(accepted.and_then(|socket| {
-            set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;
+            set_tcp_nodelay(socket.get().map_err(|_| Errno::BADF)?, true)?;
             Ok(Arc::new(socket))
         }))
     }
@@ -76,7 +76,7 @@ fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     let failed = |errno| Error::system(format!("could not listen on {address}"), errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = ProcessLocal::open(|| fd::stream_socket(family)).map_err(failed)?;
-    let listening = socket.here().map_err(|_| fork::inherited())?;
+    let listening = socket.get().map_err(|_| fork::wrong_process_error())?;
     // So that a stopped server can be started on its port again while old connections are still in TIME_WAIT.
     set_socket_reuseaddr(listening, true).map_err(failed)?;
     bind(listening, &address).map_err(failed)?;

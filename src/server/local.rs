@@ -10,7 +10,7 @@ use super::session::{is_answered_by_core, native_answer};
 use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::frame;
 use crate::message::{Parsed, Request, Response, ResultText};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 /// A call of this process's own. Whoever began it runs the handler, and concludes it.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Server {
             let body = frame::body(Vec::new(), &native_answer(&self.documents, ID, &request).parts(), limit)?;
             let response = match Response::parse(body)? {
                 Parsed::Message(response) => Some(Box::new(response)),
-                Parsed::Unusable { .. } | Parsed::Other => None,
+                Parsed::Unusable { .. } | Parsed::Unrecognized => None,
             };
             Begun::Answered { name: request.name, response }
         };
@@ -90,7 +90,7 @@ impl LocalCall {
     ///
     /// [`Error::FrameTooLarge`] if no frame could carry even that; [`Error::System`] if memory is short.
     pub fn conclude(&self, failure: Option<&RemoteFailure>) -> Result<()> {
-        self.call().map_or(Ok(()), |call| call.conclude(failure, &Uninterrupted).map(drop))
+        self.call().map_or(Ok(()), |call| call.conclude(failure, &NoHost).map(drop))
     }
 
     /// The text of the result, once.

@@ -67,7 +67,7 @@ impl Parking {
             |error: std::io::Error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
         let poll = ProcessLocal::open(|| Poll::new().map_err(to_errno)).map_err(|errno| failed(errno.into()))?;
         let registry = {
-            let original = poll.here()?.registry();
+            let original = poll.get()?.registry();
             ProcessLocal::open(|| original.try_clone().map_err(to_errno)).map_err(|errno| failed(errno.into()))?
         };
         Ok(Self {
@@ -90,7 +90,7 @@ impl Parking {
 
     /// Keeps a connection until somebody takes it.
     pub(super) fn park(&self, session: Box<Session>) -> Parked {
-        if session.has_begun_a_frame() {
+        if session.has_partial_frame() {
             return Parked::Busy(session);
         }
         self.keep(session)
@@ -154,8 +154,8 @@ impl Parking {
 
     /// Watches a socket for something to read, at most once per arrival.
     pub(super) fn watch(&self, socket: &Socket, token: Token) -> Result<()> {
-        let descriptor = socket.here()?.as_raw_fd();
-        self.registry.here()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
+        let descriptor = socket.get()?.as_raw_fd();
+        self.registry.get()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
             Error::System {
                 operation: "could not watch a connection".to_owned(),
                 code: error.raw_os_error().unwrap_or_default(),
@@ -165,7 +165,7 @@ impl Parking {
 
     /// Watches a socket no more.
     pub(super) fn unwatch(&self, socket: &Socket) {
-        if let (Ok(socket), Ok(registry)) = (socket.here(), self.registry.here()) {
+        if let (Ok(socket), Ok(registry)) = (socket.get(), self.registry.get()) {
             // It fails only for what is not watched.
             let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
         }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::desk::Desk;
 use super::hall::Hall;
 use super::senders::Place;
-use crate::connection::{Connection, ReceiveBy, Socket};
+use crate::connection::{Connection, ReceiveDeadlines, Socket};
 use crate::deadline::Deadline;
-use crate::document::{Document, Documents};
+use crate::document::{Document, DocumentStore};
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
 use crate::failpoint::failpoint;
 use crate::log_buffer::Level;
@@ -20,7 +20,7 @@ use crate::message::{
     Sender, failure_response,
 };
 use crate::notifier::Wakeup;
-use crate::wait::{UntilSignal, Wait};
+use crate::wait::{HostLock, UntilSignal};
 
 /// An admitted connection. Whoever has it may read and write; it is closed when dropped.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) enum Next {
     /// A signal came; nothing is lost.
     Signal,
     /// Another connection of the same sender comes first: this one is to wait among the senders.
-    Wait,
+    HostLock,
     /// The connection is over.
     End,
 }
@@ -73,7 +73,7 @@ impl Session {
     pub(super) fn next(&mut self) -> Next {
         match self.next_request() {
             Ok(Some(request)) => Next::Request(request),
-            Ok(None) if self.must_wait => Next::Wait,
+            Ok(None) if self.must_wait => Next::HostLock,
             Ok(None) | Err(Error::Disconnected { .. }) => Next::End,
             Err(Error::Interrupted) => Next::Signal,
             Err(error) => {
@@ -91,8 +91,8 @@ impl Session {
     }
 
     /// Whether part of a further request has been read already.
-    pub(super) fn has_begun_a_frame(&self) -> bool {
-        self.connection.has_begun_a_frame()
+    pub(super) fn has_partial_frame(&self) -> bool {
+        self.connection.has_partial_frame()
     }
 
     /// Its number among the connections.
@@ -162,7 +162,7 @@ impl Session {
             }
         }
         self.answer_promptly()?;
-        Ok(self.sender.is_some() || self.has_begun_a_frame())
+        Ok(self.sender.is_some() || self.has_partial_frame())
     }
 
     /// The socket, to be watched.
@@ -171,9 +171,9 @@ impl Session {
     }
 
     /// Sends the answer to a call, in `parts`.
-    pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
+    pub(super) fn send(&mut self, parts: &[&[u8]], host: &impl HostLock) -> Result<()> {
         failpoint("answer");
-        let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), wait);
+        let sent = self.connection.send(parts, &Deadline::after(self.desk.write_timeout), host);
         if let Err(error @ Error::Timeout { .. }) = &sent {
             self.desk.report(Level::Warn, format!("a worker did not take its answer: {error}"));
         }
@@ -202,7 +202,7 @@ impl Session {
                 self.answer(Answer::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
                 return Ok(None);
             }
-            Parsed::Other => {
+            Parsed::Unrecognized => {
                 self.desk.counters.skipped_messages.add_one();
                 return Ok(None);
             }
@@ -229,7 +229,7 @@ impl Session {
 
     /// `None` once the server stops and nothing more is to be read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
+        let by = ReceiveDeadlines { first_byte: Deadline::never(), whole_frame: self.desk.read_timeout };
         if self.sender.is_none() {
             let is_closed = self.desk.is_closed();
             return if is_closed {
@@ -247,7 +247,7 @@ impl Session {
                 self.is_in_burst = true;
                 return Ok(Some(body));
             }
-            if self.connection.has_begun_a_frame() {
+            if self.connection.has_partial_frame() {
                 return self.connection.receive(&by, Phase::Request, &UntilSignal).map(Some);
             }
             let waited = if std::mem::take(&mut self.is_in_burst) {
@@ -356,10 +356,10 @@ pub(super) fn is_answered_by_core(name: &str) -> bool {
 }
 
 /// The answer to a call of a method of the core's own.
-pub(super) fn native_answer(documents: &Documents, id: &str, request: &Request) -> Answer {
+pub(super) fn native_answer(documents: &DocumentStore, id: &str, request: &Request) -> Answer {
     match request.name.as_str() {
         PING => Answer::Text(ResultEnvelope::new(id), "\"pong\""),
-        READ_DOCUMENT => match request.document_wanted() {
+        READ_DOCUMENT => match request.document_params() {
             Some((key, known)) => match documents.read(&key, known) {
                 Some(document) => Answer::document(id, document),
                 None => Answer::Text(ResultEnvelope::new(id), "null"),

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::failpoint::failpoint;
 use crate::log_buffer::LogEntry;
 use crate::notifier::Wakeup;
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// The one who is called when the core needs the host.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Steward {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`], after which a further call goes on; [`crate::Error::System`] if waiting is impossible.
-    pub fn next_duty(&self, wait: &impl Wait) -> Result<Option<Duty>> {
+    pub fn next_duty(&self, host: &impl HostLock) -> Result<Option<Duty>> {
         let mut is_deaf = false;
         while self.hall.desk.is_owner() {
             failpoint("steward");
@@ -63,10 +63,10 @@ impl Steward {
                 return Ok(None);
             }
             // Also what the host has deferred until the thread waits, and does not mention again.
-            wait.interrupted()?;
-            match wait.block(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
+            host.check_interrupts()?;
+            match host.without_lock(|| self.hall.desk.steward_bell.wait(&Deadline::never())).transpose() {
                 Ok(Some(Wakeup::Woken)) => self.hall.desk.steward_bell.consume(),
-                Ok(_) => wait.interrupted()?,
+                Ok(_) => host.check_interrupts()?,
                 Err(error) => {
                     self.hall.fail_if_closed_by_others(error)?;
                     is_deaf = true;

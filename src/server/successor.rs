@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Server;
 use super::listener::Listener;
 use super::steward::Steward;
-use crate::document::{Documents, State};
+use crate::document::{DocumentStore, State};
 use crate::error::Result;
 use crate::fork;
 use crate::shared_generations::SharedGenerations;
@@ -59,7 +59,7 @@ impl Server {
             (Listener::default(), self.address)
         };
         let page = SharedGenerations::for_port(address.port()).unwrap_or(self.page);
-        let documents = Documents::inherited(&self.documents, &snapshot.documents);
+        let documents = DocumentStore::inherited(&self.documents, &snapshot.documents);
         // A worker that was forked before finds the server again at a fixed port. What it knows of a document may be
         // what a thread published that the fork has ended.
         documents.keys().iter().for_each(|key| page.bump(key));

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
 use zen_ipc::server::{Attendant, Call, Duty, Server, Steward};
-use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, NoHost, RemoteFailure, Secret, ServerOptions};
 
 /// Long enough for a busy machine; nothing that works waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
     std::thread::spawn(move || {
-        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+        while let Some(duty) = steward.next_duty(&NoHost).unwrap() {
             match duty {
                 Duty::Start(attendant) => {
                     let handler = handler.clone();
@@ -117,7 +117,7 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
 /// What is to be logged until the server stops.
 pub fn log_of(steward: &Steward) -> Vec<String> {
     let (mut lines, mut attendants) = (Vec::new(), Vec::new());
-    while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+    while let Some(duty) = steward.next_duty(&NoHost).unwrap() {
         match duty {
             Duty::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
             Duty::Start(attendant) => attendants.push(attendant),
@@ -143,16 +143,16 @@ impl Drop for Presence {
 }
 
 fn attend(mut attendant: Attendant, handler: &Handler) {
-    while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+    while let Some(call) = attendant.next_call(&NoHost).unwrap() {
         let failure = match handler(&call) {
             Ok(Some(result)) => {
-                call.respond(result.as_bytes(), &Uninterrupted).unwrap();
+                call.respond(result.as_bytes(), &NoHost).unwrap();
                 None
             }
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        attendant.conclude(failure.as_ref(), &Uninterrupted).unwrap();
+        attendant.conclude(failure.as_ref(), &NoHost).unwrap();
     }
 }
 

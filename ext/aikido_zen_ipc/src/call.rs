@@ -147,7 +147,7 @@ impl Call {
     fn respond(ruby: &Ruby, this: &Self, value: Value) -> Result<bool, Error> {
         // Also where nobody waits for it: what cannot be sent is the handler's mistake in every case.
         let json = contain(ruby, || json_of(ruby, value, "result"))?;
-        waiting(ruby, |wait| this.core.respond(&json, wait))
+        waiting(ruby, |host| this.core.respond(&json, host))
     }
 
     /// Seconds on the monotonic clock, or nil for a notification.

@@ -73,7 +73,7 @@ impl Client {
 
     fn start(ruby: &Ruby, this: Obj<Self>) -> Result<bool, Error> {
         contain(ruby, || {
-            this.inner(ruby)?.current().wait(ruby, this, |core, wait| core.start(wait))?;
+            this.inner(ruby)?.current().wait(ruby, this, |core, host| core.start(host))?;
             Ok(true)
         })
     }
@@ -84,8 +84,8 @@ impl Client {
             let Invocation { name, timeout, message } = Invocation::new(ruby, positional, keywords)?;
             let current = this.inner(ruby)?.current();
             let called = name.clone();
-            let result = current.outcome(ruby, this, move |core, wait| {
-                core.invoke(&called, &message.args, &message.kwargs, timeout, wait)
+            let result = current.outcome(ruby, this, move |core, host| {
+                core.invoke(&called, &message.args, &message.kwargs, timeout, host)
             })?;
             let result = result.map_err(|error| to_ruby_for_call(ruby, error, &name))?;
             decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error))
@@ -98,8 +98,8 @@ impl Client {
             let Notification { name, message } = Notification::new(ruby, positional, keywords)?;
             let inner = this.inner(ruby)?;
             let timeout = inner.notify_timeout;
-            inner.current().wait(ruby, this, move |core, wait| {
-                core.notify(&name, &message.args, &message.kwargs, timeout, wait)
+            inner.current().wait(ruby, this, move |core, host| {
+                core.notify(&name, &message.args, &message.kwargs, timeout, host)
             })?;
             Ok(true)
         })
@@ -108,7 +108,7 @@ impl Client {
     fn ping(ruby: &Ruby, this: Obj<Self>, timeout: Value) -> Result<bool, Error> {
         contain(ruby, || {
             let timeout = duration(ruby, "timeout", timeout)?;
-            this.inner(ruby)?.current().wait(ruby, this, move |core, wait| core.ping(timeout, wait))?;
+            this.inner(ruby)?.current().wait(ruby, this, move |core, host| core.ping(timeout, host))?;
             Ok(true)
         })
     }
@@ -124,7 +124,7 @@ impl Client {
             let inner = this.inner(ruby)?;
             let timeout = inner.document_timeout;
             let document =
-                inner.current().wait(ruby, this, move |core, wait| core.fetch(&key, known, timeout, wait))?;
+                inner.current().wait(ruby, this, move |core, host| core.fetch(&key, known, timeout, host))?;
             let Some((generation, json)) = document else { return Ok(None) };
             Ok(Some((generation, string_of(ruby, &json)?)))
         })
@@ -232,7 +232,7 @@ impl Current {
         body: impl FnOnce(&CoreClient, &WithoutGvl<'_>) -> Result<T, zen_ipc::Error> + Send + 'static,
     ) -> Result<Result<T, zen_ipc::Error>, Error> {
         let run = move |ruby: &Ruby| {
-            waiting_for_answer(ruby, &self.policy, |wait| match body(&self.core, wait) {
+            waiting_for_answer(ruby, &self.policy, |host| match body(&self.core, host) {
                 Err(zen_ipc::Error::Interrupted) => Err(zen_ipc::Error::Interrupted),
                 outcome => Ok(outcome),
             })

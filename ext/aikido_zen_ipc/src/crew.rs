@@ -33,13 +33,13 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 
 impl Attendant {
     fn next_call(ruby: &Ruby, this: &Self) -> Result<Option<Call>, Error> {
-        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.next_call(wait))).map(|call| call.map(Call::new))
+        this.0.hold(ruby, |attendant| waiting(ruby, |host| attendant.next_call(host))).map(|call| call.map(Call::new))
     }
 
     /// The handler of `call` has ended as `run_handler` tells.
     fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
         let failure = contain(ruby, || failure_of(ruby, call.core(), outcome))?;
-        this.0.hold(ruby, |attendant| waiting(ruby, |wait| attendant.conclude(failure.as_ref(), wait)))
+        this.0.hold(ruby, |attendant| waiting(ruby, |host| attendant.conclude(failure.as_ref(), host)))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
@@ -59,7 +59,7 @@ impl Steward {
     /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
         contain(ruby, || {
-            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |wait| steward.next_duty(wait)))? {
+            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |host| steward.next_duty(host)))? {
                 Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
                 Some(Duty::Log(entries)) => {
                     let lines = ruby.ary_new();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use magnus::{Error, Ruby};
 use rb_sys::special_consts::Qnil;
-use zen_ipc::Wait;
+use zen_ipc::HostLock;
 use zen_ipc::failpoint::failpoint;
 use zen_ipc::gvl_policy::{GvlPolicy, MAX_HOLD, Reacquire};
 
@@ -98,8 +98,8 @@ impl<'a> WithoutGvl<'a> {
     }
 }
 
-impl Wait for WithoutGvl<'_> {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for WithoutGvl<'_> {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         self.end_hold();
         let mut job = Job { operation: Some(operation), outcome: None, policy: self.policy, reacquire: None };
         let run = runner_of(&job);
@@ -119,11 +119,11 @@ impl Wait for WithoutGvl<'_> {
         }
     }
 
-    fn block_briefly<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
+    fn spin_with_lock<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
         self.policy?.should_hold(Instant::now).then(|| operation(MAX_HOLD))
     }
 
-    fn interrupted(&self) -> Result<(), zen_ipc::Error> {
+    fn check_interrupts(&self) -> Result<(), zen_ipc::Error> {
         self.ruby.thread_check_ints().map_err(|raised| {
             self.raised.replace(Some(raised));
             zen_ipc::Error::Interrupted

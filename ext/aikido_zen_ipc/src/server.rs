@@ -135,7 +135,7 @@ impl Server {
     fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
         let server = this.core(ruby)?;
         let allowed = duration(ruby, "timeout", allowed)?;
-        waiting(ruby, |wait| server.finish_stop(allowed, wait))
+        waiting(ruby, |host| server.finish_stop(allowed, host))
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
@@ -149,12 +149,12 @@ impl Server {
     /// Checking megabytes takes milliseconds, which other threads may use.
     fn publish(&self, ruby: &Ruby, key: &str, json: Vec<u8>) -> Result<u64, Error> {
         let server = self.core(ruby)?;
-        waiting(ruby, |wait| {
+        waiting(ruby, |host| {
             let mut json = Some(json);
             loop {
-                match zen_ipc::Wait::block(wait, || json.take().map(|json| server.publish(key, json))) {
+                match zen_ipc::HostLock::without_lock(host, || json.take().map(|json| server.publish(key, json))) {
                     Some(Some(generation)) => return generation,
-                    _ => zen_ipc::Wait::interrupted(wait)?,
+                    _ => zen_ipc::HostLock::check_interrupts(host)?,
                 }
             }
         })

@@ -7,13 +7,13 @@ use std::time::Duration;
 use mio::kernel::Descriptor;
 
 use super::pool::{Checkout, Pool};
-use crate::connection::{Connection, ReceiveBy};
+use crate::connection::{Connection, ReceiveDeadlines};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::sync::thread;
-use crate::wait::{Uninterrupted, Wait};
+use crate::wait::{HostLock, NoHost};
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -61,8 +61,8 @@ impl Scene {
     }
 
     /// As a call does: leases, connects where it must, puts back.
-    fn call(&self, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        let (checkout, idle) = self.pool.checkout(deadline, wait)?;
+    fn call(&self, deadline: &Deadline, host: &impl HostLock) -> Result<()> {
+        let (checkout, idle) = self.pool.checkout(deadline, host)?;
         let Some(connection) = idle.or_else(|| self.dial(&checkout)) else { return Ok(()) };
         assert_eq!(self.using.fetch_add(1, Ordering::SeqCst), 0, "two callers have the only connection");
         // A step at which the others may come.
@@ -74,7 +74,7 @@ impl Scene {
 
     /// As a call does whose connection breaks: nothing is put back.
     fn fail(&self) {
-        let (checkout, idle) = self.pool.checkout(&Deadline::never(), &Uninterrupted).unwrap();
+        let (checkout, idle) = self.pool.checkout(&Deadline::never(), &NoHost).unwrap();
         assert!(idle.is_none());
         drop(self.dial(&checkout));
     }
@@ -88,8 +88,8 @@ impl Scene {
 
 fn callers_take_turns() {
     let scene = Scene::new();
-    let callers = [(); 2].map(|()| spawn(&scene, |scene| scene.call(&Deadline::never(), &Uninterrupted)));
-    assert_eq!(scene.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let callers = [(); 2].map(|()| spawn(&scene, |scene| scene.call(&Deadline::never(), &NoHost)));
+    assert_eq!(scene.call(&Deadline::never(), &NoHost), Ok(()));
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Ok(()));
     }
@@ -110,10 +110,10 @@ fn connections_break() {
 
 fn some_give_up() {
     let scene = Scene::new();
-    let late = spawn(&scene, |scene| scene.call(&Deadline::after(Duration::from_secs(1)), &Uninterrupted));
+    let late = spawn(&scene, |scene| scene.call(&Deadline::after(Duration::from_secs(1)), &NoHost));
     let interrupted = spawn(&scene, |scene| scene.call(&Deadline::never(), &Interrupted));
-    let patient = spawn(&scene, |scene| scene.call(&Deadline::never(), &Uninterrupted));
-    assert_eq!(scene.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let patient = spawn(&scene, |scene| scene.call(&Deadline::never(), &NoHost));
+    assert_eq!(scene.call(&Deadline::never(), &NoHost), Ok(()));
     assert!(matches!(late.join().unwrap(), Ok(()) | Err(Error::Timeout { phase: Phase::FreeConnection, .. })));
     assert!(matches!(interrupted.join().unwrap(), Ok(()) | Err(Error::Interrupted)));
     assert_eq!(patient.join().unwrap(), Ok(()));
@@ -122,13 +122,13 @@ fn some_give_up() {
 fn one_closes() {
     let scene = Scene::new();
     let receiving = spawn(&scene, |scene| {
-        let (checkout, _) = scene.pool.checkout(&Deadline::never(), &Uninterrupted).unwrap();
+        let (checkout, _) = scene.pool.checkout(&Deadline::never(), &NoHost).unwrap();
         let Some(mut connection) = scene.dial(&checkout) else { return };
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: Duration::MAX };
-        let received = connection.receive(&by, Phase::Response, &Uninterrupted);
+        let by = ReceiveDeadlines { first_byte: Deadline::never(), whole_frame: Duration::MAX };
+        let received = connection.receive(&by, Phase::Response, &NoHost);
         assert_eq!(received, Err(Error::Disconnected { phase: Phase::Response }));
     });
-    let waiting = spawn(&scene, |scene| scene.pool.checkout(&Deadline::never(), &Uninterrupted).map(drop));
+    let waiting = spawn(&scene, |scene| scene.pool.checkout(&Deadline::never(), &NoHost).map(drop));
     scene.pool.close();
     receiving.join().unwrap();
     assert_eq!(waiting.join().unwrap(), Ok(()));
@@ -143,12 +143,12 @@ fn spawn<T: 'static>(scene: &Arc<Scene>, act: impl FnOnce(&Scene) -> T + 'static
 /// Its host wants the thread back whenever it waits.
 struct Interrupted;
 
-impl Wait for Interrupted {
-    fn block<R>(&self, _operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for Interrupted {
+    fn without_lock<R>(&self, _operation: impl FnOnce() -> R) -> Option<R> {
         None
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Err(Error::Interrupted)
     }
 }

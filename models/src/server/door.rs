@@ -10,13 +10,13 @@ use super::doorkeeper;
 use super::hall::Hall;
 use super::listener::Listener;
 use super::steward::{Duty, Steward};
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -69,7 +69,7 @@ impl Scene {
     }
 
     fn with(options: ServerOptions, failures: usize) -> Self {
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
         let listener = Listener::open(failures);
         let doorkeeper = keep(&hall, listener.clone(), &options);
         Self { hall, listener, doorkeeper }
@@ -81,7 +81,7 @@ impl Scene {
         thread::spawn(move || {
             let steward = Steward::new(hall.clone());
             let mut lines = 0;
-            while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+            while let Some(duty) = steward.next_duty(&NoHost).unwrap() {
                 let Duty::Log(entries) = duty else { panic!("nobody is to be started: {duty:?}") };
                 lines += entries.len() as u64;
             }
@@ -112,7 +112,7 @@ fn strangers_knock(failures: usize) {
 fn threads_leave() {
     let scene = Scene::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
     let steward = Steward::new(scene.hall.clone());
-    let Some(Duty::Start(attendant)) = steward.next_duty(&Uninterrupted).unwrap() else { panic!("none is needed") };
+    let Some(Duty::Start(attendant)) = steward.next_duty(&NoHost).unwrap() else { panic!("none is needed") };
     let leaving = [thread::spawn(move || drop(attendant)), thread::spawn(move || drop(steward))];
     let (here, worker) = Descriptor::socket_pair();
     scene.hall.admit(Arc::new(ProcessLocal::new(here)));

@@ -11,14 +11,14 @@ use super::counters::Counters;
 use super::door;
 use super::hall::Hall;
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 6] = [
     Model {
@@ -75,7 +75,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
         let doorkeeper = door::keep(&hall, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         hall.admit(Arc::new(ProcessLocal::new(here)));
@@ -89,9 +89,9 @@ impl Scene {
     fn attendant_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
         let mut attendant = Attendant::enlist(&self.hall).unwrap();
         thread::spawn(move || {
-            while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = attendant.next_call(&NoHost).unwrap() {
                 handle(call);
-                attendant.conclude(None, &Uninterrupted).unwrap();
+                attendant.conclude(None, &NoHost).unwrap();
             }
         })
     }
@@ -169,7 +169,7 @@ fn another_thread_answers() {
     let other = thread::spawn(move || {
         handed.1.wait(&Deadline::never()).unwrap();
         let call = lock(&handed.0).take().unwrap();
-        call.respond(b"[1]", &Uninterrupted).unwrap()
+        call.respond(b"[1]", &NoHost).unwrap()
     });
     scene.ask("1");
     let answer = scene.answer();
@@ -201,7 +201,7 @@ fn call_follows_notification() {
 fn attendant_is_ended() {
     let scene = Scene::new();
     let mut ended = Attendant::enlist(&scene.hall).unwrap();
-    let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
+    let ended = thread::spawn(move || drop(ended.next_call(&NoHost).unwrap()));
     scene.ask("1");
     assert!(scene.answer().contains("was ended before it answered"));
     let other = scene.attendant(respond);
@@ -218,5 +218,5 @@ fn server_stops() {
 }
 
 fn respond(call: &Call) {
-    assert_eq!(call.respond(call.args(), &Uninterrupted), Ok(true));
+    assert_eq!(call.respond(call.args(), &NoHost), Ok(true));
 }

@@ -11,13 +11,13 @@ use super::session::Session;
 use super::steward::{Duty, Steward};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::thread;
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
@@ -114,13 +114,13 @@ fn one_closes() {
 
 fn steward_starts_attendants() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
-    let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+    let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
     let steward = Steward::new(hall.clone());
     let steward = thread::spawn(move || {
         let mut attendants = Vec::new();
-        while let Some(duty) = steward.next_duty(&Uninterrupted).unwrap() {
+        while let Some(duty) = steward.next_duty(&NoHost).unwrap() {
             let Duty::Start(mut attendant) = duty else { panic!("nothing is worth a report here: {duty:?}") };
-            attendants.push(thread::spawn(move || assert!(attendant.next_call(&Uninterrupted).unwrap().is_none())));
+            attendants.push(thread::spawn(move || assert!(attendant.next_call(&NoHost).unwrap().is_none())));
         }
         attendants
     });
@@ -144,7 +144,7 @@ fn steward_starts_attendants() {
 }
 
 fn hall() -> Arc<Hall> {
-    Hall::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
+    Hall::new(&ServerOptions::default(), Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap()
 }
 
 /// An admitted connection, and the worker's end of it.

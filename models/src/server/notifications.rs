@@ -9,13 +9,13 @@ use super::call::Call;
 use super::counters::Counters;
 use super::hall::Hall;
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
 use crate::options::ServerOptions;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -57,7 +57,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
         Self { hall, seen: Arc::default() }
     }
 
@@ -76,9 +76,9 @@ impl Scene {
         let mut attendant = Attendant::enlist(&self.hall).unwrap();
         let seen = self.seen.clone();
         thread::spawn(move || {
-            while let Some(call) = attendant.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = attendant.next_call(&NoHost).unwrap() {
                 note(&seen, &call);
-                attendant.conclude(None, &Uninterrupted).unwrap();
+                attendant.conclude(None, &NoHost).unwrap();
             }
         })
     }
@@ -134,7 +134,7 @@ fn attendant_is_ended() {
     let seen = scene.seen.clone();
     let ended = thread::spawn(move || {
         // None where the other one was faster.
-        if let Some(call) = ended.next_call(&Uninterrupted).unwrap() {
+        if let Some(call) = ended.next_call(&NoHost).unwrap() {
             note(&seen, &call);
         }
     });

@@ -2,4 +2,4 @@
 
 pub struct Allocator;
 
-pub(crate) fn leave_signals_to_others() {}
+pub(crate) fn block_all_signals() {}
