@@ -6,7 +6,6 @@
 
 mod backoff;
 mod connector;
-mod counters;
 mod notifications;
 mod pool;
 
@@ -21,12 +20,12 @@ use crate::fork;
 use crate::message::{
     CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
 };
+use crate::metrics::ClientCounters;
 use crate::options::ClientOptions;
 use crate::secret::Secret;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::HostLock;
 use backoff::Backoff;
-use counters::Counters;
 use notifications::NotificationSender;
 use pool::{Checkout, Pool};
 
@@ -42,7 +41,7 @@ pub struct Client {
     next_id: AtomicU64,
     closed: AtomicBool,
     backoff: Backoff,
-    counters: Counters,
+    counters: ClientCounters,
     generation: u32,
 }
 
@@ -234,7 +233,7 @@ impl Client {
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(closed),
             backoff: Backoff::new(options.reconnect_delay),
-            counters: Counters::default(),
+            counters: ClientCounters::default(),
             generation: fork::generation(),
             address,
             secret,

@@ -29,7 +29,6 @@
 pub mod alloc;
 pub mod client;
 pub mod connection;
-mod counter;
 pub mod deadline;
 pub mod document;
 pub mod error;
@@ -41,6 +40,7 @@ pub mod gvl_policy;
 pub mod handshake;
 pub mod log_buffer;
 pub mod message;
+mod metrics;
 mod notifier;
 pub mod options;
 mod os;

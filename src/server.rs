@@ -6,7 +6,6 @@
 
 mod attendant;
 mod call;
-mod counters;
 mod desk;
 mod doorkeeper;
 mod drain;
@@ -39,13 +38,13 @@ use crate::deadline::Deadline;
 use crate::document::DocumentStore;
 use crate::error::{Error, Result};
 use crate::fork;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
 use crate::shared_generations::SharedGenerations;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
 use crate::wait::HostLock;
-use counters::Counters;
 use hall::Hall;
 use listener::Listener;
 
@@ -57,7 +56,7 @@ pub struct Server {
     address: SocketAddr,
     page: SharedGenerations,
     documents: Arc<DocumentStore>,
-    counters: Arc<Counters>,
+    counters: Arc<ServerCounters>,
     /// Another one after a server ended by itself, whose doorkeeper may still have the last one.
     listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
@@ -85,7 +84,7 @@ impl Server {
         let page = SharedGenerations::for_port(address.port()).ok_or_else(fork::wrong_process_error)?;
         Ok(Self {
             documents: Arc::new(DocumentStore::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
-            counters: Arc::new(Counters::default()),
+            counters: Arc::new(ServerCounters::default()),
             listener: Mutex::new(Arc::new(listener)),
             running: Mutex::new(None),
             generation: fork::generation(),

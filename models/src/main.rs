@@ -8,23 +8,22 @@
 #[path = "../../src"]
 mod real {
     pub(crate) mod alloc;
-    pub(crate) mod counter;
     pub(crate) mod document;
     pub(crate) mod error;
     pub(crate) mod failpoint;
     pub(crate) mod frame;
     pub(crate) mod log_buffer;
     pub(crate) mod message;
+    pub(crate) mod metrics;
     pub(crate) mod options;
     pub(crate) mod wait;
 }
-pub(crate) use real::{alloc, counter, document, error, failpoint, frame, log_buffer, message, options, wait};
+pub(crate) use real::{alloc, document, error, failpoint, frame, log_buffer, message, metrics, options, wait};
 
 #[path = "../../src/server"]
 mod server {
     mod attendant;
     mod call;
-    mod counters;
     mod desk;
     #[path = "../../models/src/server/door.rs"]
     pub(crate) mod door;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 
-use super::counters::Counters;
 use crate::connection::{Socket, shut_down};
 use crate::document::DocumentStore;
 use crate::error::Result;
 use crate::fork;
 use crate::log_buffer::{Level, LogBuffer, LogEntry};
+use crate::metrics::ServerCounters;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use crate::sync::{Mutex, lock};
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) documents: Arc<DocumentStore>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<ServerCounters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
     /// Posted when the steward has something to do.
@@ -54,7 +54,7 @@ impl Desk {
     pub(super) fn new(
         options: &ServerOptions,
         documents: Arc<DocumentStore>,
-        counters: Arc<Counters>,
+        counters: Arc<ServerCounters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             documents,

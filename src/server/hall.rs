@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::counters::Counters;
 use super::desk::Desk;
 use super::lobby::Lobby;
 use super::parking::Parking;
@@ -14,6 +13,7 @@ use crate::connection::{Connection, Socket};
 use crate::document::DocumentStore;
 use crate::error::{Error, Result};
 use crate::log_buffer::Level;
+use crate::metrics::ServerCounters;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl Hall {
     pub(super) fn new(
         options: &ServerOptions,
         documents: Arc<DocumentStore>,
-        counters: Arc<Counters>,
+        counters: Arc<ServerCounters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             dropped_before: counters.dropped_notifications.read(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use mio::kernel::Descriptor;
 
-use super::counters::Counters;
 use super::doorkeeper;
 use super::hall::Hall;
 use super::listener::Listener;
@@ -13,6 +12,7 @@ use super::steward::{Duty, Steward};
 use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
@@ -69,7 +69,7 @@ impl Scene {
     }
 
     fn with(options: ServerOptions, failures: usize) -> Self {
-        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         let listener = Listener::open(failures);
         let doorkeeper = keep(&hall, listener.clone(), &options);
         Self { hall, listener, doorkeeper }

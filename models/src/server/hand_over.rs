@@ -7,13 +7,13 @@ use mio::kernel::Descriptor;
 
 use super::attendant::Attendant;
 use super::call::Call;
-use super::counters::Counters;
 use super::door;
 use super::hall::Hall;
 use crate::deadline::Deadline;
 use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::thread::{self, JoinHandle};
@@ -75,7 +75,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         let doorkeeper = door::keep(&hall, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         hall.admit(Arc::new(ProcessLocal::new(here)));

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use mio::kernel::{Descriptor, Peeked};
 
-use super::counters::Counters;
 use super::hall::Hall;
 use super::lobby::{Found, Lobby};
 use super::session::Session;
@@ -14,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::sync::thread;
@@ -114,7 +114,7 @@ fn one_closes() {
 
 fn steward_starts_attendants() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
-    let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
+    let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
     let steward = Steward::new(hall.clone());
     let steward = thread::spawn(move || {
         let mut attendants = Vec::new();
@@ -144,7 +144,7 @@ fn steward_starts_attendants() {
 }
 
 fn hall() -> Arc<Hall> {
-    Hall::new(&ServerOptions::default(), Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap()
+    Hall::new(&ServerOptions::default(), Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap()
 }
 
 /// An admitted connection, and the worker's end of it.

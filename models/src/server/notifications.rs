@@ -6,12 +6,12 @@ use mio::kernel::Descriptor;
 
 use super::attendant::Attendant;
 use super::call::Call;
-use super::counters::Counters;
 use super::hall::Hall;
 use crate::deadline::Deadline;
 use crate::document::DocumentStore;
 use crate::explorer::Model;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
@@ -57,7 +57,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(Counters::default())).unwrap();
+        let hall = Hall::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         Self { hall, seen: Arc::default() }
     }
 
