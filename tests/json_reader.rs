@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use codec::decode::reader::{Flaw, Reader, Token};
+use codec::decode::reader::{Reader, SyntaxError, Token};
 
 /// Where the binding has them.
 #[path = "../ext/aikido_zen_ipc/src/codec"]
@@ -14,7 +14,7 @@ mod codec {
     pub(crate) mod decode {
         pub(crate) mod reader;
     }
-    pub(crate) mod plain;
+    pub(crate) mod unescaped;
 }
 
 /// What a text holds. A Float is its bits.
@@ -36,7 +36,7 @@ fn read(text: &str) -> Result<Json, String> {
     value.map_err(|flaw| reader.describe(&flaw))
 }
 
-fn read_value(reader: &mut Reader<'_>) -> Result<Json, Flaw> {
+fn read_value(reader: &mut Reader<'_>) -> Result<Json, SyntaxError> {
     if let Some(text) = reader.plain_string() {
         return Ok(Json::String(text.to_owned()));
     }

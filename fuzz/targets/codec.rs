@@ -11,14 +11,14 @@ use zen_ipc::document::DocumentStore;
 
 use binding::codec::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
 // Where the binding's modules look for each other.
-use binding::{codec, failure, ruby_bytes};
+use binding::{codec, failure, ruby_ffi};
 
 /// The binding's own; it cannot be linked.
 #[path = "../../ext/aikido_zen_ipc/src"]
 mod binding {
     pub(crate) mod codec;
     pub(crate) mod failure;
-    pub(crate) mod ruby_bytes;
+    pub(crate) mod ruby_ffi;
 }
 
 fuzz_target!(init: start_ruby(), |text: &[u8]| compare(&Ruby::get().unwrap(), text));

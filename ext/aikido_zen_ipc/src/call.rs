@@ -14,12 +14,12 @@ use zen_ipc::alloc;
 use zen_ipc::error::{FailureCode, RemoteFailure};
 use zen_ipc::server::{Attendant, Call as CoreCall};
 
+use crate::codec::api::{copy_bytes, to_json};
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};
-use crate::codec_module::{bytes_of, json_of};
 use crate::error::{internal, to_ruby, undecodable};
 use crate::failure;
-use crate::gvl::{contain, waiting};
-use crate::ruby_bytes::is_taken_for_utf8;
+use crate::gvl::{rescue_panic, without_gvl};
+use crate::ruby_ffi::is_utf8_compatible;
 
 /// A call, or a notification.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Call", free_immediately, size)]
@@ -32,7 +32,7 @@ pub(crate) struct Call {
 }
 
 /// As every client of ours writes that there are no keyword arguments.
-const NO_KEYWORDS: &[u8] = b"{}";
+const EMPTY_KWARGS: &[u8] = b"{}";
 
 /// What a Proc is called with; the keywords are the last value.
 struct Arguments {
@@ -54,7 +54,7 @@ impl RArrayArgList for Arguments {
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let class = agent.define_class("Call", ruby.class_object())?;
     class.undef_default_alloc_func();
-    class.define_method("hand_to", method!(Call::hand_to, 1))?;
+    class.define_method("dispatch", method!(Call::dispatch, 1))?;
     class.define_method("jump", method!(Call::jump, 0))?;
     class.define_method("failure?", method!(Call::is_failure, 1))?;
     class.define_method("method_name", method!(Call::method_name, 0))?;
@@ -86,14 +86,14 @@ impl Call {
 
     /// Runs the handler of its method, which is a Proc among `handlers`, with itself and its arguments. From here that
     /// takes half as long as from Ruby. False if there is none; what the handler raises is raised.
-    fn hand_to(ruby: &Ruby, this: Obj<Self>, handlers: RHash) -> Result<bool, Error> {
-        contain(ruby, || {
+    fn dispatch(ruby: &Ruby, this: Obj<Self>, handlers: RHash) -> Result<bool, Error> {
+        rescue_panic(ruby, || {
             let Some(handler) = handlers.get(name_string(ruby, this.core.name())?).and_then(Proc::from_value) else {
                 return Ok(false);
             };
             let values = Self::args(ruby, &this)?;
             values.unshift(this)?;
-            let has_keywords = this.core.kwargs() != NO_KEYWORDS;
+            let has_keywords = this.core.kwargs() != EMPTY_KWARGS;
             if has_keywords {
                 values.push(Self::kwargs(ruby, &this)?)?;
             }
@@ -121,19 +121,21 @@ impl Call {
     /// Whether what the handler raised is its caller's error. All of it is that of a caller in another process. Where the
     /// caller is in this thread, what does not tell of a failure acts on the thread.
     fn is_failure(ruby: &Ruby, this: &Self, raised: Exception) -> Result<bool, Error> {
-        contain(ruby, || Ok(!this.is_local || failure::is_failure(ruby, &raised.into())))
+        rescue_panic(ruby, || Ok(!this.is_local || failure::is_failure(ruby, &raised.into())))
     }
 
     fn method_name(ruby: &Ruby, this: &Self) -> Result<RString, Error> {
-        contain(ruby, || name_string(ruby, this.core.name()))
+        rescue_panic(ruby, || name_string(ruby, this.core.name()))
     }
 
     fn args(ruby: &Ruby, this: &Self) -> Result<RArray, Error> {
-        contain(ruby, || decode_arguments(ruby, this.core.args()).map_err(|error| undecodable(ruby, error)))
+        rescue_panic(ruby, || decode_arguments(ruby, this.core.args()).map_err(|error| undecodable(ruby, error)))
     }
 
     fn kwargs(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        contain(ruby, || decode_keyword_arguments(ruby, this.core.kwargs()).map_err(|error| undecodable(ruby, error)))
+        rescue_panic(ruby, || {
+            decode_keyword_arguments(ruby, this.core.kwargs()).map_err(|error| undecodable(ruby, error))
+        })
     }
 
     fn is_notification(&self) -> bool {
@@ -146,8 +148,8 @@ impl Call {
 
     fn respond(ruby: &Ruby, this: &Self, value: Value) -> Result<bool, Error> {
         // Also where nobody waits for it: what cannot be sent is the handler's mistake in every case.
-        let json = contain(ruby, || json_of(ruby, value, "result"))?;
-        waiting(ruby, |host| this.core.respond(&json, host))
+        let json = rescue_panic(ruby, || to_json(ruby, value, "result"))?;
+        without_gvl(ruby, |host| this.core.respond(&json, host))
     }
 
     /// Seconds on the monotonic clock, or nil for a notification.
@@ -162,7 +164,7 @@ impl Call {
     }
 
     fn is_expired(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        contain(ruby, || Ok(this.core.is_expired()))
+        rescue_panic(ruby, || Ok(this.core.is_expired()))
     }
 }
 
@@ -187,12 +189,12 @@ pub(crate) fn failure_of(ruby: &Ruby, call: &CoreCall, outcome: Value) -> Result
 
 /// The text of a String in whatever encoding, by way of the codec where that has something to do.
 fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
-    if is_taken_for_utf8(string) {
-        if let Ok(text) = String::from_utf8(bytes_of(ruby, string)?) {
+    if is_utf8_compatible(string) {
+        if let Ok(text) = String::from_utf8(copy_bytes(ruby, string)?) {
             return Ok(text);
         }
     }
-    let json = json_of(ruby, string.as_value(), "message")?;
+    let json = to_json(ruby, string.as_value(), "message")?;
     alloc::probe(json.len()).map_err(|error| to_ruby(ruby, error))?;
     serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
 }

@@ -13,9 +13,12 @@
 //! A `VALUE` in here is only ever in a local variable or in an Array of Ruby's, because the GC looks
 //! for references on the machine stack and not in a `Vec`.
 
+// The fuzz target compiles the codec without the rest of the binding.
+#[cfg(not(fuzzing))]
+pub(crate) mod api;
 mod decode;
 mod encode;
-mod plain;
+mod unescaped;
 
 pub(crate) use decode::{
     DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, name_string, prepare_key_cache,

@@ -9,8 +9,8 @@ use magnus::value::Opaque;
 use magnus::{DataTypeFunctions, Error, Module, RModule, RString, Ruby, Symbol, Value, gc, method, prelude::*};
 use zen_ipc::shared_generations::{SharedGenerations, Watch};
 
-use crate::gvl::contain;
-use crate::ruby_bytes::{find_by_bytes, symbol_name};
+use crate::gvl::rescue_panic;
+use crate::ruby_ffi::{find_by_bytes, symbol_name};
 use crate::secret::Secret;
 
 /// A cache, which knows nothing yet.
@@ -24,13 +24,13 @@ pub(crate) struct DocumentCache(RefCell<State>);
 struct State {
     /// `None` where the parent's page is not shared: nothing is current there.
     page: Option<SharedGenerations>,
-    known: BTreeMap<Box<[u8]>, Known>,
+    known: BTreeMap<Box<[u8]>, CacheEntry>,
     /// Bytes that the entries without a document take, as [`cost_of`] counts them.
     absent_bytes: usize,
 }
 
 /// The last version of a document, or nil if there was none.
-struct Known {
+struct CacheEntry {
     document: Opaque<Value>,
     /// `None` if it was not fetched at a reading of the page.
     watch: Option<Watch>,
@@ -59,7 +59,7 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
 impl DocumentCache {
     /// The newest version of a document, or nil. One atomic load while it has not changed; otherwise `refresh` is asked.
     fn read(ruby: &Ruby, this: Obj<Self>, key: Value) -> Result<Value, Error> {
-        contain(ruby, || match this.current(key) {
+        rescue_panic(ruby, || match this.current(key) {
             Some(document) => Ok(document),
             None => this.funcall("refresh", (key,)),
         })
@@ -67,7 +67,7 @@ impl DocumentCache {
 
     /// Reads the page of the server at `port` from now on, by which nothing is current yet, if `secret` is one that this process shares with it.
     fn watch(ruby: &Ruby, this: &Self, secret: Value, port: u16) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             // Before anything is borrowed: it may allocate, and the garbage collector then looks at what is known.
             let page = Secret::page_for(secret, port);
             let mut state = this.0.borrow_mut();
@@ -79,18 +79,18 @@ impl DocumentCache {
 
     /// To be given to `keep`, and read before the document is fetched: a change in between is then seen the next time.
     fn reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
-        contain(ruby, || Ok(this.0.borrow().page.map(|page| page.current(&key))))
+        rescue_panic(ruby, || Ok(this.0.borrow().page.map(|page| page.current(&key))))
     }
 
     /// Keeps what is known of a document. Without a reading it is never current. What was read earlier than what is kept
     /// changes nothing: in a `trap` a document may be fetched in the middle of another fetch.
     fn keep(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let mut state = this.0.borrow_mut();
             let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
             let kept = state.known.get(name.as_bytes()).and_then(|known| known.watch);
             if !kept.zip(watch).is_some_and(|(kept, watch)| watch.is_before(&kept)) {
-                state.insert(ruby, name, Known { document: document.into(), watch, retry_at: None });
+                state.insert(ruby, name, CacheEntry { document: document.into(), watch, retry_at: None });
             }
             Ok(())
         })
@@ -98,23 +98,23 @@ impl DocumentCache {
 
     /// Goes on with what is known of a document, and remembers from when on the parent is to be asked again.
     fn put_off(ruby: &Ruby, this: &Self, name: String, retry_at: f64) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let mut state = this.0.borrow_mut();
             let document =
                 state.known.get(name.as_bytes()).map_or_else(|| ruby.qnil().as_value().into(), |known| known.document);
-            state.insert(ruby, name, Known { document, watch: None, retry_at: Some(retry_at) });
+            state.insert(ruby, name, CacheEntry { document, watch: None, retry_at: Some(retry_at) });
             Ok(())
         })
     }
 
     /// What `put_off` was given, unless the parent was asked since.
     fn retry_at(ruby: &Ruby, this: &Self, key: RString) -> Result<Option<f64>, Error> {
-        contain(ruby, || Ok(find_by_bytes(&this.0.borrow().known, key).and_then(|known| known.retry_at)))
+        rescue_panic(ruby, || Ok(find_by_bytes(&this.0.borrow().known, key).and_then(|known| known.retry_at)))
     }
 
     /// The last version that is known, current or not; nil if there is none.
     fn known(ruby: &Ruby, this: &Self, key: RString) -> Result<Value, Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let state = this.0.borrow();
             let known = find_by_bytes(&state.known, key).map(|known| ruby.get_inner(known.document));
             Ok(known.unwrap_or_else(|| ruby.qnil().as_value()))
@@ -122,7 +122,7 @@ impl DocumentCache {
     }
 
     fn is_current(ruby: &Ruby, this: &Self, key: RString) -> Result<bool, Error> {
-        contain(ruby, || Ok(this.current(key.as_value()).is_some()))
+        rescue_panic(ruby, || Ok(this.current(key.as_value()).is_some()))
     }
 
     /// What is known of a document if it cannot have changed since.
@@ -135,9 +135,9 @@ impl DocumentCache {
 }
 
 impl State {
-    fn insert(&mut self, ruby: &Ruby, name: String, known: Known) {
+    fn insert(&mut self, ruby: &Ruby, name: String, known: CacheEntry) {
         let cost = cost_of(&name);
-        let is_absent = |known: &Known| ruby.get_inner(known.document).is_nil();
+        let is_absent = |known: &CacheEntry| ruby.get_inner(known.document).is_nil();
         if self.known.remove(name.as_bytes()).is_some_and(|before| is_absent(&before)) {
             self.absent_bytes = self.absent_bytes.saturating_sub(cost);
         }
@@ -158,7 +158,7 @@ impl State {
 
 /// Bytes of an entry: the name, and the place in the map with what an allocation costs.
 fn cost_of(name: &str) -> usize {
-    name.len().saturating_add(std::mem::size_of::<(Box<[u8]>, Known)>()).saturating_add(32)
+    name.len().saturating_add(std::mem::size_of::<(Box<[u8]>, CacheEntry)>()).saturating_add(32)
 }
 
 impl DataTypeFunctions for DocumentCache {

@@ -4,7 +4,7 @@ use magnus::error::ErrorType;
 use magnus::{Error, Exception, RString, Ruby, Value, prelude::*};
 use zen_ipc::error::{MAX_EXCERPT, excerpt};
 
-use crate::ruby_bytes::class_name;
+use crate::ruby_ffi::class_name;
 
 /// Whether an error is what code of the application raised because it failed. Others, `exit`, signals and what is sent to
 /// a thread to end what it does (`Timeout`), act on the thread that they meet, and so does the end of a thread.

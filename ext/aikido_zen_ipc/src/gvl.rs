@@ -21,7 +21,7 @@ use crate::{ballast, error};
 /// # Errors
 ///
 /// What `body` answers; `InternalError` for a panic.
-pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn rescue_panic<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let instrumented = || {
         failpoint("native method");
         body()
@@ -37,25 +37,25 @@ pub(crate) fn contain<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -
 ///
 /// # Errors
 ///
-/// As [`contain`].
-pub(crate) fn waiting<T>(
+/// As [`rescue_panic`].
+pub(crate) fn without_gvl<T>(
     ruby: &Ruby,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || WithoutGvl::new(ruby, None).run(body))
+    rescue_panic(ruby, || WithoutGvl::new(ruby, None).run(body))
 }
 
-/// As [`waiting`], for a caller: if that is worth it, it waits with the GVL for a moment before it gives it up.
+/// As [`without_gvl`], for a caller: if that is worth it, it waits with the GVL for a moment before it gives it up.
 ///
 /// # Errors
 ///
-/// As [`contain`].
-pub(crate) fn waiting_for_answer<T>(
+/// As [`rescue_panic`].
+pub(crate) fn call_without_gvl<T>(
     ruby: &Ruby,
     policy: &GvlPolicy,
     body: impl FnOnce(&WithoutGvl<'_>) -> Result<T, zen_ipc::Error>,
 ) -> Result<T, Error> {
-    contain(ruby, || WithoutGvl::new(ruby, Some(policy)).run(body))
+    rescue_panic(ruby, || WithoutGvl::new(ruby, Some(policy)).run(body))
 }
 
 /// Whether the calling fiber is one that must leave its thread to others while it waits: it belongs to a `Fiber.scheduler`.

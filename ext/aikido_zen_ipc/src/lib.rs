@@ -6,17 +6,16 @@ mod ballast;
 mod call;
 mod client;
 mod codec;
-mod codec_module;
-mod crew;
 mod document_cache;
 mod error;
 mod failure;
 mod gvl;
 mod message;
 mod options;
-mod ruby_bytes;
+mod ruby_ffi;
 mod secret;
 mod server;
+mod server_threads;
 
 use magnus::{Error, Module, Object, Ruby, TypedData, function};
 
@@ -34,27 +33,27 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     ipc.define_singleton_method("monotonic_time", function!(zen_ipc::deadline::monotonic_seconds, 0))?;
-    codec_module::define(ruby, ipc)?;
+    codec::api::define(ruby, ipc)?;
     argument::define(ipc)?;
     secret::define(ruby, ipc)?;
     document_cache::define(ruby, ipc)?;
     call::define(ruby, agent)?;
-    crew::define(ruby, agent)?;
+    server_threads::define(ruby, agent)?;
     server::define(ruby, agent)?;
     client::define(ruby, agent)?;
-    look_up_classes(ruby);
+    preload_classes(ruby);
     ballast::take_on();
     Ok(())
 }
 
 /// magnus looks a class up at its first use, behind a lock, and Ruby may change threads meanwhile: another thread that
 /// comes to that lock then waits with the GVL for one that waits for the GVL. Here there is no other thread yet.
-fn look_up_classes(ruby: &Ruby) {
+fn preload_classes(ruby: &Ruby) {
     secret::Secret::class(ruby);
     document_cache::DocumentCache::class(ruby);
     call::Call::class(ruby);
-    crew::Attendant::class(ruby);
-    crew::Steward::class(ruby);
+    server_threads::Attendant::class(ruby);
+    server_threads::Steward::class(ruby);
     server::Server::class(ruby);
     client::Client::class(ruby);
 }

@@ -16,18 +16,18 @@ use crate::failure::{is_failure, quoted};
 ///
 /// `ArgumentError` that names the option, the value and what is allowed.
 pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOptions, Error> {
-    let given = Given { ruby, options };
+    let reader = OptionReader { ruby, options };
     Ok(ServerOptions {
-        host: given.address("host")?,
-        port: given.port("port")?,
-        handshake_timeout: given.duration("handshake_timeout")?,
-        read_timeout: given.duration("read_timeout")?,
-        write_timeout: given.duration("write_timeout")?,
-        max_frame_size: given.size("max_frame_size")?,
-        max_connections: given.count("max_connections")?,
-        spare_threads: given.count("spare_threads")?,
-        max_threads: given.count("max_threads")?,
-        max_handshakes: given.count("max_handshakes")?,
+        host: reader.address("host")?,
+        port: reader.port("port")?,
+        handshake_timeout: reader.duration("handshake_timeout")?,
+        read_timeout: reader.duration("read_timeout")?,
+        write_timeout: reader.duration("write_timeout")?,
+        max_frame_size: reader.size("max_frame_size")?,
+        max_connections: reader.count("max_connections")?,
+        spare_threads: reader.count("spare_threads")?,
+        max_threads: reader.count("max_threads")?,
+        max_handshakes: reader.count("max_handshakes")?,
     })
 }
 
@@ -49,19 +49,19 @@ pub(crate) struct ClientSettings {
 ///
 /// As [`server_options`].
 pub(crate) fn client_settings(ruby: &Ruby, options: RHash) -> Result<ClientSettings, Error> {
-    let given = Given { ruby, options };
+    let reader = OptionReader { ruby, options };
     Ok(ClientSettings {
-        address: (given.address("host")?, given.port("port")?).into(),
+        address: (reader.address("host")?, reader.port("port")?).into(),
         options: ClientOptions {
-            connect_timeout: given.duration("connect_timeout")?,
-            handshake_timeout: given.duration("handshake_timeout")?,
-            reconnect_delay: given.duration_or_zero("reconnect_delay")?,
-            max_connections: given.count("max_connections")?,
-            idle_timeout: given.duration("idle_timeout")?,
-            max_frame_size: given.size("max_frame_size")?,
+            connect_timeout: reader.duration("connect_timeout")?,
+            handshake_timeout: reader.duration("handshake_timeout")?,
+            reconnect_delay: reader.duration_or_zero("reconnect_delay")?,
+            max_connections: reader.count("max_connections")?,
+            idle_timeout: reader.duration("idle_timeout")?,
+            max_frame_size: reader.size("max_frame_size")?,
         },
-        document_timeout: given.duration("document_timeout")?,
-        notify_timeout: given.duration("notify_timeout")?,
+        document_timeout: reader.duration("document_timeout")?,
+        notify_timeout: reader.duration("notify_timeout")?,
     })
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn client_settings(ruby: &Ruby, options: RHash) -> Result<ClientSetti
 pub(crate) fn duration(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
     let is_allowed = |duration| options::time(name, duration).is_ok();
     let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
-    duration.ok_or_else(|| refused(ruby, name, seconds, TIME_ALLOWED))
+    duration.ok_or_else(|| invalid_option(ruby, name, seconds, TIME_ALLOWED))
 }
 
 /// As [`duration`], or zero.
@@ -84,25 +84,25 @@ pub(crate) fn duration(ruby: &Ruby, name: &str, seconds: Value) -> Result<Durati
 pub(crate) fn duration_or_zero(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
     let is_allowed = |duration| options::time_or_zero(name, duration).is_ok();
     let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
-    duration.ok_or_else(|| refused(ruby, name, seconds, TIME_OR_ZERO_ALLOWED))
+    duration.ok_or_else(|| invalid_option(ruby, name, seconds, TIME_OR_ZERO_ALLOWED))
 }
 
 /// A number of seconds that is not negative.
 fn time(ruby: &Ruby, seconds: Value) -> Result<Option<Duration>, Error> {
     /// What is above zero is not rounded to it.
-    const LEAST: Duration = Duration::from_nanos(1);
+    const MIN: Duration = Duration::from_nanos(1);
     let seconds = number(ruby, seconds)?;
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Ok(duration.map(|duration| if seconds > Some(0.0) { duration.max(LEAST) } else { duration }))
+    Ok(duration.map(|duration| if seconds > Some(0.0) { duration.max(MIN) } else { duration }))
 }
 
 /// The options that a method of ours passes on, by name.
-struct Given<'a> {
+struct OptionReader<'a> {
     ruby: &'a Ruby,
     options: RHash,
 }
 
-impl Given<'_> {
+impl OptionReader<'_> {
     fn value(&self, name: &str) -> Result<Value, Error> {
         self.options.fetch(self.ruby.to_symbol(name))
     }
@@ -117,27 +117,27 @@ impl Given<'_> {
 
     fn count(&self, name: &str) -> Result<usize, Error> {
         let value = self.value(name)?;
-        integer(self.ruby, value).ok_or_else(|| refused(self.ruby, name, value, "a positive Integer is allowed"))
+        integer(self.ruby, value).ok_or_else(|| invalid_option(self.ruby, name, value, "a positive Integer is allowed"))
     }
 
     /// Bytes: any whole number that is not negative.
     fn size(&self, name: &str) -> Result<usize, Error> {
         /// Beyond it a Float is no exact number of bytes.
-        const LARGEST: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+        const MAX: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
         let value = self.value(name)?;
         if let Some(size) = integer(self.ruby, value) {
             return Ok(size);
         }
-        let size = number(self.ruby, value)?.filter(|size| size.fract() == 0.0 && (0.0..=LARGEST).contains(size));
+        let size = number(self.ruby, value)?.filter(|size| size.fract() == 0.0 && (0.0..=MAX).contains(size));
         size.map(|size| size as usize)
-            .ok_or_else(|| refused(self.ruby, name, value, "a positive whole number of bytes is allowed"))
+            .ok_or_else(|| invalid_option(self.ruby, name, value, "a positive whole number of bytes is allowed"))
     }
 
     fn port(&self, name: &str) -> Result<u16, Error> {
         let value = self.value(name)?;
         integer(self.ruby, value)
             .and_then(|port| u16::try_from(port).ok())
-            .ok_or_else(|| refused(self.ruby, name, value, "an Integer from 0 to 65535 is allowed"))
+            .ok_or_else(|| invalid_option(self.ruby, name, value, "an Integer from 0 to 65535 is allowed"))
     }
 
     fn address(&self, name: &str) -> Result<IpAddr, Error> {
@@ -145,7 +145,7 @@ impl Given<'_> {
         String::try_convert(value)
             .ok()
             .and_then(|text| text.parse().ok())
-            .ok_or_else(|| refused(self.ruby, name, value, "a loopback address (127.0.0.1, ::1) is allowed"))
+            .ok_or_else(|| invalid_option(self.ruby, name, value, "a loopback address (127.0.0.1, ::1) is allowed"))
     }
 }
 
@@ -172,6 +172,6 @@ fn integer(ruby: &Ruby, value: Value) -> Option<usize> {
     value.is_kind_of(ruby.class_integer()).then(|| usize::try_convert(value).ok()).flatten()
 }
 
-fn refused(ruby: &Ruby, name: &str, value: Value, allowed: &str) -> Error {
+fn invalid_option(ruby: &Ruby, name: &str, value: Value, allowed: &str) -> Error {
     Error::new(ruby.exception_arg_error(), format!("{name} is {}; {allowed}", quoted(value)))
 }

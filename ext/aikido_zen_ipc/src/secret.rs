@@ -6,8 +6,8 @@ use zen_ipc::shared_generations::SharedGenerations;
 use zeroize::Zeroizing;
 
 use crate::error::to_ruby;
-use crate::gvl::contain;
-use crate::ruby_bytes::append_bytes;
+use crate::gvl::rescue_panic;
+use crate::ruby_ffi::append_bytes;
 
 /// A secret, and the port of the server in this process or an ancestor whose it is.
 #[magnus::wrap(class = "Aikido::Zen::IPC::Secret", free_immediately, size)]
@@ -57,6 +57,6 @@ impl Secret {
     }
 
     fn is_same(ruby: &Ruby, this: &Self, other: Value) -> Result<bool, Error> {
-        contain(ruby, || Ok(<&Self>::try_convert(other).is_ok_and(|other| this.secret.matches(&other.secret))))
+        rescue_panic(ruby, || Ok(<&Self>::try_convert(other).is_ok_and(|other| this.secret.matches(&other.secret))))
     }
 }

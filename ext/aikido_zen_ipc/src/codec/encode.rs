@@ -15,7 +15,7 @@ use self::hash::{Hashes, looks_for_twins};
 use self::quote::write_quoted;
 use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
-use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, method_arity, symbol_name};
+use crate::ruby_ffi::{append_bytes, class_name, is_utf8_compatible, method_arity, symbol_name};
 
 /// Why a value cannot be sent.
 pub(crate) enum EncodeError {
@@ -195,7 +195,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
-        let string = if is_taken_for_utf8(string) { string } else { self.transcode(string)? };
+        let string = if is_utf8_compatible(string) { string } else { self.transcode(string)? };
         Ok(append_bytes(string, self.json, write_quoted)?)
     }
 
@@ -213,7 +213,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {
-        alloc::try_reserve(self.json, LONGEST_NUMBER)?;
+        alloc::try_reserve(self.json, MAX_NUMBER_LENGTH)?;
         serde_json::to_writer(&mut *self.json, &number).map_err(|error| EncodeError::new(error.to_string()))
     }
 
@@ -230,7 +230,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// In bytes: no Integer of 64 bits and no Float is longer.
-const LONGEST_NUMBER: usize = 32;
+const MAX_NUMBER_LENGTH: usize = 32;
 
 fn write_plain(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), zen_ipc::Error> {
     alloc::try_reserve(json, bytes.len())?;

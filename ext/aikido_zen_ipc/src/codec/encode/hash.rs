@@ -7,7 +7,7 @@ use zen_ipc::error::excerpt;
 
 use super::{EncodeError, Encoder};
 use crate::failure::quoted;
-use crate::ruby_bytes::{Element, is_verbose, symbol_name, value_of};
+use crate::ruby_ffi::{Element, is_verbose, symbol_name, value_of};
 
 /// How Hashes are walked. Where no Ruby code runs in between, no other thread does, and a Hash can be walked as it is.
 /// Where some has to run, another thread could find that it must not add to a Hash of its own.

@@ -2,7 +2,7 @@
 
 use zen_ipc::{Error, alloc};
 
-use crate::codec::{plain::plain_length, utf8};
+use crate::codec::{unescaped::unescaped_len, utf8};
 
 /// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
 /// and control characters are escaped.
@@ -13,7 +13,7 @@ use crate::codec::{plain::plain_length, utf8};
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
     alloc::try_reserve(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
-    if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
+    if bytes.is_ascii() && unescaped_len(bytes) == bytes.len() {
         // Most are so, and short: to look for more would take as long again.
         json.extend_from_slice(bytes);
     } else if let Ok(text) = utf8(bytes) {
@@ -33,8 +33,8 @@ pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error
 
 fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = text.as_bytes();
-    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
-        alloc::try_reserve(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
+    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(unescaped_len(rest)) {
+        alloc::try_reserve(json, plain.len().saturating_add(MAX_ESCAPE_LENGTH))?;
         json.extend_from_slice(plain);
         write_escape(*special, json);
         rest = after;
@@ -45,7 +45,7 @@ fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
 }
 
 /// In bytes: `\u001f`.
-const LONGEST_ESCAPE: usize = 6;
+const MAX_ESCAPE_LENGTH: usize = 6;
 
 fn write_escape(byte: u8, json: &mut Vec<u8>) {
     let letter = match byte {

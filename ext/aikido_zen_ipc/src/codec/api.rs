@@ -7,8 +7,8 @@ use crate::codec::{
     decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, encode_arguments, prepare_key_cache,
 };
 use crate::error::{to_ruby, undecodable, unserializable};
-use crate::gvl::contain;
-use crate::ruby_bytes::{allocate, copy_bytes, read_bytes};
+use crate::gvl::rescue_panic;
+use crate::ruby_ffi::{self, allocate, read_bytes};
 
 /// Defines the module.
 pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
@@ -22,8 +22,8 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
 }
 
 /// The bytes of a String, copied.
-pub(crate) fn bytes_of(ruby: &Ruby, text: RString) -> Result<Vec<u8>, Error> {
-    copy_bytes(text).map_err(|error| to_ruby(ruby, error))
+pub(crate) fn copy_bytes(ruby: &Ruby, text: RString) -> Result<Vec<u8>, Error> {
+    ruby_ffi::copy_bytes(text).map_err(|error| to_ruby(ruby, error))
 }
 
 /// A String in UTF-8.
@@ -31,19 +31,19 @@ pub(crate) fn bytes_of(ruby: &Ruby, text: RString) -> Result<Vec<u8>, Error> {
 /// # Errors
 ///
 /// Ruby's `NoMemoryError`.
-pub(crate) fn string_of(ruby: &Ruby, json: &[u8]) -> Result<RString, Error> {
+pub(crate) fn utf8_string(ruby: &Ruby, json: &[u8]) -> Result<RString, Error> {
     allocate(|| ruby.enc_str_new(json, ruby.utf8_encoding()))
 }
 
 /// The JSON text of a value; `root` is what it is called in errors.
-pub(crate) fn json_of(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, Error> {
+pub(crate) fn to_json(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode(ruby, value, root, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)
 }
 
 /// The JSON text of a call's arguments.
-pub(crate) fn json_of_arguments(ruby: &Ruby, arguments: impl Iterator<Item = Value>) -> Result<Vec<u8>, Error> {
+pub(crate) fn arguments_to_json(ruby: &Ruby, arguments: impl Iterator<Item = Value>) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode_arguments(ruby, arguments, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)
@@ -53,14 +53,14 @@ pub(crate) fn json_of_arguments(ruby: &Ruby, arguments: impl Iterator<Item = Val
 const SHORT_JSON: usize = 256;
 
 fn dump(ruby: &Ruby, value: Value) -> Result<RString, Error> {
-    contain(ruby, || {
-        let json = json_of(ruby, value, "value")?;
-        string_of(ruby, &json)
+    rescue_panic(ruby, || {
+        let json = to_json(ruby, value, "value")?;
+        utf8_string(ruby, &json)
     })
 }
 
 fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || {
+    rescue_panic(ruby, || {
         let decoded = read_bytes(text, |json| decode(ruby, json)).map_err(|error| to_ruby(ruby, error))?;
         decoded.map_err(|error| undecodable(ruby, error))
     })
@@ -74,7 +74,7 @@ const LARGE_DOCUMENT: usize = 64 * 1024;
 const GROWTH: usize = 16;
 
 fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
-    contain(ruby, || {
+    rescue_panic(ruby, || {
         let decoded = read_bytes(text, |json| {
             // Where memory is short Ruby must be able to collect garbage: otherwise it ends the process.
             if json.len() < LARGE_DOCUMENT || alloc::probe(json.len().saturating_mul(GROWTH)).is_err() {
@@ -88,15 +88,15 @@ fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
 }
 
 fn copy_args(ruby: &Ruby, args: RArray) -> Result<RArray, Error> {
-    contain(ruby, || {
-        let json = json_of(ruby, args.as_value(), "args")?;
+    rescue_panic(ruby, || {
+        let json = to_json(ruby, args.as_value(), "args")?;
         decode_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
     })
 }
 
 fn copy_kwargs(ruby: &Ruby, kwargs: RHash) -> Result<RHash, Error> {
-    contain(ruby, || {
-        let json = json_of(ruby, kwargs.as_value(), "kwargs")?;
+    rescue_panic(ruby, || {
+        let json = to_json(ruby, kwargs.as_value(), "kwargs")?;
         decode_keyword_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
     })
 }

@@ -8,15 +8,15 @@ use zen_ipc::server::{Attendant as CoreAttendant, Duty, Steward as CoreSteward};
 
 use crate::call::{Call, failure_of};
 use crate::error::internal;
-use crate::gvl::{contain, waiting};
+use crate::gvl::{rescue_panic, without_gvl};
 
 /// A thread that serves connections.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
-pub(crate) struct Attendant(Post<CoreAttendant>);
+pub(crate) struct Attendant(ThreadOwned<CoreAttendant>);
 
 /// The thread that logs and starts attendants.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
-pub(crate) struct Steward(Post<CoreSteward>);
+pub(crate) struct Steward(ThreadOwned<CoreSteward>);
 
 /// Defines both classes.
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
@@ -33,18 +33,20 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 
 impl Attendant {
     fn next_call(ruby: &Ruby, this: &Self) -> Result<Option<Call>, Error> {
-        this.0.hold(ruby, |attendant| waiting(ruby, |host| attendant.next_call(host))).map(|call| call.map(Call::new))
+        this.0
+            .with(ruby, |attendant| without_gvl(ruby, |host| attendant.next_call(host)))
+            .map(|call| call.map(Call::new))
     }
 
     /// The handler of `call` has ended as `run_handler` tells.
     fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
-        let failure = contain(ruby, || failure_of(ruby, call.core(), outcome))?;
-        this.0.hold(ruby, |attendant| waiting(ruby, |host| attendant.conclude(failure.as_ref(), host)))
+        let failure = rescue_panic(ruby, || failure_of(ruby, call.core(), outcome))?;
+        this.0.with(ruby, |attendant| without_gvl(ruby, |host| attendant.conclude(failure.as_ref(), host)))
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        contain(ruby, || {
-            this.0.give_up();
+        rescue_panic(ruby, || {
+            this.0.release();
             Ok(())
         })
     }
@@ -53,14 +55,14 @@ impl Attendant {
 impl Steward {
     /// The steward of a server that was just started.
     pub(crate) fn new(steward: CoreSteward) -> Self {
-        Self(Post::new(steward))
+        Self(ThreadOwned::new(steward))
     }
 
     /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
-        contain(ruby, || {
-            Ok(match this.0.hold(ruby, |steward| waiting(ruby, |host| steward.next_duty(host)))? {
-                Some(Duty::Start(attendant)) => Some(Attendant(Post::new(attendant)).into_value_with(ruby)),
+        rescue_panic(ruby, || {
+            Ok(match this.0.with(ruby, |steward| without_gvl(ruby, |host| steward.next_duty(host)))? {
+                Some(Duty::Start(attendant)) => Some(Attendant(ThreadOwned::new(attendant)).into_value_with(ruby)),
                 Some(Duty::Log(entries)) => {
                     let lines = ruby.ary_new();
                     for LogEntry { level, message } in entries {
@@ -69,7 +71,7 @@ impl Steward {
                     Some(lines.as_value())
                 }
                 None => {
-                    this.0.give_up();
+                    this.0.release();
                     None
                 }
             })
@@ -77,23 +79,23 @@ impl Steward {
     }
 
     fn leave(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        contain(ruby, || {
-            this.0.give_up();
+        rescue_panic(ruby, || {
+            this.0.release();
             Ok(())
         })
     }
 }
 
 /// What one thread holds until it gives it up. The server's descriptors then need not wait for the GC to be closed.
-struct Post<T>(RefCell<Option<T>>);
+struct ThreadOwned<T>(RefCell<Option<T>>);
 
-impl<T> Post<T> {
+impl<T> ThreadOwned<T> {
     fn new(held: T) -> Self {
         Self(RefCell::new(Some(held)))
     }
 
     /// A second thread, which only a bug would bring here, gets an error and not a second borrow.
-    fn hold<R>(&self, ruby: &Ruby, body: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
+    fn with<R>(&self, ruby: &Ruby, body: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
         match self.0.try_borrow_mut().as_deref_mut() {
             Ok(Some(held)) => body(held),
             Ok(None) => Err(internal(ruby, "a thread goes on after it left")),
@@ -101,7 +103,7 @@ impl<T> Post<T> {
         }
     }
 
-    fn give_up(&self) {
+    fn release(&self) {
         if let Ok(mut held) = self.0.try_borrow_mut() {
             held.take();
         }

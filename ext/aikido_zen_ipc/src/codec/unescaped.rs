@@ -9,22 +9,22 @@ const BLOCK_LENGTH: usize = 64;
 
 /// How many bytes from the start are none of those that JSON writes with an escape, or not at all:
 /// quotes, backslashes and control characters.
-pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+pub(crate) fn unescaped_len(bytes: &[u8]) -> usize {
     let start = bytes.get(..BLOCK_LENGTH).unwrap_or(bytes);
-    match plain_words(start) {
-        BLOCK_LENGTH => BLOCK_LENGTH + plain_blocks(bytes.get(BLOCK_LENGTH..).unwrap_or_default()),
+    match unescaped_words(start) {
+        BLOCK_LENGTH => BLOCK_LENGTH + unescaped_blocks(bytes.get(BLOCK_LENGTH..).unwrap_or_default()),
         length => length,
     }
 }
 
-fn plain_blocks(bytes: &[u8]) -> usize {
-    let is_plain = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
-    let length = bytes.chunks_exact(BLOCK_LENGTH).take_while(is_plain).count() * BLOCK_LENGTH;
-    length + plain_words(bytes.get(length..).unwrap_or_default())
+fn unescaped_blocks(bytes: &[u8]) -> usize {
+    let is_unescaped = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | needs_escape(*byte));
+    let length = bytes.chunks_exact(BLOCK_LENGTH).take_while(is_unescaped).count() * BLOCK_LENGTH;
+    length + unescaped_words(bytes.get(length..).unwrap_or_default())
 }
 
 #[inline]
-fn plain_words(bytes: &[u8]) -> usize {
+fn unescaped_words(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some((word, after)) = rest.split_first_chunk::<WORD_LENGTH>() {
         let special = special_bytes(u64::from_le_bytes(*word));
@@ -33,10 +33,10 @@ fn plain_words(bytes: &[u8]) -> usize {
         }
         rest = after;
     }
-    bytes.len() - rest.len() + rest.iter().take_while(|byte| !is_special(**byte)).count()
+    bytes.len() - rest.len() + rest.iter().take_while(|byte| !needs_escape(**byte)).count()
 }
 
-fn is_special(byte: u8) -> bool {
+fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> R
 }
 
 /// Whether the String is in UTF-8, or in an encoding that says nothing else of its bytes: binary, ASCII.
-pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
+pub(crate) fn is_utf8_compatible(string: RString) -> bool {
     // SAFETY: the argument is a String.
     unsafe {
         let encoding = rb_sys::ENCODING_GET(string.as_raw());
@@ -70,7 +70,7 @@ pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
 
 /// Whether the method that Ruby is just running was called with keywords: the last argument then is their Hash. Cheaper
 /// than to have Ruby scan the arguments.
-pub(crate) fn are_keywords_given() -> bool {
+pub(crate) fn keyword_given() -> bool {
     // SAFETY: it only reads how the current method was called.
     unsafe { rb_sys::rb_keyword_given_p() != 0 }
 }
@@ -167,10 +167,10 @@ pub(crate) enum Element<'a> {
     Text(&'a str),
 }
 
-/// In elements: the most that [`append`] takes. Ruby appends more than 16 as one block of memory.
+/// In elements: the most that [`push_batch`] takes. Ruby appends more than 16 as one block of memory.
 pub(crate) const BATCH_LENGTH: usize = 32;
 
-/// In entries: the most that [`store`] takes. Ruby keeps so many without an index.
+/// In entries: the most that [`insert_batch`] takes. Ruby keeps so many without an index.
 pub(crate) const ENTRY_BATCH_LENGTH: usize = 8;
 
 /// The element as a value; a String that is made is frozen on request.
@@ -191,7 +191,7 @@ pub(crate) fn value_of(element: Element<'_>, is_frozen: bool) -> Result<Value, E
 /// # Errors
 ///
 /// Ruby's `NoMemoryError`.
-pub(crate) fn append(array: Option<RArray>, elements: &[Element<'_>], is_frozen: bool) -> Result<RArray, Error> {
+pub(crate) fn push_batch(array: Option<RArray>, elements: &[Element<'_>], is_frozen: bool) -> Result<RArray, Error> {
     let array = protect(|| {
         let mut values = [rb_sys::Qnil as VALUE; BATCH_LENGTH];
         let mut length = 0;
@@ -218,7 +218,7 @@ pub(crate) fn append(array: Option<RArray>, elements: &[Element<'_>], is_frozen:
 /// # Errors
 ///
 /// Ruby's `NoMemoryError`.
-pub(crate) fn store(
+pub(crate) fn insert_batch(
     hash: Option<RHash>,
     entries: &[(Element<'_>, Element<'_>)],
     is_frozen: bool,
