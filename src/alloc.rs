@@ -1,12 +1,11 @@
 //! Memory for what may be large. Where there is none, that is an error and not the end of the process, as it is where the
-//! standard library allocates. [`Allocator`] keeps a reserve for what is small.
+//! standard library allocates.
 
 use std::borrow::Cow;
 
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-pub use crate::os::Allocator;
 
 /// Makes room for `count` more bytes: as much as the standard library would, so that bytes that come one by one are not
 /// moved again and again, or no more than that if memory is short.
@@ -69,7 +68,7 @@ pub fn probe(count: usize) -> Result<()> {
 
 /// Bytes: from here on an allocation is a matter of the operating system's (`M_MMAP_THRESHOLD` in the GNU C library), and
 /// not of what was freed before.
-pub const MMAP_THRESHOLD: usize = 128 << 10;
+const MMAP_THRESHOLD: usize = 128 << 10;
 
 fn out_of_memory(count: usize) -> Error {
     Error::system(format!("could not make room for {count} bytes"), Errno::NOMEM)

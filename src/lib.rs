@@ -44,7 +44,6 @@ mod metrics;
 mod notifier;
 pub mod options;
 mod os;
-mod reserve;
 pub mod secret;
 pub mod server;
 pub mod shared_generations;

@@ -1,11 +1,9 @@
 //! The only `unsafe` code of the core: memory, signal masks, the clock, and what must happen at a fork.
 #![allow(
     unsafe_code,
-    reason = "mmap, madvise, GlobalAlloc, pthread_atfork, pthread_sigmask, clock_gettime as libc has it, fstat and close of a number have no safe interface"
+    reason = "mmap, madvise, pthread_atfork, pthread_sigmask, clock_gettime as libc has it, fstat and close of a number have no safe interface"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -18,8 +16,6 @@ use rustix::io::Errno;
 #[cfg(target_os = "linux")]
 use rustix::mm::{Advice, madvise};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-
-use crate::reserve::{self, Reserve};
 
 /// Runs `prepare` before every fork of this process, then `parent` in it and `child` in the new one.
 ///
@@ -162,113 +158,5 @@ impl Drop for NoDumpBytes {
         // SAFETY: the mapping belongs to `self`, and no borrow of it outlives `self`.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
         debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
-    }
-}
-
-/// The C library's allocator, with a reserve of small blocks for when that has no memory. Whoever allocates something small
-/// and cannot do without it ends the process otherwise.
-#[derive(Debug)]
-pub struct Allocator;
-
-/// The largest alignment of a block of the reserve: that of its smallest.
-const RESERVE_ALIGNMENT: usize = 64;
-
-#[repr(align(64))]
-struct ReserveMemory(UnsafeCell<[u8; reserve::LENGTH]>);
-
-// SAFETY: each byte is only ever accessed by who has taken its block, and by nobody through a reference.
-unsafe impl Sync for ReserveMemory {}
-
-static RESERVE_MEMORY: ReserveMemory = ReserveMemory(UnsafeCell::new([0; reserve::LENGTH]));
-static RESERVE: Reserve = Reserve::new();
-
-fn take_from_reserve(layout: Layout) -> *mut u8 {
-    let start = if layout.align() <= RESERVE_ALIGNMENT { RESERVE.take(layout.size()) } else { None };
-    start.map_or(ptr::null_mut(), |start| RESERVE_MEMORY.0.get().cast::<u8>().wrapping_add(start))
-}
-
-/// Where in the reserve a block begins; `None` if it is not of there.
-fn place_in_reserve(block: *mut u8) -> Option<usize> {
-    let place = block.addr().wrapping_sub(RESERVE_MEMORY.0.get().addr());
-    (place < reserve::LENGTH).then_some(place)
-}
-
-// SAFETY: a block is either the C library's or one of the reserve's, which nobody else has until it is given back, and which
-// is as long and as aligned as was asked for.
-unsafe impl GlobalAlloc for Allocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are those that it needs.
-        let block = unsafe { System.alloc(layout) };
-        if block.is_null() { take_from_reserve(layout) } else { block }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        let block = unsafe { System.alloc_zeroed(layout) };
-        if !block.is_null() {
-            return block;
-        }
-        let block = take_from_reserve(layout);
-        if !block.is_null() {
-            // SAFETY: the block is this long, and this caller's.
-            unsafe { block.write_bytes(0, layout.size()) };
-        }
-        block
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        match place_in_reserve(block) {
-            Some(place) => RESERVE.give_back(place),
-            // SAFETY: the caller's promises, and it is the C library's.
-            None => unsafe { System.dealloc(block, layout) },
-        }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if place_in_reserve(block).is_none() {
-            // SAFETY: the caller's promises, and it is the C library's.
-            let moved = unsafe { System.realloc(block, layout, new_size) };
-            if !moved.is_null() {
-                return moved;
-            }
-        }
-        // SAFETY: the caller promises a size that is allowed with this alignment. Both blocks are as long as what is copied,
-        // the new one is nobody else's, and the old one is given back with the layout that it was made with.
-        unsafe {
-            let moved = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
-            if !moved.is_null() {
-                ptr::copy_nonoverlapping(block, moved, layout.size().min(new_size));
-                self.dealloc(block, layout);
-            }
-            moved
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_came_from_the_reserve_can_grow_out_of_it_and_is_given_back() {
-        let layout = Layout::from_size_align(48, 8).unwrap();
-        let block = take_from_reserve(layout);
-        let place = place_in_reserve(block);
-        assert!(place.is_some());
-        // SAFETY: each block is as long as its layout says, and given back once.
-        unsafe {
-            block.write_bytes(7, 48);
-            let grown = Allocator.realloc(block, layout, 1000);
-            assert_eq!(place_in_reserve(grown), None);
-            assert_eq!(std::slice::from_raw_parts(grown, 48), [7; 48]);
-            Allocator.dealloc(grown, Layout::from_size_align(1000, 8).unwrap());
-        }
-        assert_eq!(place_in_reserve(take_from_reserve(layout)), place);
-    }
-
-    #[test]
-    fn there_is_no_reserve_for_what_is_large_or_oddly_aligned() {
-        assert!(take_from_reserve(Layout::from_size_align(1 << 20, 8).unwrap()).is_null());
-        assert!(take_from_reserve(Layout::from_size_align(64, 4096).unwrap()).is_null());
     }
 }

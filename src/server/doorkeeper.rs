@@ -19,7 +19,6 @@ use super::listener::Listener;
 use super::rejections::Rejections;
 use super::restraint::Restraint;
 use super::rounds::GRACE;
-use crate::alloc;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -201,10 +200,6 @@ impl Doorkeeper {
 
     fn accept(&mut self) {
         self.accept_again = None;
-        // Each needs some memory of its own, and the reserve is for those who are here.
-        if alloc::probe(alloc::MMAP_THRESHOLD).is_err() {
-            return self.pause_for_want(&Errno::NOMEM.into());
-        }
         if let Err(error) = self.resume() {
             return self.pause_for_want(&error);
         }

@@ -14,7 +14,7 @@ use zen_ipc::HostLock;
 use zen_ipc::failpoint::failpoint;
 use zen_ipc::gvl_policy::{GvlPolicy, MAX_HOLD, Reacquire};
 
-use crate::{ballast, error};
+use crate::error;
 
 /// Runs the body of a method. A panic in it becomes an exception, and never crosses Ruby's frames.
 ///
@@ -27,7 +27,7 @@ pub(crate) fn rescue_panic<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Erro
         body()
     };
     match catch_unwind(AssertUnwindSafe(instrumented)) {
-        Ok(outcome) => outcome.inspect_err(|error| ballast::drop_for(ruby, error)),
+        Ok(outcome) => outcome,
         Err(panic) => Err(error::internal(ruby, &panic_message(panic.as_ref()))),
     }
 }

@@ -2,7 +2,6 @@
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
 mod argument;
-mod ballast;
 mod call;
 mod client;
 mod codec;
@@ -18,10 +17,6 @@ mod server;
 mod server_threads;
 
 use magnus::{Error, Module, Object, Ruby, TypedData, function};
-
-/// For all Rust code of the extension: it must not end the host where memory is short.
-#[global_allocator]
-static ALLOCATOR: zen_ipc::alloc::Allocator = zen_ipc::alloc::Allocator;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
@@ -42,7 +37,6 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     server::define(ruby, agent)?;
     client::define(ruby, agent)?;
     preload_classes(ruby);
-    ballast::take_on();
     Ok(())
 }
 
