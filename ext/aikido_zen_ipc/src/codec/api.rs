@@ -1,11 +1,9 @@
 //! `Aikido::Zen::IPC::Codec`: the codec by itself, for what never crosses a socket.
 
-use magnus::{Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Value, function, prelude::*};
+use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
 use zen_ipc::alloc;
 
-use crate::codec::{
-    decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode, encode_arguments, prepare_key_cache,
-};
+use crate::codec::{decode, decode_frozen, encode, encode_arguments, prepare_key_cache};
 use crate::error::{to_ruby, undecodable, unserializable};
 use crate::gvl::rescue_panic;
 use crate::ruby_ffi::{self, allocate, read_bytes};
@@ -16,9 +14,7 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     let codec = ipc.define_module("Codec")?;
     codec.define_singleton_method("dump", function!(dump, 1))?;
     codec.define_singleton_method("load", function!(load, 1))?;
-    codec.define_singleton_method("load_frozen", function!(load_frozen, 1))?;
-    codec.define_singleton_method("copy_args", function!(copy_args, 1))?;
-    codec.define_singleton_method("copy_kwargs", function!(copy_kwargs, 1))
+    codec.define_singleton_method("load_frozen", function!(load_frozen, 1))
 }
 
 /// The bytes of a String, copied.
@@ -84,20 +80,6 @@ fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
             }
         });
         decoded.map_err(|error| to_ruby(ruby, error))?.map_err(|error| undecodable(ruby, error))
-    })
-}
-
-fn copy_args(ruby: &Ruby, args: RArray) -> Result<RArray, Error> {
-    rescue_panic(ruby, || {
-        let json = to_json(ruby, args.as_value(), "args")?;
-        decode_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
-    })
-}
-
-fn copy_kwargs(ruby: &Ruby, kwargs: RHash) -> Result<RHash, Error> {
-    rescue_panic(ruby, || {
-        let json = to_json(ruby, kwargs.as_value(), "kwargs")?;
-        decode_keyword_arguments(ruby, &json).map_err(|error| undecodable(ruby, error))
     })
 }
 
