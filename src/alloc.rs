@@ -1,5 +1,5 @@
-//! Memory for what may be large. Where there is none, that is an error and not the end of the process, as it is where the
-//! standard library allocates.
+//! Fallible allocation for sizes that a peer or a value determines. Running out of memory is then an error; with the
+//! standard library's own allocation it would abort the process.
 
 use std::borrow::Cow;
 
@@ -7,12 +7,12 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
-/// Makes room for `count` more bytes: as much as the standard library would, so that bytes that come one by one are not
-/// moved again and again, or no more than that if memory is short.
+/// Reserves room for `count` more bytes: as much as `Vec` would, so that bytes appended one by one are not moved each
+/// time, or exactly `count` if memory is short.
 ///
 /// # Errors
 ///
-/// [`Error::System`] if there is none.
+/// [`Error::System`] with `ENOMEM`.
 #[inline]
 pub fn try_reserve(bytes: &mut Vec<u8>, count: usize) -> Result<()> {
     if bytes.capacity().wrapping_sub(bytes.len()) >= count {
@@ -22,7 +22,7 @@ pub fn try_reserve(bytes: &mut Vec<u8>, count: usize) -> Result<()> {
     made.map_err(|_| out_of_memory(bytes.len().saturating_add(count)))
 }
 
-/// A copy.
+/// Copies `bytes`.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub fn try_to_vec(bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(copy)
 }
 
-/// A text of one's own.
+/// Copies a borrowed text; returns an owned one as it is.
 ///
 /// # Errors
 ///
@@ -50,7 +50,8 @@ pub fn try_to_string(text: Cow<'_, str>) -> Result<String> {
     Ok(owned)
 }
 
-/// Asks whether there is memory for so many bytes, before others are called who would not say.
+/// Probes for `count` bytes before calling code that aborts on allocation failure. Sizes below [`MMAP_THRESHOLD`] are
+/// not probed.
 ///
 /// # Errors
 ///
@@ -61,13 +62,13 @@ pub fn probe(count: usize) -> Result<()> {
     }
     let mut probe = Vec::<u8>::new();
     let outcome = probe.try_reserve_exact(count).map_err(|_| out_of_memory(count));
-    // Otherwise the compiler would see that nobody needs it.
+    // Keeps the compiler from removing the unused allocation.
     std::hint::black_box(&probe);
     outcome
 }
 
-/// Bytes: from here on an allocation is a matter of the operating system's (`M_MMAP_THRESHOLD` in the GNU C library), and
-/// not of what was freed before.
+/// Allocations of at least this many bytes come from the operating system directly and not from freed blocks
+/// (`M_MMAP_THRESHOLD` of the GNU C library). 128 KiB.
 const MMAP_THRESHOLD: usize = 128 << 10;
 
 fn out_of_memory(count: usize) -> Error {
@@ -78,7 +79,7 @@ fn out_of_memory(count: usize) -> Error {
 mod tests {
     use super::*;
 
-    /// More than any address space has.
+    /// Larger than any address space.
     const TOO_MUCH: usize = isize::MAX as usize;
 
     #[test]

@@ -1,8 +1,8 @@
-//! A worker's side: invoke, notify, fetch a document. It has no thread of its own.
+//! The client of a worker: calls methods, sends notifications and fetches documents. It has no thread of its own.
 //!
-//! A call takes a connection, sends one frame, waits for one, and puts the connection back. Notifications have one
-//! connection for themselves, over which they are sent one after another and never answered. A connection that was left
-//! in the middle of a message is never used again.
+//! A call checks a connection out of the pool, sends one frame, waits for one, and checks the connection in.
+//! Notifications have one connection of their own, over which they are sent one after another without responses. A
+//! connection that was left in the middle of a message is never used again.
 
 mod backoff;
 mod connector;
@@ -29,8 +29,7 @@ use backoff::Backoff;
 use notifications::NotificationSender;
 use pool::{Checkout, Pool};
 
-/// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
-/// but [`Client::for_forked_child`].
+/// A client for any number of threads. In a forked process it refuses everything but [`Client::for_forked_child`].
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -46,11 +45,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server at `address`. Nothing is connected yet.
+    /// A client of the server at `address`, not connected yet.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] if memory is short.
+    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] without memory.
     pub fn new(address: SocketAddr, secret: Secret, options: ClientOptions) -> Result<Self> {
         options.check()?;
         if !address.ip().is_loopback() {
@@ -63,23 +62,23 @@ impl Client {
         Ok(Self::with(address, secret, options, false))
     }
 
-    /// The same client for this process, after a fork: without connections, closed if the original was.
+    /// The same client for this forked process: without connections, and closed if the original was.
     pub fn for_forked_child(&self) -> Self {
         Self::with(self.address, self.secret.clone(), self.options.clone(), self.closed.load(Ordering::Acquire))
     }
 
-    /// The same client of a server that has moved from `old` to `new`; `None` if this is a client of another one.
+    /// The same client for a server that has moved from `old` to `new`; `None` if this is the client of another server.
     pub fn followed(&self, secret: &Secret, old: SocketAddr, new: SocketAddr) -> Option<Self> {
         let is_its_client = self.address == old && self.secret.matches(secret);
         is_its_client.then(|| Self { address: new, ..self.for_forked_child() })
     }
 
-    /// Whether it was made in this process and not inherited.
+    /// Returns whether this client was created in this process and not inherited by a fork.
     pub fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
-    /// Connects now, unless there is a connection.
+    /// Connects now, unless a connection exists.
     ///
     /// # Errors
     ///
@@ -92,7 +91,7 @@ impl Client {
         Ok(())
     }
 
-    /// Calls a method and blocks until its result comes. `timeout` bounds everything.
+    /// Calls a method and blocks until its result arrives. `timeout` bounds everything.
     ///
     /// `args` is the text of a JSON array, `kwargs` that of a JSON object.
     ///
@@ -113,7 +112,7 @@ impl Client {
         timeout: Duration,
         host: &impl HostLock,
     ) -> Result<ResultText> {
-        // It would make a connection of the pool one that is never used for calls again.
+        // This name would turn a connection of the pool into one that carries notifications.
         if name == CARRY_NOTIFICATIONS {
             let message = format!("no handler for {name:?}");
             return Err(Error::NoHandler(RemoteFailure {
@@ -129,14 +128,16 @@ impl Client {
         outcome
     }
 
-    /// Sends a notification. It does not wait for the handler, and for at most `timeout` for the kernel to take it.
+    /// Sends a notification and waits until the kernel has taken it, for at most `timeout`. Does not wait for the
+    /// handler.
     ///
     /// If one call of this returned before another began, its notification is handled first. The exception is a call in
-    /// a signal handler that interrupted one of its own thread: that notification goes over a connection for calls.
+    /// a signal handler that interrupted another one in the same thread: its notification is sent over a connection of
+    /// the pool.
     ///
     /// # Errors
     ///
-    /// As [`Client::invoke`], where it could not be sent.
+    /// As [`Client::invoke`], if the notification could not be sent.
     pub fn notify(
         &self,
         name: &str,
@@ -152,12 +153,13 @@ impl Client {
         outcome
     }
 
-    /// Asks for a document; blocks until it comes.
+    /// Fetches a document and blocks until it arrives.
     ///
     /// # Returns
     ///
-    /// Its generation and text, or `None` if `known_generation` is the newest, or nothing was published and none is known.
-    /// The generation is [`ABSENT`](crate::document::ABSENT) where a generation is known of what is not published.
+    /// Its generation and text, or `None` if `known_generation` is the latest, or if nothing is published and no
+    /// generation is known. The generation is [`ABSENT`](crate::document::ABSENT) if a known document is no longer
+    /// published.
     ///
     /// # Errors
     ///
@@ -173,7 +175,7 @@ impl Client {
         parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, host)?)
     }
 
-    /// Asks whether the parent's core is there; no handler is needed. Blocks until it answers.
+    /// Checks that the parent's core answers; needs no handler. Blocks until it does.
     ///
     /// # Errors
     ///
@@ -182,7 +184,7 @@ impl Client {
         self.invoke(PING, b"[]", b"{}", timeout, host).map(drop)
     }
 
-    /// Whether an idle connection is alive, or one is in use.
+    /// Returns whether a connection is in use or an idle one is alive.
     pub fn is_connected(&self) -> bool {
         self.is_owner() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
     }
@@ -191,7 +193,7 @@ impl Client {
     ///
     /// # Returns
     ///
-    /// False if it was closed before.
+    /// False if it was closed already.
     pub fn close(&self) -> bool {
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
         if is_first && self.is_owner() {
@@ -201,17 +203,17 @@ impl Client {
         is_first
     }
 
-    /// Bytes: the longest message that it sends or takes.
+    /// The longest message in bytes that it sends or accepts.
     pub fn max_frame_size(&self) -> usize {
         self.options.max_frame_size
     }
 
-    /// Where the server listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Figures by name. In a forked copy all that it can know: none.
+    /// The stats by name; empty in a forked copy, which knows none.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
         if !self.is_owner() {
             return Vec::new();
@@ -252,7 +254,7 @@ impl Client {
         let (checkout, idle) = self.checkout(&self.pool, deadline, host)?;
         let mut connection = self.connected(&checkout, idle, deadline, host)?;
         let response = self.call_over(&mut connection, name, args, kwargs, deadline, host);
-        // Of a request that is too large nothing was sent; a response that is too large has begun.
+        // A request that is too large was not sent at all. A response that is too large has been read in part.
         if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_partial_frame() {
             checkout.checkin(connection);
         }
@@ -301,7 +303,7 @@ impl Client {
         }
     }
 
-    /// The right to use a connection of the pool, with an idle one if there is one.
+    /// Checks out a connection of `pool`: an idle one, or the right to make one.
     fn checkout<'pool>(
         &self,
         pool: &'pool Pool,
@@ -323,7 +325,7 @@ impl Client {
         if let Some(connection) = idle {
             return Ok(connection);
         }
-        // It may have been closed during the wait.
+        // The client may have been closed during the wait.
         self.check_open()?;
         let retry = self.backoff.check()?;
         match connector::connect(self.address, &self.secret, &self.options, deadline, host) {
@@ -347,7 +349,8 @@ impl Client {
         if self.closed.load(Ordering::Acquire) { Err(closed_error()) } else { Ok(()) }
     }
 
-    /// A caller that had no time left says nothing about the parent.
+    /// Records a failed attempt for the backoff, unless the caller's own time was over, which says nothing about the
+    /// parent.
     fn record_connect_failure(&self, error: &Error, deadline: &Deadline, retry: Deadline) {
         if matches!(error, Error::Interrupted) || deadline.has_passed() {
             return;
@@ -356,7 +359,7 @@ impl Client {
         self.backoff.record_failure(error, retry);
     }
 
-    /// What ended because this process closed it is called so.
+    /// Turns a disconnect into [`Error::Closed`] if this process closed the client.
     fn closed_if_ours(&self, error: Error) -> Error {
         match error {
             Error::Disconnected { .. } if self.closed.load(Ordering::Acquire) => closed_error(),

@@ -1,8 +1,8 @@
-//! An authenticated blocking stream: one frame out, one frame in, by a deadline. Both sides use it.
+//! An authenticated blocking stream of frames, sent and received by a deadline. Clients and servers use it.
 //!
-//! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which costs one system call less than polling first.
-//! The kernel's timeout serves only to wake up; the deadline decides. The kernel may be late by an eighth, so of a long
-//! wait it is told a part first.
+//! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which takes one system call less than polling first.
+//! The kernel's timeout only wakes the thread; the deadline decides. Linux timers may fire up to 1/8 late, so long
+//! waits are split: a shorter socket timeout first, then the remainder.
 
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
@@ -23,28 +23,28 @@ use crate::frame::{self, FrameDecoder};
 use crate::notifier::{Notifier, Wakeup, wait_for};
 use crate::wait::HostLock;
 
-/// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
+/// A connected socket that does not cross a fork. It is shared, so that another thread can shut it down.
 pub type Socket = Arc<ProcessLocal<OwnedFd>>;
 
-/// A stream of frames. After an error in the middle of a frame it must be dropped.
+/// A stream of frames. It must be dropped after an error in the middle of a frame.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
     decoder: FrameDecoder,
     max_frame_size: usize,
-    /// When the frame that is being received must be whole; `None` between frames.
+    /// The deadline of the frame that is being received; `None` between frames.
     frame_deadline: Option<Deadline>,
-    /// What the kernel was last told; `None`: no timeout.
+    /// The socket's current timeouts; `None` for none.
     receive_timeout: Option<Duration>,
     send_timeout: Option<Duration>,
 }
 
-/// How long to wait for a frame.
+/// The time limits for receiving a frame.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiveDeadlines {
-    /// For its first byte.
+    /// The deadline of its first byte.
     pub first_byte: Deadline,
-    /// From its first byte to its last.
+    /// The time from its first byte to its last.
     pub whole_frame: Duration,
 }
 
@@ -61,7 +61,7 @@ impl Connection {
         }
     }
 
-    /// The socket, for whoever may have to shut it down.
+    /// The socket, for another thread to shut it down.
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -76,13 +76,13 @@ impl Connection {
         self.send_rest(parts, &mut 0, deadline, host)
     }
 
-    /// As [`Connection::send`], from the byte `sent` of the frame on, which it moves forward.
+    /// Continues to send a frame at byte `sent`, which it advances.
     ///
-    /// After [`Error::Interrupted`] a further call can go on with the same `parts` and `sent`.
+    /// After [`Error::Interrupted`] the caller can continue with the same `parts` and `sent`.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`Connection::send`].
     pub fn send_rest(
         &mut self,
         parts: &[&[u8]],
@@ -97,7 +97,7 @@ impl Connection {
         let mut slices = slices.as_mut_slice();
         IoSlice::advance_slices(&mut slices, *sent);
         let mut cursor = WriteCursor { slices, sent };
-        // Nearly always the kernel takes all of it at once, and the host's lock need not be left.
+        // The kernel nearly always takes the whole frame at once, without a reason to release the host's lock.
         if self.send_some(&mut cursor, SendFlags::DONTWAIT)? == IoStep::Done {
             return Ok(());
         }
@@ -109,7 +109,7 @@ impl Connection {
 
     /// Receives one frame's body; blocks until it has arrived.
     ///
-    /// After [`Error::Interrupted`] nothing is lost: a further call goes on where this one stopped.
+    /// After [`Error::Interrupted`] nothing is lost: the next call continues with the same frame.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Connection {
                 self.frame_deadline = None;
                 return Ok(body);
             }
-            if host.spin_with_lock(|patience| self.receive_within(patience, by, phase)).transpose()?
+            if host.spin_with_lock(|max_wait| self.receive_within(max_wait, by, phase)).transpose()?
                 == Some(IoStep::Done)
             {
                 continue;
@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Receives one frame's body if it has arrived, and otherwise at most part of one. Does not block.
+    /// Receives one frame's body if it has arrived, and at most part of one otherwise. Does not block.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Connection {
         Ok(body)
     }
 
-    /// Blocks until there is something to read, a signal comes, or the deadline has passed.
+    /// Blocks until the socket is readable, a signal comes, or the deadline passes.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl Connection {
         wait_for(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], deadline)
     }
 
-    /// Blocks for so long, or until a signal comes, whatever arrives meanwhile.
+    /// Blocks for `duration` or until a signal comes, whatever arrives meanwhile.
     ///
     /// # Errors
     ///
@@ -166,26 +166,26 @@ impl Connection {
         wait_for(&mut [], &Deadline::after(duration))
     }
 
-    /// As [`Connection::wait_readable`], but also until `notifier` was posted.
+    /// As [`Connection::wait_readable`], but also until `notifier` has a notification.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`Connection::send`].
     pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, deadline: &Deadline) -> Result<Wakeup> {
         notifier.wait_or_readable(self.socket.get()?, deadline)
     }
 
-    /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.
+    /// Returns whether bytes of another frame have been received already, which no poll reports any more.
     pub fn has_partial_frame(&self) -> bool {
         !self.decoder.is_empty()
     }
 
-    /// Whether the other side is still there and has sent nothing unasked. Does not block.
+    /// Returns whether the other side is connected and has sent nothing unasked. Does not block.
     pub fn is_idle(&self) -> bool {
         !self.has_partial_frame() && self.peek() == Peeked::Nothing
     }
 
-    /// Whether the other side has closed the connection. Does not block.
+    /// Returns whether the other side has closed the connection. Does not block.
     pub fn has_ended(&self) -> bool {
         self.peek() == Peeked::End
     }
@@ -199,7 +199,7 @@ impl Connection {
         }
     }
 
-    /// Sends until all is sent or a signal comes.
+    /// Sends until the frame is complete or a signal comes.
     fn send_until(&mut self, cursor: &mut WriteCursor<'_, '_>, deadline: &Deadline) -> Result<IoStep> {
         loop {
             let remaining = kernel_timeout(deadline.check(Phase::Send)?);
@@ -214,7 +214,8 @@ impl Connection {
         }
     }
 
-    /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
+    /// Sends once. When the socket timeout passes the kernel has taken part of the frame, and the caller checks the
+    /// deadline.
     fn send_some(&self, cursor: &mut WriteCursor<'_, '_>, flags: SendFlags) -> Result<IoStep> {
         let mut control = SendAncillaryBuffer::default();
         match sendmsg(self.socket.get()?, cursor.slices, &mut control, flags | MSG_NOSIGNAL) {
@@ -225,7 +226,7 @@ impl Connection {
         }
     }
 
-    /// Receives until a frame is whole or cannot be, or a signal comes.
+    /// Receives until a frame is complete or invalid, or a signal comes.
     fn receive_until(&mut self, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
         loop {
             let deadline = self.current_deadline(by);
@@ -241,19 +242,19 @@ impl Connection {
         }
     }
 
-    /// As [`Connection::receive_until`], but not for longer than `patience`. The kernel's timeout on a socket is too
-    /// coarse for that.
-    fn receive_within(&mut self, patience: Duration, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
-        let patience = self.current_deadline(by).within(patience);
+    /// As [`Connection::receive_until`], for at most `max_wait`. Uses `poll`, because socket timeouts are too coarse
+    /// for that.
+    fn receive_within(&mut self, max_wait: Duration, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
+        let max_wait = self.current_deadline(by).within(max_wait);
         loop {
-            let remaining = Timespec::try_from(patience.remaining()).unwrap_or_default();
+            let remaining = Timespec::try_from(max_wait.remaining()).unwrap_or_default();
             match poll(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], Some(&remaining)) {
                 Ok(0) => return Ok(IoStep::Blocked),
                 Ok(_) => {}
                 Err(_) => return Ok(IoStep::Signalled),
             }
             match self.receive_some(RecvFlags::DONTWAIT, phase)? {
-                IoStep::Blocked if !patience.has_passed() => {}
+                IoStep::Blocked if !max_wait.has_passed() => {}
                 step => return Ok(step),
             }
         }
@@ -278,15 +279,15 @@ impl Connection {
     }
 }
 
-/// Ends a connection for the thread that waits on it, in the process that opened it. Never reaches across a fork.
+/// Shuts down a connection, which ends the wait of the thread that uses it. Does nothing in a forked copy.
 pub(crate) fn shut_down(socket: &Socket, how: Shutdown) {
     if let Ok(socket) = socket.get() {
-        // It may have ended by itself just now.
+        // The connection may have ended by itself just now.
         let _ = shutdown(socket, how);
     }
 }
 
-/// What the kernel has not taken of a frame yet, and how much it has.
+/// The part of a frame that the kernel has not taken yet, and the number of bytes that it has.
 struct WriteCursor<'slices, 'bytes> {
     slices: &'slices mut [IoSlice<'bytes>],
     sent: &'slices mut usize,
@@ -314,8 +315,8 @@ enum Peeked {
     End,
 }
 
-/// What the kernel is told: in whole milliseconds, so that calls with the same timeout need not tell it again; and of a
-/// long wait only a part, so that it wakes the thread up before the deadline, and again when little is left.
+/// The socket timeout for the remaining time: in whole milliseconds, so that equal timeouts need no system call; and
+/// shorter than a long wait, so that the thread wakes before the deadline and waits again for the rest.
 fn kernel_timeout(remaining: Duration) -> Option<Duration> {
     if remaining == Duration::MAX {
         return None;
@@ -326,14 +327,15 @@ fn kernel_timeout(remaining: Duration) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds.clamp(1, MAX_KERNEL_WAIT.as_secs().saturating_mul(1000))))
 }
 
-/// Milliseconds: a wait of up to so much ends punctually enough. Linux may end one an eighth of it too late, which is a
-/// fourth of a second for 4 s and two seconds for 30 s (the wheel in `kernel/time/timer.c`).
+/// Waits up to this many milliseconds are passed to the kernel unchanged. 100: Linux may end a wait 1/8 late, which is
+/// 12 ms here, but 2 s for one of 30 s (the timer wheel in `kernel/time/timer.c`).
 const EXACT_BELOW_MS: u64 = 100;
 
-/// By what part a longer wait is shortened: more than that eighth, which at the start of a level of the wheel is 8/63.
+/// Longer waits are shortened by one part in this many. 7: more than the kernel's delay, which is up to 8/63 at the
+/// start of a level of the timer wheel.
 const SLACK_DIVISOR: u64 = 7;
 
-/// One day: longer than anybody waits, and what every kernel can hold. The deadline decides, not this.
+/// The longest socket timeout. One day: every kernel supports it, and the deadline decides anyway.
 const MAX_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn set_socket_timeout(socket: &Socket, direction: Timeout, timeout: Option<Duration>) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Published documents and their generations.
+//! The published documents of a server and their generations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result, excerpt};
 use crate::sync::{Mutex, lock};
 
-/// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
+/// The deepest nesting of a document. 100 levels: the default of `JSON.generate` and `JSON.parse`.
 pub const MAX_NESTING: usize = 100;
 
 /// A version of a document.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// One for the first text, and one more for every different text; [`ABSENT`] where none is published.
+    /// 1 for the first text, and one more for every different text; [`ABSENT`] if none is published.
     pub generation: u64,
     /// The text, byte for byte as it was published.
     pub json: Arc<Vec<u8>>,
 }
 
-/// The generation by which who knows a document is told that it is published no more.
+/// The generation that tells a client that a document which it knows is no longer published.
 pub const ABSENT: u64 = 0;
 
 /// The latest version of every document.
@@ -30,48 +30,48 @@ pub struct DocumentStore {
     state: Mutex<State>,
 }
 
-/// All documents at one moment.
+/// A copy of all documents.
 #[derive(Debug, Default, Clone)]
 pub struct State {
     latest: HashMap<String, Document>,
-    /// The highest generation of all documents that were taken back. One number for all of them: their names are forgotten,
-    /// and a name that comes back must not have a generation that it had before.
+    /// The highest generation of all unpublished documents. One number is enough: their names are forgotten, and a name
+    /// that is published again must not repeat a generation.
     highest_taken_back: u64,
 }
 
 impl DocumentStore {
-    /// No documents yet; none may be longer than `max_len` bytes.
+    /// An empty store for documents of up to `max_len` bytes.
     pub fn new(max_len: usize) -> Self {
         Self { max_len, state: Mutex::default() }
     }
 
-    /// The documents of `original`, which a fork has copied: as they were at the fork, or as they were `before` if a
-    /// thread that does not exist here was just changing them.
+    /// The documents of `original`, copied by a fork: as they were at the fork, or `before` if a thread that does not
+    /// exist here was changing them.
     pub fn inherited(original: &Self, before: &State) -> Self {
         let state = original.state.try_lock().map_or_else(|_| before.clone(), |state| state.clone());
         Self { max_len: original.max_len, state: Mutex::new(state) }
     }
 
-    /// Every document as it is now.
+    /// A copy of all documents.
     pub fn state(&self) -> State {
         lock(&self.state).clone()
     }
 
-    /// The keys of all that are published.
+    /// The keys of all published documents.
     pub fn keys(&self) -> Vec<String> {
         lock(&self.state).latest.keys().cloned().collect()
     }
 
-    /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
+    /// Stores a document after checking its text, once. Needs no lock of the host.
     ///
     /// # Returns
     ///
-    /// Its generation, and whether that is new: the same text again changes nothing.
+    /// Its generation, and whether that is new: an unchanged text changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`MAX_NESTING`] or has a string that is
-    /// no Unicode; [`Error::FrameTooLarge`] if no frame could carry it.
+    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`MAX_NESTING`] or has a lone surrogate in
+    /// a string; [`Error::FrameTooLarge`] if no frame could carry it.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<(u64, bool)> {
         if json.len() > self.max_len {
             return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.max_len as u64 });
@@ -88,7 +88,7 @@ impl DocumentStore {
         Ok((generation, true))
     }
 
-    /// Takes a document back.
+    /// Removes a document.
     ///
     /// # Returns
     ///
@@ -100,8 +100,8 @@ impl DocumentStore {
         true
     }
 
-    /// The latest version of a document, or `None` if it is the known one, or there is none and none is known. To who knows
-    /// a document that is published no more it is `null`, of the generation [`ABSENT`].
+    /// The latest version of a document, or `None` if `known_generation` is the latest, or if nothing is published and
+    /// no generation is known. A known document that is no longer published is `null` with the generation [`ABSENT`].
     pub fn read(&self, key: &str, known_generation: Option<u64>) -> Option<Document> {
         match lock(&self.state).latest.get(key) {
             Some(latest) => (known_generation != Some(latest.generation)).then(|| latest.clone()),
@@ -109,7 +109,7 @@ impl DocumentStore {
         }
     }
 
-    /// How many documents there are.
+    /// The number of documents.
     pub fn count(&self) -> usize {
         lock(&self.state).latest.len()
     }
@@ -126,7 +126,7 @@ fn check(json: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// How deep a text nests that is known to be JSON.
+/// The nesting depth of a valid JSON text.
 fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut max_depth, mut in_string, mut escaped) = (0usize, 0usize, false, false);
     for byte in json {
@@ -143,8 +143,8 @@ fn nesting(json: &[u8]) -> usize {
     max_depth
 }
 
-/// Whether a string of a text that is known to be JSON has half of a character. The grammar of JSON allows it, but no
-/// worker could make a String of it.
+/// Returns whether a string in a valid JSON text has a lone surrogate. JSON's grammar allows it, but no worker could
+/// build a String from it.
 fn has_lone_surrogate(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(start) = rest.iter().position(|byte| *byte == b'\\') {
@@ -161,7 +161,7 @@ fn has_lone_surrogate(json: &[u8]) -> bool {
     false
 }
 
-/// The unit that a `\u` at the beginning of the text stands for.
+/// The UTF-16 unit of a `\u` escape at the start of `text`.
 fn utf16_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

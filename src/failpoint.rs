@@ -1,10 +1,10 @@
-//! Places where a test build can be made to panic, to see what a bug there would cost.
+//! Named places in the code where a test build can be made to panic, to show what a bug there would cost.
 //!
-//! With the feature `failpoints`, which only the suite of faults builds, a place panics once for every file that is
-//! put into the directory named by `AIKIDO_ZEN_IPC_FAILPOINTS` and is called as the process and the place:
-//! `4711.doorkeeper`. Without it, as in the gem, nothing of this exists.
+//! With the feature `failpoints`, which only stress tests build, a failpoint panics once for every file that is put
+//! into the directory in `AIKIDO_ZEN_IPC_FAILPOINTS` and is named after the process and the failpoint: `4711.acceptor`.
+//! Without the feature, as in the gem, the failpoints are empty.
 
-/// Panics if this place is armed in this process.
+/// Panics if this failpoint is armed in this process.
 #[cfg(feature = "failpoints")]
 pub fn failpoint(place: &str) {
     assert!(!armed::disarm(place), "forced at {place}");
@@ -22,7 +22,8 @@ mod armed {
 
     static DIRECTORY: OnceLock<Option<PathBuf>> = OnceLock::new();
 
-    /// Whether there was a file for the place. Removing it is one system call, so no second thread finds it.
+    /// Removes the file that arms `place`, and returns whether there was one. Removing it is one system call, so only
+    /// one thread panics.
     pub(super) fn disarm(place: &str) -> bool {
         let directory = DIRECTORY.get_or_init(|| std::env::var_os("AIKIDO_ZEN_IPC_FAILPOINTS").map(PathBuf::from));
         let file = directory.as_ref().map(|directory| directory.join(format!("{}.{place}", std::process::id())));

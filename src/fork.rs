@@ -1,15 +1,15 @@
-//! Descriptors that do not cross a fork.
+//! Descriptors that a forked child does not keep, and the fork generation.
 //!
 //! Every descriptor of this crate is opened and closed through [`ProcessLocal`]. At a fork the child closes its copies
-//! before it runs anything else, and the fork generation tells every owner that it is now a copy.
+//! before it runs anything else, and the fork generation tells each owner that it is a copy.
 //!
-//! Other code of the process may have closed a descriptor of ours (a loop that closes all numbers from 3 on), and its
-//! number may be somebody else's since. So the registry keeps what each number stood for, and nothing is closed that is
-//! something else.
+//! Other code of the process may close a descriptor of ours (a loop over all numbers from 3 on), and the number may
+//! then refer to another file. So the registry keeps the identity of each file, and a number that refers to another one
+//! is not closed.
 //!
-//! The gate is closed while a descriptor is opened or closed and while the process forks, so that a fork never falls
-//! between a descriptor's birth and its entry in the registry. It is a flag and not a mutex: a child can open it
-//! although the thread that closed it does not exist there.
+//! The fork lock is held while a descriptor is opened or closed and while the process forks, so that no fork happens
+//! between the opening of a descriptor and its registration. It is a flag and not a mutex: a child can unlock it
+//! although the thread that locked it does not exist there.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -20,16 +20,16 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::os;
 
-/// How many forks lie between the first process that loaded this crate and this one. One atomic load.
+/// The number of forks between the process that loaded this crate and this one. One atomic load.
 pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Sets up what must happen at every fork. Called once, when the library is loaded; later calls do nothing.
+/// Installs the fork handlers when the library is loaded; later calls do nothing.
 ///
 /// # Errors
 ///
-/// [`Error::System`] if memory is short.
+/// [`Error::System`] without memory.
 pub fn install() -> Result<()> {
     let mut outcome = Ok(());
     INSTALLED.call_once(|| {
@@ -39,12 +39,12 @@ pub fn install() -> Result<()> {
     outcome
 }
 
-/// Something that owns one descriptor and belongs to the process that opened it.
+/// A resource with one descriptor that belongs to the process that opened it.
 ///
-/// In a forked copy the descriptor is closed already, its number may mean something else, and nothing here touches it.
+/// In a forked copy the descriptor is closed already and its number may refer to another file, so nothing here uses it.
 #[derive(Debug)]
 pub struct ProcessLocal<T: AsRawFd> {
-    /// `None` only while it is dropped.
+    /// `None` only while being dropped.
     resource: Option<T>,
     descriptor: RawFd,
     identity: u64,
@@ -52,11 +52,11 @@ pub struct ProcessLocal<T: AsRawFd> {
 }
 
 impl<T: AsRawFd> ProcessLocal<T> {
-    /// Opens something with `open`, which must not block, and enters its descriptor in the registry.
+    /// Opens a resource with `open`, which must not block, and registers its descriptor.
     ///
     /// # Errors
     ///
-    /// What `open` answers, "too many open files" for a number beyond what the registry holds, or that memory is short.
+    /// The error of `open`, `EMFILE` for a number beyond the registry, or `ENOMEM`.
     pub fn open(open: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<Self> {
         let _lock = ForkLock::acquire();
         let resource = open()?;
@@ -64,15 +64,15 @@ impl<T: AsRawFd> ProcessLocal<T> {
         Ok(Self::register(resource, entry))
     }
 
-    /// As [`ProcessLocal::open`], for two that are born together.
+    /// As [`ProcessLocal::open`], for two resources that are opened together.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`ProcessLocal::open`].
     pub fn open_pair(open: impl FnOnce() -> rustix::io::Result<(T, T)>) -> rustix::io::Result<(Self, Self)> {
         let _lock = ForkLock::acquire();
         let (first, second) = open()?;
-        // Both before either is entered, for to leave the registry takes the gate.
+        // Make both entries before either is registered: unregistering takes the fork lock, which is held here.
         let entries = (Entry::of(&first)?, Entry::of(&second)?);
         Ok((Self::register(first, entries.0), Self::register(second, entries.1)))
     }
@@ -94,8 +94,8 @@ impl<T: AsRawFd> ProcessLocal<T> {
         }
     }
 
-    /// As [`ProcessLocal::get`], unless other code has closed the descriptor. That takes a system call, and is worth it
-    /// before writing to what may be somebody else's file.
+    /// As [`ProcessLocal::get`], after checking with a system call that other code has not closed the descriptor. Worth
+    /// it before writing, because the number may refer to another file.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl<T: AsRawFd> ProcessLocal<T> {
         Err(closed_by_others())
     }
 
-    /// As [`ProcessLocal::get`], for changes.
+    /// As [`ProcessLocal::get`], mutably.
     ///
     /// # Errors
     ///
@@ -137,12 +137,12 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
     }
 }
 
-/// The error for using what another process owns.
+/// The error for a resource of another process.
 pub fn wrong_process_error() -> Error {
     Error::Closed { reason: "it belongs to the process that this one was forked from".to_owned() }
 }
 
-/// The error for using what other code has closed.
+/// The error for a resource that other code has closed.
 pub(crate) fn closed_by_others() -> Error {
     Error::system("other code of this process has closed a descriptor of this gem", Errno::BADF)
 }
@@ -151,20 +151,20 @@ static INSTALLED: Once = Once::new();
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static FORKS_LOCKED: AtomicBool = AtomicBool::new(false);
 
-/// Descriptors in a part of the registry: 8 KiB of memory, which few processes need twice.
+/// Descriptors in a part of the registry. 1,024: 8 KiB of memory, and few processes need a second part.
 const PART_LENGTH: usize = 1024;
 
-/// Descriptors: 1,048,576, the most that Linux allows a process by default (`fs.nr_open`).
+/// Parts of the registry, for 1,048,576 descriptors: the most that Linux allows a process by default (`fs.nr_open`).
 const PARTS: usize = (1 << 20) / PART_LENGTH;
 
-/// What each descriptor number stands for ([`os::identity`]), or 0 if it is not ours. A part is made when one of its
-/// numbers is first needed, and never goes away.
+/// The identity of each descriptor ([`os::identity`]), or 0 if the number is not ours. A part is allocated at its first
+/// use and never freed.
 static REGISTRY: [OnceLock<Box<[AtomicU64]>>; PARTS] = [const { OnceLock::new() }; PARTS];
 
-/// How many parts of the registry were ever used, so that a fork looks at no more.
+/// The number of parts that were ever used, so that a fork looks at no others.
 static USED_PARTS: AtomicUsize = AtomicUsize::new(0);
 
-/// What the registry will say of a descriptor, and where.
+/// A descriptor's slot in the registry, and its identity.
 struct Entry {
     slot: &'static AtomicU64,
     identity: u64,
@@ -177,7 +177,7 @@ impl Entry {
     }
 }
 
-/// The slot of a descriptor in the registry, behind the closed gate.
+/// The slot of a descriptor. The caller holds the fork lock.
 fn slot_of(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
     let number = usize::try_from(descriptor).map_err(|_| Errno::BADF)?;
     let (index, offset) = (number / PART_LENGTH, number % PART_LENGTH);
@@ -192,7 +192,7 @@ fn slot_of(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
     part.get().and_then(|slots| slots.get(offset)).ok_or(Errno::MFILE)
 }
 
-/// Forgets a descriptor, unless its number is another of ours by now.
+/// Clears the slot of a descriptor, unless the number is another one of ours by now.
 fn unregister(descriptor: RawFd, identity: u64) {
     if let Ok(slot) = slot_of(descriptor) {
         let _ = slot.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
@@ -214,7 +214,7 @@ impl Drop for ForkLock {
     }
 }
 
-/// Waits only for other threads of this process, each for the length of one system call that does not block.
+/// Waits only for other threads of this process, for one non-blocking system call of each.
 fn lock_forks() {
     while FORKS_LOCKED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         std::thread::yield_now();
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_number_leaves_the_registry_alone() {
-        // Numbers that no test of this process has open.
+        // No test of this process has these numbers open.
         for (number, identity) in [(1_000_000, 1), (1_000_001, 2)] {
             slot_of(number).unwrap().store(identity, Ordering::Relaxed);
         }

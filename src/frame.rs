@@ -1,9 +1,9 @@
-//! Bytes to and from frames: a length as unsigned 32-bit big-endian, then that many bytes. No socket.
+//! Frames to and from bytes: a 32-bit big-endian length, then that many bytes. No sockets.
 
 use crate::alloc;
 use crate::error::{Error, Result};
 
-/// Bytes of the length in front of every frame.
+/// Bytes of the header, which is the length.
 pub const HEADER_LENGTH: usize = 4;
 
 /// The header of a frame whose body has `length` bytes.
@@ -18,12 +18,12 @@ pub fn header(length: usize, max_frame_size: usize) -> Result<[u8; HEADER_LENGTH
     }
 }
 
-/// Bytes of the body that is the concatenation of `parts`.
+/// The length of the concatenation of `parts`.
 pub fn length(parts: &[&[u8]]) -> usize {
     parts.iter().fold(0, |length, part| length.saturating_add(part.len()))
 }
 
-/// The body of a frame that crosses no socket: `start`, and then the concatenation of `parts`.
+/// The body of a frame that is not sent over a socket: `start` and the concatenation of `parts`.
 ///
 /// # Errors
 ///
@@ -39,13 +39,13 @@ pub fn body(start: Vec<u8>, parts: &[&[u8]], max_frame_size: usize) -> Result<Ve
     Ok(body)
 }
 
-/// Collects bytes as they arrive and gives whole frames.
+/// Collects received bytes and returns complete frames.
 #[derive(Debug)]
 pub struct FrameDecoder {
     max_frame_size: usize,
-    /// What arrived and belongs to no frame that was given away; without the header once `frame_len` is known.
+    /// Received bytes that are not returned yet; without the header if `frame_len` is known.
     bytes: Vec<u8>,
-    /// The length of the frame that `bytes` begins with.
+    /// The length of the frame at the start of `bytes`.
     frame_len: Option<usize>,
 }
 
@@ -55,12 +55,12 @@ impl FrameDecoder {
         Self { max_frame_size, bytes: Vec::new(), frame_len: None }
     }
 
-    /// The next whole frame's body, if it has arrived.
+    /// The body of the next frame, if it is complete.
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit; nothing is allocated for it, and
-    /// the stream cannot be read any further. [`Error::System`] if memory is short.
+    /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit. Nothing is allocated for such a
+    /// frame, and the stream cannot be read any further. [`Error::System`] without memory.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(length) = self.read_header()?.filter(|length| self.bytes.len() >= *length) else { return Ok(None) };
         let rest = alloc::try_to_vec(self.bytes.get(length..).unwrap_or_default())?;
@@ -69,17 +69,17 @@ impl FrameDecoder {
         Ok(Some(std::mem::replace(&mut self.bytes, rest)))
     }
 
-    /// Whether [`FrameDecoder::next_frame`] would give a frame.
+    /// Returns whether [`FrameDecoder::next_frame`] would return a frame.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`FrameDecoder::next_frame`].
     pub fn has_whole_frame(&mut self) -> Result<bool> {
         let length = self.read_header()?;
         Ok(length.is_some_and(|length| self.bytes.len() >= length))
     }
 
-    /// Where the next bytes that arrive are to be appended, with some room for them.
+    /// The buffer to append received bytes to, with spare capacity.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl FrameDecoder {
         Ok(&mut self.bytes)
     }
 
-    /// Whether nothing of a further frame has arrived.
+    /// Returns whether no byte of another frame has been received.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.frame_len.is_none()
     }
@@ -110,11 +110,11 @@ impl FrameDecoder {
     }
 }
 
-/// Bytes: nearly every call and its answer fit into one read. Each idle connection of the parent has so much, and it is the
-/// largest block that the C library's allocator has at hand for each thread.
+/// The spare capacity for a read. 1 KiB: nearly every request and response fits; each idle connection of the parent
+/// holds this much, and it is the largest block that glibc caches for each thread.
 const MIN_READ: usize = 1 << 10;
 
-/// Bytes: a declared length is believed in steps, so that memory follows what has really arrived.
+/// The most memory reserved at once for a declared length. 1 MiB: memory grows with what has really arrived.
 const MAX_READ: usize = 1 << 20;
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Whether a caller should keep the host's lock while it waits for an answer.
+//! Decides whether a caller holds or releases the host's lock while it waits for a response.
 //!
-//! A host with a global lock hands it over in slices (Ruby: 100 ms). A thread that gives it up for an answer that comes
-//! within 50 µs may wait for hundreds of milliseconds to get it back while other threads compute. But where all threads
-//! only call, keeping it makes them wait for each other. So a caller gives it up at once, unless one had to wait long for
-//! it lately and others than callers had it meanwhile. During the window that follows callers wait for their answers with
-//! it, for [`MAX_HOLD`]. The window ends early when a caller has to wait long because of other callers.
+//! A host with a global lock hands it over in slices (Ruby: 100 ms). A thread that releases it for a response that
+//! comes within 50 µs may wait hundreds of milliseconds to reacquire it while other threads compute. But if all threads
+//! only call, holding it makes them wait for each other. So callers release it at once, unless one had to wait long for
+//! it lately because of other threads than callers. During the hold window that follows, callers wait for their
+//! responses with the lock, for up to [`MAX_HOLD`]. The window ends early when a caller has to wait long because of
+//! other callers.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,48 +13,49 @@ use std::time::{Duration, Instant};
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::sync::{Mutex, lock};
 
-/// How long to wait with the lock. 500 µs: nearly every answer has come by then, also on a busy machine, and it is little
-/// against the slice that the caller would wait for otherwise.
+/// The longest wait with the lock held. 500 µs: nearly every response has come by then, also on a busy machine, and it
+/// is little compared with a slice of 100 ms.
 pub const MAX_HOLD: Duration = Duration::from_micros(500);
 
-/// A wait for the lock that is called long. 2 ms: far more than callers cost each other, far less than a slice.
+/// The shortest wait for the lock that counts as long. 2 ms: far more than callers cost each other, far less than a
+/// slice.
 const LONG_WAIT: Duration = Duration::from_millis(2);
 
-/// How long a window lasts after a long wait: 1 s, and twice as long each time that another follows, up to 64 s. Whenever
-/// one ends while others still compute, one call pays for it.
+/// The length of a hold window: 1 s after a long wait, and twice as long after each further one, up to 64 s. Whenever a
+/// window ends while other threads still compute, one call waits for the lock again.
 const MIN_WINDOW: Duration = Duration::from_secs(1);
 const MAX_WINDOW: Duration = Duration::from_secs(64);
 
-/// A wait for the lock is due to callers if they had it during calls for half of it. Where all threads only call they
-/// have it for four fifths; where each also does 1 ms of work, for a thirtieth.
+/// A wait for the lock is caused by callers if they held it, during calls, for more than one part in this many of it.
+/// 2: if all threads only call, they hold it for four fifths of the time; if each also works for 1 ms, for a thirtieth.
 const CALLER_SHARE: u64 = 2;
 
-/// What the callers of one client have met with. Times are nanoseconds since it was made.
+/// The policy of one client. Times are nanoseconds since its creation.
 #[derive(Debug)]
 pub struct GvlPolicy {
     created_at: Instant,
     mode: AtomicU8,
-    /// When the window ends, or zero where there is none; and how long the next one lasts.
+    /// The end of the current hold window, or 0 without one; and the length of the next.
     window_end: AtomicU64,
     next_window: AtomicU64,
-    /// For how long callers have had the lock during calls, in all; counted during spells only.
+    /// The total time for which callers held the lock during calls; counted only in hold windows.
     held: AtomicU64,
-    /// The callers that wait for the lock, those that have waited longest first.
+    /// The callers that wait for the lock, oldest first.
     reacquire: Mutex<VecDeque<Reacquire>>,
 }
 
-/// What decides.
+/// How the policy decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// What callers have met with.
+    /// By how long callers had to wait for the lock.
     Adaptive,
-    /// Nothing: the lock is always held. For comparison.
+    /// Always hold the lock. For benchmarks.
     Hold,
-    /// Nothing: the lock is always given up. For comparison.
+    /// Always release the lock. For benchmarks.
     Release,
 }
 
-/// A caller that has what it waited for, and waits for the lock.
+/// A caller that has its response and waits for the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reacquire {
     since: u64,
@@ -61,7 +63,7 @@ pub struct Reacquire {
 }
 
 impl GvlPolicy {
-    /// Nothing met with yet.
+    /// A policy without history.
     pub fn new(now: Instant) -> Self {
         Self {
             created_at: now,
@@ -73,12 +75,13 @@ impl GvlPolicy {
         }
     }
 
-    /// Changes what decides.
+    /// Sets the mode.
     pub fn set_mode(&self, mode: Mode) {
         self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
-    /// Whether a caller should wait for its answer with the lock, for [`MAX_HOLD`]. `clock` is read only where it matters.
+    /// Returns whether a caller should wait for its response with the lock, for [`MAX_HOLD`]. Reads `clock` only if it
+    /// matters.
     pub fn should_hold(&self, clock: impl Fn() -> Instant) -> bool {
         let mode = self.mode.load(Ordering::Relaxed);
         if mode != Mode::Adaptive as u8 {
@@ -97,24 +100,24 @@ impl GvlPolicy {
         }
     }
 
-    /// Whether what callers do with the lock is to be counted.
+    /// Returns whether this is a hold window, in which [`GvlPolicy::record_held`] counts.
     pub fn is_hold_window(&self) -> bool {
         self.window_end.load(Ordering::Relaxed) != 0
     }
 
-    /// A caller has had the lock, in the middle of a call.
+    /// Records that a caller held the lock during a call.
     pub fn record_held(&self, duration: Duration) {
         self.held.fetch_add(nanoseconds(duration), Ordering::Relaxed);
     }
 
-    /// A caller has what it waited for without the lock, and waits for that from now on.
+    /// A caller has its response and starts to wait for the lock.
     pub fn reacquire_started(&self, now: Instant) -> Reacquire {
         let reacquire = Reacquire { since: self.since_creation(now), held_before: self.held.load(Ordering::Relaxed) };
         lock(&self.reacquire).push_back(reacquire);
         reacquire
     }
 
-    /// It has the lock.
+    /// The caller has reacquired the lock.
     pub fn reacquire_finished(&self, reacquire: Reacquire, now: Instant) {
         let now = self.since_creation(now);
         self.forget(reacquire);
@@ -131,7 +134,7 @@ impl GvlPolicy {
 
     fn forget(&self, reacquire: Reacquire) {
         let mut all = lock(&self.reacquire);
-        // Nearly always the first. Two that are equal are as good as each other.
+        // Nearly always the first entry. Equal entries are interchangeable.
         if let Some(place) = all.iter().position(|one| *one == reacquire) {
             all.remove(place);
         }
@@ -143,7 +146,7 @@ impl GvlPolicy {
         self.next_window.store(window.saturating_mul(2).min(nanoseconds(MAX_WINDOW)), Ordering::Relaxed);
     }
 
-    /// Ends the window that was to end then, unless another one has begun.
+    /// Ends the window that was to end at `window_end`, unless another one has started.
     fn end_window(&self, window_end: u64) {
         let _ = self.window_end.compare_exchange(window_end, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
@@ -172,7 +175,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    /// GvlPolicy whose clock the test moves by hand.
+    /// A policy whose clock the test sets.
     struct Scene {
         policy: GvlPolicy,
         now: Instant,

@@ -1,10 +1,10 @@
-//! Mutual proof of the secret, as state machines over bytes: no socket, no clock.
+//! Mutual authentication with the secret, as state machines over bytes, without sockets or clocks.
 //!
 //! 1. server: `"AZIPC" 0x01 || server_nonce`
 //! 2. client: `"AZIPC" 0x01 || client_nonce || HMAC(secret, "AZIPC/1 client" || server_nonce || client_nonce)`
 //! 3. server: `HMAC(secret, "AZIPC/1 server" || server_nonce || client_nonce)`
 //!
-//! The two labels keep a proof from serving in the other direction; the two nonces keep it from serving twice.
+//! The two labels prevent reflection of a proof to its sender; the two nonces prevent replay.
 
 use hmac::{Hmac, KeyInit, Mac as _};
 use rand::TryRng;
@@ -15,10 +15,10 @@ use subtle::ConstantTimeEq;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// What both sides begin with: the protocol's name and its version.
+/// The magic bytes that both sides send first: the protocol's name and its version.
 pub const MAGIC: [u8; 6] = *b"AZIPC\x01";
 
-/// Bytes of a nonce: enough that none ever comes twice.
+/// Bytes of a nonce. 32: none ever repeats.
 pub const NONCE_LENGTH: usize = 32;
 
 /// Bytes of an HMAC-SHA256.
@@ -49,7 +49,7 @@ impl ServerHandshake {
         Ok(Self::with_nonce(fresh_nonce()?))
     }
 
-    /// A handshake with a nonce of the caller's; for test vectors.
+    /// A handshake with a given nonce, for test vectors.
     pub fn with_nonce(server_nonce: Nonce) -> Self {
         Self { server_nonce }
     }
@@ -94,7 +94,7 @@ impl ClientHandshake {
         Ok(Self::with_nonce(fresh_nonce()?))
     }
 
-    /// A handshake with a nonce of the caller's; for test vectors.
+    /// A handshake with a given nonce, for test vectors.
     pub fn with_nonce(client_nonce: Nonce) -> Self {
         Self { client_nonce }
     }
@@ -103,7 +103,7 @@ impl ClientHandshake {
     ///
     /// # Returns
     ///
-    /// The client's proof, to be sent, and what awaits the server's.
+    /// The client's proof, to be sent, and the check of the server's proof.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl ClientHandshake {
     }
 }
 
-/// What the server must prove before the client believes it anything.
+/// The proof that the server must send before the client trusts it.
 #[derive(Debug)]
 pub struct ExpectedServerProof {
     expected: Mac,
@@ -161,7 +161,7 @@ fn mac(secret: &Secret, label: &[u8], server_nonce: &Nonce, client_nonce: &Nonce
     })
 }
 
-/// What follows a right preamble: the nonce, and the rest.
+/// Splits a message into its nonce and the rest, after checking its magic bytes.
 fn split_after_magic<'a>(bytes: &'a [u8], speaker: &str) -> Result<(Nonce, &'a [u8])> {
     let name = MAGIC.len() - 1;
     match bytes.split_at_checked(MAGIC.len()) {

@@ -1,7 +1,7 @@
-//! The core of `aikido-zen-ipc`: calls, notifications and documents between a pre-forking parent and its workers,
-//! over authenticated loopback connections. It knows no Ruby, starts one native thread and calls nobody back.
+//! The core of `aikido-zen-ipc`: calls, notifications and documents between a pre-forking parent and its workers, over
+//! authenticated loopback connections. It knows no Ruby, starts one native thread and has no callbacks.
 //!
-//! From the public story down to the bytes; a module imports only from those below it:
+//! The modules, from the public interface down to the bytes; each imports only from those below it:
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -24,7 +24,7 @@
 //! | [`error`] | one variant for each thing that a caller can decide |
 //! | [`failpoint`] | where a test build can be made to panic; empty otherwise |
 //!
-//! `os` holds the only `unsafe` code, and `fd` what is opened otherwise than on Linux.
+//! `os` holds the only `unsafe` code, and `fd` the system calls that differ between Linux and other systems.
 
 pub mod alloc;
 pub mod client;

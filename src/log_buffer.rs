@@ -1,16 +1,18 @@
-//! What happened where nobody can log: the native thread and the natives write here, and whoever has a logger reads.
+//! Log lines of threads that cannot log themselves, such as the native thread. A Ruby thread drains them and writes
+//! them to the logger.
 
 use std::collections::VecDeque;
 
 use crate::sync::{Mutex, lock};
 
-/// How many entries are kept until somebody reads them; later ones are counted. A flood must not fill memory.
+/// Entries kept until they are drained; later ones are only counted, so that a flood cannot fill memory. 64: far more
+/// than one drain ever sees in normal use.
 const CAPACITY: usize = 64;
 
-/// How bad it is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Somebody should know.
+    /// Something unusual that an operator should know about.
     Warn,
     /// A bug of this crate.
     Error,
@@ -19,9 +21,9 @@ pub enum Level {
 /// One line for a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// How bad it is.
+    /// The severity of a log line.
     pub level: Level,
-    /// What happened. Never holds secret material.
+    /// The text. It never contains secret material.
     pub message: String,
 }
 
@@ -38,7 +40,7 @@ struct State {
 }
 
 impl LogBuffer {
-    /// Writes an entry, or counts it if the queue is full.
+    /// Adds an entry, or counts it if the queue is full.
     pub fn write(&self, level: Level, message: impl Into<String>) {
         let mut state = lock(&self.state);
         if state.entries.len() < CAPACITY {
@@ -48,7 +50,7 @@ impl LogBuffer {
         }
     }
 
-    /// Takes all entries, oldest first, and says how many more there were.
+    /// Removes and returns all entries, oldest first. If some were dropped, a last entry says how many.
     pub fn drain(&self) -> Vec<LogEntry> {
         let State { entries, dropped } = std::mem::take(&mut *lock(&self.state));
         let omitted =

@@ -1,4 +1,4 @@
-//! Everything that is counted: one counter each for what a client and a server do. `stats` reads them.
+//! The counters of clients and servers. `stats` of each reads them by name.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,52 +42,52 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What a client counts.
+    /// The counters of one client.
     ClientCounters {
-        /// Connections made.
+        /// Established connections.
         connects,
-        /// Attempts to connect that failed, but for those whose caller had no time left.
+        /// Failed attempts to connect, except those whose caller had no time left.
         failed_connects,
-        /// Calls begun.
+        /// Started calls.
         calls,
-        /// Notifications begun.
+        /// Started notifications.
         notifications,
         /// Calls and notifications that ran out of time.
         timeouts,
         /// Calls and notifications during which the connection ended.
         disconnects,
-        /// Well-formed JSON that was no response.
+        /// Messages that were well-formed JSON but no response.
         skipped_messages,
     }
 }
 
 counters! {
-    /// What a server counts.
+    /// The counters of one server.
     ServerCounters {
-        /// Connections that the kernel handed over.
+        /// Connections accepted from the kernel.
         accepted,
-        /// Connections that proved themselves.
+        /// Authenticated connections.
         admitted,
-        /// Connections that did not, whatever the reason, but for the next two.
+        /// Connections that failed the handshake, except those counted by the next two.
         rejected_handshakes,
-        /// Connections that did, and found `max_connections` others.
+        /// Authenticated connections that were refused because `max_connections` others existed.
         refused_connections,
-        /// Connections that their clients ended before they had said anything, or just after they had proved themselves.
+        /// Connections that their clients closed before they had sent anything, or right after they were authenticated.
         abandoned_handshakes,
-        /// How often accepting paused because no descriptor was to be had.
+        /// Pauses of accepting for lack of descriptors.
         accept_pauses,
-        /// Calls read, those that the core answers itself included.
+        /// Received calls, including those that the core answers itself.
         requests,
-        /// Notifications read.
+        /// Received notifications.
         notifications,
-        /// Notifications that a sender's kernel had taken and that were not handled, because the server stopped or no thread
-        /// was left.
+        /// Notifications that a sender's kernel had taken but that were not handled, because the server stopped or no
+        /// thread was left.
         dropped_notifications,
-        /// Calls dropped because nobody waited for them any more.
+        /// Calls dropped because their callers' timeouts had passed.
         expired_calls,
-        /// Well-formed JSON that was no message.
+        /// Messages that were well-formed JSON but no request.
         skipped_messages,
-        /// Connections ended because of what came over them.
+        /// Connections closed because of invalid bytes.
         protocol_errors,
     }
 }

@@ -1,4 +1,5 @@
-//! A counting notifier whose waiters a signal wakes, which no condition variable does: a pipe.
+//! Wakes threads that wait for an event: a self-pipe, because a signal must end the wait and a condition variable
+//! continues waiting after one. Waiting does not consume a notification.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use crate::error::{Error, Result};
 use crate::fd;
 use crate::fork::{self, ProcessLocal};
 
-/// Posts that nobody has taken yet are the bytes in the pipe.
+/// Each byte in the pipe is one notification that has not been consumed.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     reader: ProcessLocal<OwnedFd>,
     writer: ProcessLocal<OwnedFd>,
 }
 
-/// How a wait ended.
+/// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wakeup {
-    /// Something was posted, and another waiter may have taken it; or there is something to read.
+    /// A notification exists (another waiter may have consumed it since), or the other descriptor is readable.
     Woken,
     /// A signal came.
     Signalled,
@@ -30,21 +31,22 @@ pub(crate) enum Wakeup {
 }
 
 impl Notifier {
-    /// A notifier without posts.
+    /// A notifier without notifications.
     pub(crate) fn new() -> Result<Self> {
         let (reader, writer) =
             ProcessLocal::open_pair(fd::pipe).map_err(|errno| Error::system("could not make a pipe", errno))?;
         Ok(Self { reader, writer })
     }
 
-    /// Wakes a waiter, now or when it begins to wait. Never blocks: a full pipe wakes everybody anyway.
+    /// Wakes a waiting thread, now or when it starts to wait. Never blocks: if the pipe is full, every waiter wakes
+    /// anyway.
     pub(crate) fn notify(&self) {
         if let Ok(writer) = self.writer.verified() {
             let _ = rustix::io::write(writer, &[1]);
         }
     }
 
-    /// Blocks until there is a post, and leaves it there.
+    /// Blocks until there is a notification, and does not consume it.
     ///
     /// # Errors
     ///
@@ -54,7 +56,7 @@ impl Notifier {
         self.unless_closed(wait_for(&mut [reader], deadline))
     }
 
-    /// As [`Notifier::wait`], but also until there is something to read from `socket`.
+    /// As [`Notifier::wait`], but also until `socket` is readable.
     ///
     /// # Errors
     ///
@@ -70,14 +72,15 @@ impl Notifier {
         if waited == Ok(Wakeup::Woken) && !self.is_whole() { Err(fork::closed_by_others()) } else { waited }
     }
 
-    /// Takes a post if there is one.
+    /// Consumes one notification, if there is one.
     pub(crate) fn consume(&self) {
         if let Ok(reader) = self.reader.verified() {
             let _ = rustix::io::read(reader, &mut [0u8; 1]);
         }
     }
 
-    /// Takes every post: for a poll that tells only of the first one after none, and for posts that all say the same.
+    /// Consumes all notifications. For an edge-triggered poll, which stays silent while an old one is unread, and for
+    /// notifications that all mean the same.
     pub(crate) fn drain(&self) {
         let mut posts = [0u8; 64];
         while let Ok(reader) = self.reader.verified()
@@ -85,12 +88,12 @@ impl Notifier {
         {}
     }
 
-    /// Whether no other code has closed one of its ends.
+    /// Returns whether both ends of the pipe are still open, and not closed by other code.
     pub(crate) fn is_whole(&self) -> bool {
         self.reader.verified().is_ok() && self.writer.verified().is_ok()
     }
 
-    /// The end of the pipe that becomes readable, for a poll of the caller's own.
+    /// The reading end of the pipe, for a poll of the caller's own.
     pub(crate) fn reader(&self) -> &ProcessLocal<OwnedFd> {
         &self.reader
     }

@@ -1,4 +1,4 @@
-//! The only `unsafe` code of the core: memory, signal masks, the clock, and what must happen at a fork.
+//! The only `unsafe` code of the core: memory mappings, signal masks, the clock, and fork handlers.
 #![allow(
     unsafe_code,
     reason = "mmap, madvise, pthread_atfork, pthread_sigmask, clock_gettime as libc has it, fstat and close of a number have no safe interface"
@@ -23,7 +23,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 ///
 /// # Errors
 ///
-/// What `pthread_atfork` answers: only that memory is short.
+/// The errno of `pthread_atfork`: `ENOMEM`.
 pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) -> Result<(), Errno> {
     // SAFETY: the three functions live as long as the program: Ruby never unloads an extension.
     match unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) } {
@@ -39,20 +39,21 @@ pub(crate) fn close_inherited(descriptor: RawFd) {
     unsafe { libc::close(descriptor) };
 }
 
-/// A number that stands for what a descriptor is open on, by its device and inode; `None` if it is not open. Polls all
-/// have the same one. Also for use in the child, during a fork.
+/// A hash of the device and inode that a descriptor refers to; `None` if it is closed. All `epoll` descriptors share
+/// one inode. Async-signal-safe, so that the child can use it during a fork.
 pub(crate) fn identity(descriptor: RawFd) -> Option<u64> {
-    // Negative ones are no descriptors to the type.
+    // `BorrowedFd` does not allow negative numbers.
     let descriptor = (descriptor >= 0).then_some(descriptor)?;
-    // SAFETY: the number is only asked about, which does no harm to whoever has it; `fstat` is async-signal-safe.
+    // SAFETY: the number is only passed to `fstat`, which changes nothing and is async-signal-safe.
     let stat = fstat(unsafe { BorrowedFd::borrow_raw(descriptor) }).ok()?;
     let mut hasher = DefaultHasher::new();
     (stat.st_dev, stat.st_ino).hash(&mut hasher);
-    // Never 0.
+    // 0 stands for an unused number in the registry.
     Some(hasher.finish() | 1)
 }
 
-/// Leaves all signals to the other threads: the calling one is not the host's, whose handlers may expect one of theirs.
+/// Blocks all signals in the calling native thread, because the host's signal handlers may expect one of its own
+/// threads.
 pub(crate) fn block_all_signals() {
     let mut all = MaybeUninit::uninit();
     // SAFETY: `sigfillset` initializes the set before `pthread_sigmask` reads it; nothing is written back.
@@ -62,10 +63,10 @@ pub(crate) fn block_all_signals() {
     }
 }
 
-/// Time since a moment that is the same for every process, such as the start of the machine.
+/// The time on the monotonic clock, whose start is the same for every process, such as the boot of the machine.
 pub(crate) fn monotonic_clock() -> Duration {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: `now` is a timespec to write to, and zeros are one, should the call fail.
+    // SAFETY: `now` is a valid timespec to write to, also if the call fails: it is zeroed.
     let now = unsafe {
         libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
         now.assume_init()
@@ -83,7 +84,7 @@ impl SharedCounters {
     ///
     /// # Errors
     ///
-    /// That no memory can be mapped.
+    /// The errno of `mmap`.
     pub(crate) fn new(count: usize) -> Result<Self, Errno> {
         let length = count.saturating_mul(size_of::<AtomicU64>());
         // SAFETY: a fresh mapping that overlaps nothing.
@@ -101,7 +102,7 @@ impl SharedCounters {
     }
 }
 
-/// Bytes on pages of their own that core dumps leave out; a fork inherits them.
+/// Bytes on pages of their own that are excluded from core dumps. A fork inherits them.
 pub(crate) struct NoDumpBytes {
     start: ptr::NonNull<u8>,
     length: usize,
@@ -109,7 +110,7 @@ pub(crate) struct NoDumpBytes {
 
 // SAFETY: the mapping belongs to this value alone and is not written after it was made.
 unsafe impl Send for NoDumpBytes {}
-// SAFETY: as above: shared access only reads.
+// SAFETY: as above; shared access only reads.
 unsafe impl Sync for NoDumpBytes {}
 
 impl NoDumpBytes {
@@ -117,7 +118,7 @@ impl NoDumpBytes {
     ///
     /// # Errors
     ///
-    /// That no memory can be mapped or kept out of core dumps, or what `fill` answers.
+    /// The errno of `mmap` or `madvise`, or the error of `fill`.
     pub(crate) fn new(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Errno>) -> Result<Self, Errno> {
         // SAFETY: a fresh mapping that overlaps nothing.
         let start =

@@ -1,7 +1,8 @@
-//! A page of memory that the parent shares with every process forked later. A counter on it grows when a document
-//! changes, so that a worker learns by one atomic load that nothing has changed, and at its next use that something has.
+//! Counters on a page of memory that the parent shares with every process forked later. A counter grows when a document
+//! changes, so a worker learns with one atomic load whether its copy is still current.
 //!
-//! A key hashes to one of the counters. Two keys that share one cost a needless question to the parent, nothing else.
+//! A key hashes to one of the counters. If two keys share one, a change of one causes an unnecessary request for the
+//! other, nothing else.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -10,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::os::SharedCounters;
 
-/// One page of 4,096 bytes. A host publishes a handful of documents.
+/// 512 counters fill one page of 4,096 bytes. A host publishes only a few documents.
 const COUNTERS: usize = 512;
 
-/// The one page of this process, which it may have inherited.
+/// The page of this process, possibly inherited.
 static PAGE: OnceLock<&'static [AtomicU64]> = OnceLock::new();
 
 /// The counters of one server's documents.
@@ -24,11 +25,11 @@ pub struct SharedGenerations {
 }
 
 impl SharedGenerations {
-    /// Maps the page, once, when the library is loaded; later calls do nothing. Every process forked after it shares it.
+    /// Maps the page when the library is loaded; later calls do nothing. Every process forked afterwards shares it.
     ///
     /// # Errors
     ///
-    /// [`Error::System`] if there is no memory.
+    /// [`Error::System`] without memory.
     pub fn install() -> Result<()> {
         if PAGE.get().is_none() {
             let counters =
@@ -38,24 +39,24 @@ impl SharedGenerations {
         Ok(())
     }
 
-    /// The page for the server on this port, if this process or an ancestor has mapped it. Never blocks.
+    /// The counters for the server on this port, if this process or an ancestor has mapped the page. Never blocks.
     pub fn for_port(port: u16) -> Option<Self> {
         PAGE.get().map(|counters| Self { counters, port })
     }
 
-    /// The counter for a document: it differs from an earlier reading if the document has changed since.
+    /// The current value of a document's counter. It differs from an earlier value if the document has changed since.
     ///
-    /// Read it before fetching, never after: a change in between is then seen the next time.
+    /// Read it before fetching the document, never after, so that a change in between is noticed the next time.
     pub fn current(&self, key: &str) -> u64 {
         self.counter(key).map_or(0, |counter| counter.load(Ordering::Acquire))
     }
 
-    /// A watch on the document's counter, which stood at `seen`.
+    /// A watch on the document's counter that compares it with `seen`.
     pub fn watch(&self, key: &str, seen: u64) -> Option<Watch> {
         self.counter(key).map(|counter| Watch { counter, seen })
     }
 
-    /// Tells every process that a document has changed. To be called after the new one can be fetched.
+    /// Tells every process that a document has changed. Call it after the new version can be fetched.
     pub fn bump(&self, key: &str) {
         if let Some(counter) = self.counter(key) {
             counter.fetch_add(1, Ordering::Release);
@@ -63,7 +64,7 @@ impl SharedGenerations {
     }
 
     fn counter(&self, key: &str) -> Option<&'static AtomicU64> {
-        // The same in every process, since they all run the same library.
+        // This hash is the same in every process, because all of them run the same library.
         let mut hasher = DefaultHasher::new();
         (self.port, key).hash(&mut hasher);
         let place = hasher.finish() % COUNTERS as u64;
@@ -71,7 +72,7 @@ impl SharedGenerations {
     }
 }
 
-/// A counter, and how it stood when it was read. Looking at it is one atomic load.
+/// A counter and an earlier value of it. Comparing them takes one atomic load.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     counter: &'static AtomicU64,
@@ -79,12 +80,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether the document cannot have changed since.
+    /// Returns whether the document cannot have changed since.
     pub fn is_unchanged(&self) -> bool {
         self.counter.load(Ordering::Acquire) == self.seen
     }
 
-    /// Whether its reading was taken before a change that the other's, of the same document, has seen.
+    /// Returns whether this watch of a document is older than `other`, which has seen a later change.
     pub fn is_before(&self, other: &Self) -> bool {
         self.seen < other.seen
     }

@@ -1,7 +1,6 @@
-//! After a failure to connect nobody tries again for a while, and everybody is told the first cause at once.
+//! After a failed connect, attempts are refused for a while and fail at once with the first cause.
 //!
-//! How long differs from process to process: those that lost the same parent at the same moment do not all come back at
-//! the same moment.
+//! The delay has random jitter, so that the workers of a lost parent do not all reconnect at the same moment.
 
 use std::time::Duration;
 
@@ -12,11 +11,11 @@ use crate::deadline::Deadline;
 use crate::error::{Cause, Error, Result};
 use crate::sync::{Mutex, lock};
 
-/// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
-/// on average after a delay of a second, which is many times what it takes to admit one.
+/// The shortest delay as a part of `reconnect_delay`; the rest is random. A half: 64 workers then reconnect 8 ms apart
+/// on average after a delay of 1 s, many times what it takes to admit one.
 const MIN_DELAY_RATIO: f64 = 0.5;
 
-/// The last failure to connect, while it is fresh.
+/// The last failed connect, until its delay has passed.
 #[derive(Debug)]
 pub(super) struct Backoff {
     delay: Duration,
@@ -31,18 +30,18 @@ struct Failure {
 }
 
 impl Backoff {
-    /// No failure yet; nobody tries again within `delay` from the beginning of an attempt that failed, or within part of
-    /// it, but no less than half.
+    /// A backoff without a failure. After one, attempts are refused for at least half of `delay`, measured from the
+    /// start of the failed attempt.
     pub(super) fn new(delay: Duration) -> Self {
         Self { delay, failure: Mutex::new(None) }
     }
 
-    /// Begins an attempt, if there may be one.
+    /// Checks whether an attempt to connect may start now.
     ///
     /// # Returns
     ///
-    /// When there may be another, should this one fail. Counted from its beginning: one that failed because its time was
-    /// over has waited already, and a parent that goes on just then is to be found within the delay.
+    /// The earliest time of the next attempt, should this one fail. It is measured from the start of this attempt: one
+    /// that times out has waited already, and a parent that comes back then is to be found within the delay.
     ///
     /// # Errors
     ///
@@ -60,12 +59,12 @@ impl Backoff {
         }
     }
 
-    /// A connection could not be made; nobody tries again before `retry`.
+    /// Records a failed attempt; further ones are refused until `retry`.
     pub(super) fn record_failure(&self, error: &Error, retry: Deadline) {
         *lock(&self.failure) = Some(Failure { reason: error.to_string(), cause: Cause::of(error), retry });
     }
 
-    /// A connection was made.
+    /// Forgets the failure, because a connection was made.
     pub(super) fn reset(&self) {
         *lock(&self.failure) = None;
     }
@@ -75,7 +74,7 @@ impl Backoff {
     }
 }
 
-/// Between 0 and 1; 1 where the operating system has no generator, so that the whole delay is waited.
+/// A random number from 0 to 1, or 1 (the whole delay) if the operating system has no generator.
 fn jitter() -> f64 {
     SysRng.try_next_u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
@@ -112,7 +111,7 @@ mod tests {
         delays.sort();
         let (shortest, longest) = (delays[0], delays[999]);
         assert!(shortest >= delay / 2 && longest <= delay, "{shortest:?} to {longest:?}");
-        // Of a thousand, one at least is in each tenth of the range, unless chance is not even.
+        // With an even distribution, at least one of a thousand delays is in each tenth of the range.
         assert!(shortest < delay * 11 / 20 && longest > delay * 19 / 20, "{shortest:?} to {longest:?}");
     }
 

@@ -1,4 +1,4 @@
-//! Making a connection: TCP's handshake, then ours, each under its own timeout and the caller's deadline.
+//! Connects to a server: the TCP connect and then the handshake, each under its own timeout and the caller's deadline.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::options::ClientOptions;
 use crate::secret::Secret;
 use crate::wait::HostLock;
 
-/// A connected, blocking socket over which both sides have proved themselves.
+/// Connects and authenticates; returns a blocking socket.
 pub(super) fn connect(
     address: SocketAddr,
     secret: &Secret,
@@ -29,7 +29,7 @@ pub(super) fn connect(
     deadline: &Deadline,
     host: &impl HostLock,
 ) -> Result<Socket> {
-    // Of all attempts together, from the first connection on.
+    // One deadline for the handshakes of all attempts, set after the first connect.
     let mut handshake_deadline = None;
     let mut hello_timeout = HELLO_TIMEOUT;
     for attempt in 1..=MAX_ATTEMPTS {
@@ -50,22 +50,19 @@ pub(super) fn connect(
     Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
 }
 
-/// How often a client connects in a row where the server closes the connection to make room for others before it has
-/// read the proof. 10: on a host so busy, or under such a flood, that every other handshake is too slow, one client in a
-/// thousand fails.
+/// Attempts in a row when the server evicts the connection before it has read the proof. 10: if every other handshake
+/// is too slow, because of a busy host or a flood, one client in a thousand fails.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// How long to wait for the server to say something, the first time, and twice as long each time that it has not. It
-/// greets whoever it accepts at once, and in a flood within a tenth of a second. But of a connection that is made while the
-/// server's backlog becomes full, or while it ends to listen, nobody but this side may know: the kernel then drops the last
-/// message of TCP's own handshake, and comes back to it after a second. 250 ms: where that happens twice, a worker still gets
-/// in within a second. Growing, so that a server that is slower than that is reached, too.
+/// The wait for the server's hello; it doubles with each attempt. A server sends its hello at once, and within 0.1 s in
+/// a flood. But if the accept queue is full or just being closed, Linux drops the client's final ACK and retries after
+/// 1 s, so the server may not know this connection. 250 ms: if that happens twice, a worker still connects within 1 s.
+/// It doubles so that slower servers are reached as well.
 const HELLO_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long the kernel may take to answer an attempt to connect. On loopback it answers at once, or not at all where the
-/// server's backlog is full, and then repeats the attempt only after a second. 10 ms: where somebody floods the server so
-/// that nine attempts of ten find its backlog full, a worker gets in after a tenth of a second on average, and nearly
-/// always within half of one.
+/// The wait for the server's SYN-ACK before a new attempt. On loopback it comes at once, or not at all if the server's
+/// backlog is full, and the kernel retries only after 1 s. 10 ms: if a flood makes nine of ten attempts fail, a worker
+/// connects after 0.1 s on average and nearly always within 0.5 s.
 const SYN_TIMEOUT: Duration = Duration::from_millis(10);
 
 fn connect_tcp(address: SocketAddr, deadline: &Deadline, host: &impl HostLock) -> Result<Socket> {
@@ -99,7 +96,8 @@ fn try_connect(address: SocketAddr, deadline: &Deadline, host: &impl HostLock) -
     Ok(Arc::new(socket))
 }
 
-/// A connection to a port of the ephemeral range on which nobody listens may meet itself.
+/// Refuses a socket that is connected to itself, which happens with ports of the ephemeral range where no server
+/// listens.
 fn reject_self_connect(descriptor: &OwnedFd, address: SocketAddr) -> Result<()> {
     let here = getsockname(descriptor).map_err(|errno| refused(address, errno))?;
     match getpeername(descriptor) {
@@ -117,21 +115,21 @@ fn set_blocking(socket: Socket, address: SocketAddr) -> Result<Socket> {
     Ok(socket)
 }
 
-/// A handshake under way.
+/// A handshake in progress.
 struct Connector<'a, W> {
     address: SocketAddr,
     socket: &'a Socket,
-    /// For the first byte.
+    /// The deadline for the first byte of the hello.
     hello_deadline: Deadline,
     deadline: Deadline,
     host: &'a W,
 }
 
-/// How far it came.
+/// How an attempt ended.
 enum Outcome {
-    /// Both sides have proved themselves.
+    /// Both sides are authenticated.
     Authenticated,
-    /// The server said nothing. It may not know of the connection.
+    /// The server sent nothing. It may not know this connection.
     NoHello,
     /// The server closed the connection before it read the proof.
     Evicted,
@@ -144,7 +142,7 @@ impl<W: HostLock> Connector<'_, W> {
         }
         let Read::Complete(hello) = self.read_exact::<HELLO_LENGTH>()? else { return Err(self.closed_early()) };
         let (proof, expected) = ClientHandshake::new()?.answer(secret, &hello)?;
-        // Smaller than the buffer of any fresh socket.
+        // The proof is smaller than the send buffer of a fresh socket.
         match send(self.socket.get()?, &proof, fd::MSG_NOSIGNAL) {
             Ok(sent) if sent == proof.len() => {}
             _ => return Ok(Outcome::Evicted),
@@ -157,8 +155,8 @@ impl<W: HostLock> Connector<'_, W> {
         }
     }
 
-    /// Whether the server says something, or ends the connection, while there is hello_timeout; or has done so by its end, for
-    /// a caller who was kept from looking.
+    /// Returns whether the server has sent something or closed the connection before `hello_deadline`. Checks once more
+    /// afterwards, because the caller may have been kept from running.
     fn wait_for_hello(&self) -> Result<bool> {
         match wait_until(self.socket.get()?, PollFlags::IN, &self.hello_deadline, Phase::Handshake, self.host) {
             Err(Error::Timeout { .. }) => {
@@ -186,11 +184,11 @@ impl<W: HostLock> Connector<'_, W> {
         Ok(Read::Complete(message))
     }
 
-    /// Whether the server, which has ended the connection, did so without having read what was sent. The kernel answers
-    /// what it finds unread, and what arrives after the end, by a reset, which may come a moment after the end.
+    /// Returns whether the server closed the connection without reading what was sent. The kernel answers unread data
+    /// with a reset, which may arrive a moment after the end of the stream.
     fn was_reset(&self) -> Result<bool> {
         let soon = self.deadline.within(RESET_WAIT);
-        // Without an event to wait for, a poll tells of errors and of what is over in both directions.
+        // Without events, `poll` reports only errors and connections that are closed in both directions.
         match wait_until(self.socket.get()?, PollFlags::empty(), &soon, Phase::Handshake, self.host) {
             Ok(()) => Ok(true),
             Err(Error::Timeout { .. }) => Ok(false),
@@ -198,8 +196,8 @@ impl<W: HostLock> Connector<'_, W> {
         }
     }
 
-    /// A connection that the kernel had made and nobody took. So it is while a parent's death is under way: its listening
-    /// socket may still be there, and nobody behind it.
+    /// The error for a connection that the kernel accepted but the server never used: the listening socket of an ending
+    /// parent may exist for a moment longer than its threads.
     fn closed_early(&self) -> Error {
         let Self { address, .. } = self;
         Error::ConnectionRefused {
@@ -209,17 +207,18 @@ impl<W: HostLock> Connector<'_, W> {
     }
 }
 
-/// What came of a message.
+/// The result of reading a message.
 enum Read<const LENGTH: usize> {
-    /// All of it.
+    /// The whole message.
     Complete([u8; LENGTH]),
-    /// The other side ended the connection before.
+    /// The server closed the connection before the message was complete.
     Eof,
-    /// The other side closed the connection without having read what was sent to it.
+    /// The server closed the connection without reading what was sent to it.
     Reset,
 }
 
-/// 20 ms: a reset comes over the loopback device at once, but for a kernel that is busy. Only a failure waits for so long.
+/// How long to wait for a reset after the end of the stream. 20 ms: over loopback it arrives at once unless the kernel
+/// is busy, and only failures wait.
 const RESET_WAIT: Duration = Duration::from_millis(20);
 
 const NOT_ACCEPTED: &str = "the server closed the connection after the client's proof: it has another secret, or \

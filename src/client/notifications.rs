@@ -1,5 +1,5 @@
-//! How notifications are sent: over a connection of their own, which one thread at a time uses, so that they are handled
-//! in the order in which they were sent.
+//! Sends notifications over a connection of their own, which one thread at a time uses, so that they are handled in the
+//! order in which they were sent.
 
 use std::ptr;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Client {
     ) -> Result<()> {
         let envelope = RequestEnvelope::new(None, name, None);
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
-        // Before there is a connection for it: nothing is to be sent.
+        // Check the size first: nothing may be sent, not even a handshake, for a notification that is too large.
         frame::header(frame::length(&parts), self.options.max_frame_size)?;
         let is_nested = self.notification_sender.is_held_by_this_thread();
         let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
@@ -46,8 +46,8 @@ impl Client {
         Ok(())
     }
 
-    /// A new connection, of which the server knows that it carries the notifications of this client. Waits while the
-    /// server has too many earlier ones that it has not read to the end.
+    /// Opens a connection and tells the server that it carries the notifications of this client. Waits while the server
+    /// has too many earlier ones that it has not read to the end.
     fn notification_connection(
         &self,
         checkout: &Checkout<'_>,
@@ -69,8 +69,8 @@ impl Client {
     }
 }
 
-/// How long to wait before the server is asked again whether it takes another connection for notifications. 20 ms: a
-/// handler that has fallen behind does not catch up sooner, and a sender that waits costs the server next to nothing.
+/// The pause before asking again after the server refused another connection for notifications. 20 ms: a handler that
+/// is behind does not catch up sooner, and asking costs the server next to nothing.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until the deadline.
@@ -85,19 +85,19 @@ fn pause(deadline: &Deadline, host: &impl HostLock) -> Result<()> {
     Ok(())
 }
 
-/// The connection, and the name by which the server knows that a later connection continues an earlier one.
+/// The connection, and the name that tells the server that a later connection continues an earlier one.
 #[derive(Debug)]
 pub(super) struct NotificationSender {
-    /// Of one connection: its lease is the lock that threads share it under. A fork cannot leave it locked, since a
-    /// forked client has another one, and the wait for it can be interrupted.
+    /// A pool of one connection, whose checkout is the lock that threads share it under. A fork cannot leave it locked,
+    /// because a forked client has another pool, and the wait for it can be interrupted.
     pool: Pool,
     name: OnceLock<Sender>,
-    /// The thread that has the checkout, as [`current_thread`] tells it, or 0.
+    /// The thread with the checkout, as of [`current_thread`], or 0.
     holder: AtomicUsize,
 }
 
 impl NotificationSender {
-    /// Without a connection.
+    /// A sender without a connection.
     pub(super) fn new(idle_timeout: Duration) -> Self {
         Self {
             pool: Pool::of_one(idle_timeout, Phase::EarlierNotifications),
@@ -106,12 +106,12 @@ impl NotificationSender {
         }
     }
 
-    /// The connection.
+    /// The pool with the connection.
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// The name of this client.
+    /// The name of this client, generated at the first use.
     ///
     /// # Errors
     ///
@@ -124,25 +124,25 @@ impl NotificationSender {
         let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
         SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
         let name = Sender::new(bytes);
-        // The caller has the checkout, so no other thread makes one now.
+        // The caller has the checkout, so no other thread generates a name now.
         let _ = self.name.set(name);
         Ok(name)
     }
 
-    /// Notes that the calling thread has the checkout, until the guard is dropped.
+    /// Marks the calling thread as the one with the checkout, until the guard is dropped.
     pub(super) fn hold(&self) -> HolderGuard<'_> {
         self.holder.store(current_thread(), Ordering::Relaxed);
         HolderGuard(self)
     }
 
-    /// Whether the calling thread has the checkout: it then is in a signal handler that interrupted it while it sent a
-    /// notification, and to wait for the checkout would be to wait for itself.
+    /// Returns whether the calling thread has the checkout. It is then in a signal handler that interrupted its own
+    /// sending, and waiting for the checkout would be a deadlock.
     pub(super) fn is_held_by_this_thread(&self) -> bool {
         self.holder.load(Ordering::Relaxed) == current_thread()
     }
 }
 
-/// Says that a thread has the checkout, as long as it lives.
+/// Marks a thread as the one with the checkout, until dropped.
 pub(super) struct HolderGuard<'sender>(&'sender NotificationSender);
 
 impl Drop for HolderGuard<'_> {
@@ -151,7 +151,7 @@ impl Drop for HolderGuard<'_> {
     }
 }
 
-/// A number that no other thread has while this one lives, and that is not 0: the address of a variable of its own.
+/// A number that identifies the calling thread while it lives, and is not 0: the address of a thread-local variable.
 fn current_thread() -> usize {
     thread_local!(static VARIABLE: u8 = const { 0 });
     VARIABLE.with(|variable| ptr::from_ref(variable).addr())

@@ -1,4 +1,4 @@
-//! Connections to use one at a time: idle ones, last in, first out, so that those in excess grow old and are closed.
+//! A pool of connections. Idle ones are used last in, first out, so that surplus ones expire and are closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::PoisonError;
@@ -14,27 +14,27 @@ use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, OnceLock, lock};
 use crate::wait::HostLock;
 
-/// At most `max_connections`, idle and in use.
+/// Up to `max_connections` connections, idle or in use.
 #[derive(Debug)]
 pub(super) struct Pool {
     max_connections: usize,
     idle_timeout: Duration,
-    /// What a caller waits for while all connections are in use.
+    /// The phase in timeout errors of callers that wait for a free connection.
     phase: Phase,
-    /// Whether a caller waits behind those that wait already, although a connection has just become free. Otherwise one
-    /// thread that comes again at once has it for ever where each use blocks.
+    /// If true, a caller queues behind those that wait already, even if a connection has just become free. Otherwise a
+    /// thread that comes again at once could keep a pool of one for itself.
     is_fair: bool,
     state: Mutex<State>,
-    /// Made when a caller must wait for the first time: most clients never need it.
+    /// Created when a caller waits for the first time; most clients never need it.
     available: OnceLock<Notifier>,
     generation: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The one that was used last is at the back.
+    /// The connection that was used last is at the back.
     idle: VecDeque<Idle>,
-    /// Leases that are out, and the sockets of those that have one.
+    /// The number of checkouts, and the sockets of those that have a connection.
     checked_out: usize,
     in_use: HashMap<u64, Socket>,
     next_number: u64,
@@ -54,12 +54,12 @@ impl Pool {
         Self::with(max_connections, idle_timeout, phase, false)
     }
 
-    /// A pool of one, whose callers take turns.
+    /// A pool of one connection, whose callers take turns.
     pub(super) fn of_one(idle_timeout: Duration, phase: Phase) -> Self {
         Self::with(1, idle_timeout, phase, true)
     }
 
-    /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
+    /// Checks out the right to use one connection, with an idle one if one is alive. Blocks while all are in use.
     pub(super) fn checkout(
         &self,
         deadline: &Deadline,
@@ -73,7 +73,7 @@ impl Pool {
             let available = self.available()?;
             let waited = {
                 let waiting = WaiterGuard::new(self);
-                // Once more, now that whoever puts one back knows that somebody waits.
+                // Try again now that the waiter is registered: a checkin before that did not notify it.
                 if (may_try || waiting.is_alone)
                     && let Some(checked_out) = self.try_checkout()
                 {
@@ -92,7 +92,7 @@ impl Pool {
         }
     }
 
-    /// Closes what is idle and ends what is in use.
+    /// Closes idle connections and shuts down those in use.
     pub(super) fn close(&self) {
         let (idle, in_use) = {
             let mut state = lock(&self.state);
@@ -108,13 +108,13 @@ impl Pool {
         }
     }
 
-    /// Whether a connection is in use, or an idle one is alive.
+    /// Returns whether a connection is in use or an idle one is alive.
     pub(super) fn is_connected(&self) -> bool {
         let state = lock(&self.state);
         !state.in_use.is_empty() || state.idle.iter().any(|idle| idle.connection.is_idle())
     }
 
-    /// How many connections there are, and how many of them are idle.
+    /// The number of connections, and of the idle ones among them.
     pub(super) fn connections(&self) -> (usize, usize) {
         let state = lock(&self.state);
         let idle = state.idle.len();
@@ -131,7 +131,7 @@ impl Pool {
     }
 
     fn try_checkout(&self) -> Option<(Checkout<'_>, Option<Connection>)> {
-        // Dead and expired ones are dropped after the lock is released.
+        // Drop dead and expired connections after the lock is released.
         let mut discarded = Vec::new();
         let mut state = lock(&self.state);
         while state.idle.front().is_some_and(|oldest| oldest.expires.has_passed()) {
@@ -162,7 +162,7 @@ impl Pool {
         if let Some(available) = self.available.get() {
             return Ok(available);
         }
-        // Should two threads make one at once, the second is dropped.
+        // If two threads create one at once, the second is dropped.
         let _ = self.available.set(Notifier::new()?);
         self.available.get().ok_or_else(fork::wrong_process_error)
     }
@@ -171,14 +171,15 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         if self.generation != fork::generation() {
-            // A forked copy: a thread that does not exist here may have been changing it at the fork.
+            // In a forked copy the state may be inconsistent: a thread that does not exist here may have been changing
+            // it.
             let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(std::mem::take(state));
         }
     }
 }
 
-/// The right to use one of the pool's connections. What is not put back is closed.
+/// The right to use one connection of the pool. A connection that is not checked in is closed.
 #[derive(Debug)]
 pub(super) struct Checkout<'pool> {
     pool: &'pool Pool,
@@ -186,7 +187,7 @@ pub(super) struct Checkout<'pool> {
 }
 
 impl Checkout<'_> {
-    /// Enters a connection that was made under this checkout, so that closing the pool ends it. `None` if it was closed.
+    /// Registers a new connection of this checkout, so that closing the pool ends it. `None` if the pool is closed.
     pub(super) fn attach(&self, connection: Connection) -> Option<Connection> {
         let mut state = lock(&self.pool.state);
         if state.closed {
@@ -196,7 +197,7 @@ impl Checkout<'_> {
         Some(connection)
     }
 
-    /// Gives back a connection that is in the middle of nothing.
+    /// Returns a connection that is not in the middle of a message.
     pub(super) fn checkin(self, connection: Connection) {
         let mut state = lock(&self.pool.state);
         if !state.closed {
@@ -210,7 +211,7 @@ impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.pool.state);
         state.checked_out = state.checked_out.saturating_sub(1);
-        // Bound, so that the socket is closed only after the lock is released.
+        // Keep the socket, so that it is closed only after the lock is released.
         let socket = state.in_use.remove(&self.number);
         let is_awaited = state.waiting > 0;
         drop(state);
@@ -221,10 +222,10 @@ impl Drop for Checkout<'_> {
     }
 }
 
-/// Says that a caller waits for a checkout, as long as it lives.
+/// Counts a caller as waiting, until dropped.
 struct WaiterGuard<'pool> {
     pool: &'pool Pool,
-    /// Whether no other did before.
+    /// True if no other caller waited before.
     is_alone: bool,
 }
 
