@@ -1,7 +1,7 @@
-//! Requests and responses to and from JSON.
+//! Requests and responses as JSON.
 //!
-//! A frame's body becomes a [`Request`] or a [`Response`] in one pass; arguments and results stay the JSON text that
-//! they are, for the binding to turn into values. Nothing later checks a message again.
+//! A frame's body is parsed in one pass into a [`Request`] or [`Response`], which is valid from then on. Arguments and
+//! results stay JSON text, which the binding turns into values.
 
 mod parse;
 mod scan;
@@ -17,47 +17,47 @@ use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::frame;
 use parse::ParsedRequest;
 
-/// Names that begin so are the core's own.
+/// The prefix of the core's own method names.
 pub const RESERVED_PREFIX: &str = "rpc.";
 
-/// Answers at once, without a handler.
+/// A method that answers at once, without a handler.
 pub const PING: &str = "ping";
 
-/// Reads a document: `[key, known_generation]` gives `null` or `[generation, document]`; `[0, null]` where a generation is
-/// known of a document that is not published.
+/// The method that reads a document: `[key, known_generation]` returns `null` or `[generation, document]`, and `[0,
+/// null]` if a generation is known of a document that is not published.
 pub const READ_DOCUMENT: &str = "rpc.document";
 
-/// Says that a connection carries notifications from now on: `[sender]` gives `true`, or `false` if too many connections
-/// of this sender wait for their turn.
+/// The method that turns a connection into one for notifications: `[sender]` returns `true`, or `false` if too many
+/// connections of this sender wait for their turn.
 pub const CARRY_NOTIFICATIONS: &str = "rpc.notifications";
 
-/// The class by which a response says that there is no such method where it has no code, as those of the first servers.
+/// The class in a response that means a missing handler if there is no code, as in responses of the first servers.
 pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
 
-/// What a frame's body turned out to be.
+/// The result of parsing a frame's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed<T> {
-    /// A message.
+    /// A valid message.
     Message(T),
-    /// A call that cannot be carried out as it is, and is to be answered so. No response is ever this.
+    /// A call with invalid parts, which is answered with an error. Never a response.
     Unusable {
         /// The call's id.
         id: String,
-        /// What is wrong with it, and what is allowed.
+        /// The error message: what is wrong, and what is allowed.
         reason: String,
     },
-    /// Well-formed JSON that is no such message: to be skipped and counted.
+    /// Well-formed JSON that is no such message; it is skipped and counted.
     Unrecognized,
 }
 
 /// A call, or a notification if it has no id.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `None` for a notification.
+    /// The id; `None` for a notification.
     pub id: Option<String>,
-    /// The method.
+    /// The name of the method.
     pub name: String,
-    /// What the caller will still wait, counted from when it sent this.
+    /// The time that the caller still waits, counted from when it sent this.
     pub timeout: Option<Duration>,
     body: Vec<u8>,
     args: Range<usize>,
@@ -69,7 +69,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] if memory is short.
+    /// [`Error::Protocol`] if the bytes are not JSON, [`Error::System`] without memory.
     pub fn parse(body: Vec<u8>) -> Result<Parsed<Self>> {
         let parts = match parse::request(&body)? {
             Some(ParsedRequest::Request(parts)) => parts,
@@ -89,12 +89,12 @@ impl Request {
         Ok(Parsed::Message(Self { id, name, timeout, args, kwargs, body }))
     }
 
-    /// A request that crosses no socket. What [`Request::parse`] would read is taken as it is given: `args` is the text of a
-    /// JSON array, `kwargs` that of a JSON object.
+    /// A request that is not sent over a socket. `args` is the text of a JSON array and `kwargs` that of a JSON object;
+    /// neither is checked.
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`] if its body is longer than `max_frame_size`, [`Error::System`] if memory is short.
+    /// [`Error::FrameTooLarge`] if its body is longer than `max_frame_size`, [`Error::System`] without memory.
     pub fn local(
         id: Option<String>,
         name: String,
@@ -120,24 +120,24 @@ impl Request {
         self.body.get(self.kwargs.clone()).unwrap_or_default()
     }
 
-    /// The key and the known generation of a [`READ_DOCUMENT`] request; `None` if its arguments are others.
+    /// The key and the known generation of a [`READ_DOCUMENT`] request; `None` for other arguments.
     pub fn document_params(&self) -> Option<(String, Option<u64>)> {
         serde_json::from_slice(self.args()).ok()
     }
 
-    /// The sender of a [`CARRY_NOTIFICATIONS`] request; `None` if its arguments are others.
+    /// The sender of a [`CARRY_NOTIFICATIONS`] request; `None` for other arguments.
     pub fn sender(&self) -> Option<Sender> {
         let [digits]: [String; 1] = serde_json::from_slice(self.args()).ok()?;
         Sender::parse(&digits)
     }
 }
 
-/// Names a client, so that the connections that carry its notifications are served one after another.
+/// Identifies a client, so that the connections for its notifications are served one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender(u128);
 
 impl Sender {
-    /// The sender of this name, 16 random bytes.
+    /// A sender named by 16 random bytes.
     pub fn new(name: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(name))
     }
@@ -153,10 +153,10 @@ impl Sender {
     }
 }
 
-/// The answer to a call.
+/// The response to a call.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The id of the call that it answers.
+    /// The id of the call.
     pub id: String,
     outcome: Result<Range<usize>, RemoteFailure>,
     body: Vec<u8>,
@@ -178,7 +178,7 @@ impl Response {
         Ok(Parsed::Message(Self { id, outcome, body }))
     }
 
-    /// A response that crosses no socket, with the text of a result.
+    /// A result that is not sent over a socket.
     ///
     /// # Errors
     ///
@@ -190,7 +190,7 @@ impl Response {
         Ok(Self { id: id.to_owned(), outcome: Ok(place), body })
     }
 
-    /// A response that crosses no socket, with a failure.
+    /// A failure that is not sent over a socket.
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ impl Response {
         Ok(Self { id: id.to_owned(), outcome: Err(failure.into_owned()), body })
     }
 
-    /// Bytes of its body.
+    /// The length of its body in bytes.
     pub fn length(&self) -> usize {
         self.body.len()
     }
@@ -227,7 +227,7 @@ impl Response {
     }
 }
 
-/// The JSON text of a result, inside the frame that brought it.
+/// The JSON text of a result, inside the received frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResultText {
     body: Vec<u8>,
@@ -241,11 +241,11 @@ impl ResultText {
     }
 }
 
-/// The result of a [`READ_DOCUMENT`] call: `None`, or the generation and the document's text.
+/// Parses the result of a [`READ_DOCUMENT`] call: `None`, or the generation and the document's text.
 ///
 /// # Errors
 ///
-/// [`Error::Protocol`] if it is something else.
+/// [`Error::Protocol`] for another result.
 pub fn parse_document(mut result: ResultText) -> Result<Option<(u64, Vec<u8>)>> {
     let pair = result.as_slice();
     if pair == b"null" {
@@ -258,14 +258,14 @@ pub fn parse_document(mut result: ResultText) -> Result<Option<(u64, Vec<u8>)>> 
     })?;
     let place = place_of_document(pair);
     let start = result.place.start.saturating_add(place.start);
-    // The text stays where it is, in memory that there is: it may be large.
+    // The document may be large, so its text stays in the frame's memory.
     result.body.truncate(result.place.start.saturating_add(place.end));
     result.body.drain(..start.min(result.body.len()));
     Ok(Some((generation, result.body)))
 }
 
-/// All that stands between the comma and the end of `[generation,document]`. White space around the document belongs to
-/// the text as it was published.
+/// The range between the comma and the closing bracket of `[generation,document]`. White space around the document is
+/// part of its text.
 fn place_of_document(pair: &[u8]) -> Range<usize> {
     let pair = pair.trim_ascii_end();
     let end = pair.len().saturating_sub(1);
@@ -273,17 +273,17 @@ fn place_of_document(pair: &[u8]) -> Range<usize> {
     comma.saturating_add(1).min(end)..end
 }
 
-/// What surrounds the arguments in a request: `head args "," kwargs tail`.
+/// The parts of a request around its arguments: `head args "," kwargs tail`.
 #[derive(Debug)]
 pub struct RequestEnvelope {
-    /// Up to the arguments.
+    /// The part before the arguments.
     pub head: Vec<u8>,
-    /// What follows the keyword arguments.
+    /// The part after the keyword arguments.
     pub tail: Vec<u8>,
 }
 
 impl RequestEnvelope {
-    /// The envelope of a call, or of a notification if it has no `id`.
+    /// The parts of a call, or of a notification if there is no `id`.
     pub fn new(id: Option<&str>, name: &str, timeout: Option<Duration>) -> Self {
         let mut head = Vec::with_capacity(HEAD_CAPACITY);
         head.push(b'[');
@@ -297,7 +297,7 @@ impl RequestEnvelope {
         let mut tail = Vec::with_capacity(TAIL_CAPACITY);
         if let Some(timeout) = timeout {
             tail.extend_from_slice(b",{\"timeout_ms\":");
-            // Rounded up: the server must not drop what somebody still waits for. It takes no more than 64 bits.
+            // Round up, so that the server does not drop a call before its caller gives up. The server accepts 64 bits.
             let timeout_ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
             write_json(&mut tail, &timeout_ms);
             tail.push(b'}');
@@ -307,17 +307,17 @@ impl RequestEnvelope {
     }
 }
 
-/// What surrounds a result in a response: `head result tail`.
+/// The parts of a response around its result: `head result tail`.
 #[derive(Debug)]
 pub struct ResultEnvelope {
-    /// Up to the result.
+    /// The part before the result.
     pub head: Vec<u8>,
-    /// What follows it.
+    /// The part after the result.
     pub tail: &'static [u8],
 }
 
 impl ResultEnvelope {
-    /// The envelope of the answer to the call with this id.
+    /// The parts of the response to the call `id`.
     pub fn new(id: &str) -> Self {
         let mut head = Vec::with_capacity(HEAD_CAPACITY);
         head.push(b'[');
@@ -327,20 +327,20 @@ impl ResultEnvelope {
     }
 }
 
-/// The body of a response that tells of a failure.
+/// The body of a response with a failure.
 pub fn failure_response(id: &str, failure: &RemoteFailure) -> Vec<u8> {
     failure_response_with(id, failure, &failure.backtrace)
 }
 
-/// The failure with as much of its backtrace, from the beginning, as a response of `max_length` bytes has room for. The
-/// rest of it is there in any case.
+/// Shortens the backtrace of a failure, from its end, until the response fits into `max_length` bytes. The other parts
+/// are not shortened.
 pub fn fit_backtrace<'a>(id: &str, failure: &'a RemoteFailure, max_length: usize) -> Cow<'a, RemoteFailure> {
     let mut length = failure_response_with(id, failure, &[]).len();
     let mut line_json = Vec::new();
     let fits = |line: &&String| {
         line_json.clear();
         write_string(&mut line_json, line);
-        // And a comma, but for the last one.
+        // Each line but the last is followed by a comma.
         length = length.saturating_add(line_json.len()).saturating_add(1);
         length.saturating_sub(1) <= max_length
     };
@@ -366,7 +366,7 @@ fn failure_response_with(id: &str, failure: &RemoteFailure, backtrace: &[String]
     body
 }
 
-/// The last element of a response.
+/// The `detail` object of a response.
 #[derive(Debug, Default)]
 struct Detail {
     code: Option<Cow<'static, str>>,
@@ -375,7 +375,7 @@ struct Detail {
 }
 
 impl Detail {
-    /// What went wrong. Servers that send no code say by the class that there is no handler.
+    /// The failure's code. Servers that send no code report a missing handler by the class.
     fn code(&self) -> FailureCode {
         let by_class = || (self.class.as_deref() == Some(NO_HANDLER_CLASS)).then_some(FailureCode::NoHandler);
         let code = self.code.as_deref().and_then(FailureCode::from_name);
@@ -383,7 +383,7 @@ impl Detail {
     }
 }
 
-/// Bytes: room for most ids and names, and for every timeout.
+/// Bytes reserved before and after the arguments: enough for most ids and names, and for every timeout.
 const HEAD_CAPACITY: usize = 64;
 const TAIL_CAPACITY: usize = 48;
 
@@ -396,7 +396,7 @@ fn write_string(json: &mut Vec<u8>, text: &str) {
     json.push(b'"');
 }
 
-/// Strings and numbers of our own: nothing that serialization refuses.
+/// Writes a value of our own types, which serialization never refuses.
 fn write_json(json: &mut Vec<u8>, value: &impl Serialize) {
     let written = serde_json::to_writer(json, value);
     debug_assert!(written.is_ok(), "strings and numbers can be written to memory");

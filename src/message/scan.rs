@@ -1,10 +1,11 @@
-//! Where JSON values begin and end: one pass that checks that a text is JSON and builds nothing.
+//! Finds where JSON values begin and end, and checks that a text is JSON, in one pass that builds nothing.
 //!
-//! It accepts what `serde_json` accepts as a `RawValue`, in a fraction of the time, at any depth of nesting.
+//! It accepts the same texts as `serde_json` does for a `RawValue`, in a fraction of the time and at any depth of
+//! nesting.
 
 use std::ops::Range;
 
-/// The elements of an array, each without the white space around it; `None` for JSON that is no array, or one of more
+/// The elements of an array, without the white space around them; `None` for JSON that is no array, or one with more
 /// than `N` elements.
 ///
 /// # Errors
@@ -33,31 +34,31 @@ pub(super) struct Elements<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Elements<'a, N> {
-    /// How many there are.
+    /// The number of elements.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// One of them; empty if there are fewer.
+    /// The text of an element; empty if there are fewer.
     pub(super) fn text(&self, index: usize) -> &'a str {
         self.places.get(index).and_then(|place| self.text.get(place.clone())).unwrap_or_default()
     }
 
-    /// Where in the text it stands.
+    /// The range of an element.
     pub(super) fn place(&self, index: usize) -> Range<usize> {
         self.places.get(index).cloned().unwrap_or_default()
     }
 }
 
-/// What is left of a text. Every step answers `None` where the text is not JSON.
+/// The unread rest of a text. Every method returns `None` if the text is not JSON.
 struct Scanner<'a> {
     rest: &'a [u8],
-    /// The closing brackets that are open.
+    /// The closing brackets of the open arrays and objects.
     open: Vec<u8>,
 }
 
 impl Scanner<'_> {
-    /// The places of up to `N` elements of an array in a text of `length` bytes, and how many there are.
+    /// The ranges of up to `N` elements of an array in a text of `length` bytes, and their number.
     fn elements<const N: usize>(&mut self, length: usize) -> Option<Option<([Range<usize>; N], usize)>> {
         self.skip_space();
         if !self.eat(b'[') {
@@ -112,7 +113,7 @@ impl Scanner<'_> {
                 }
                 first => self.skip_number(first)?,
             }
-            // A value has ended here, and with it perhaps what it is in.
+            // A value has ended, and perhaps the arrays and objects around it as well.
             loop {
                 let Some(closing) = self.open.last().copied() else { return Some(()) };
                 self.skip_space();
@@ -126,14 +127,14 @@ impl Scanner<'_> {
         }
     }
 
-    /// A bracket was opened. Others can open millions of them, and then there may be no memory to count them.
+    /// Records an open bracket. Allocates fallibly, because a peer can open millions of them.
     fn push_open(&mut self, closing: u8) -> Option<()> {
         self.open.try_reserve(1).ok()?;
         self.open.push(closing);
         Some(())
     }
 
-    /// The name of an object's member, and the colon.
+    /// Skips the name of an object's member, and the colon.
     fn skip_name(&mut self) -> Option<()> {
         if !self.eat_after_space(b'"') {
             return None;
@@ -142,7 +143,7 @@ impl Scanner<'_> {
         self.eat_after_space(b':').then_some(())
     }
 
-    /// What follows the opening quotation mark.
+    /// Skips the rest of a string after its opening quotation mark.
     fn skip_string(&mut self) -> Option<()> {
         loop {
             self.skip_unescaped()?;
@@ -154,9 +155,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// Bytes of a string up to the next special one.
+    /// Skips the bytes of a string up to the next one that needs an escape.
     fn skip_unescaped(&mut self) -> Option<()> {
-        // Most strings are short: a few words.
+        // Most strings are only a few words of eight bytes long.
         for _ in 0..4 {
             let Some(word) = self.rest.first_chunk() else { break };
             let length = unescaped_len(*word);
@@ -165,7 +166,7 @@ impl Scanner<'_> {
                 return Some(());
             }
         }
-        // Long ones in blocks, which the compiler makes vectors of.
+        // Long strings are searched in blocks, for which the compiler uses vector instructions.
         while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
             && !block.iter().fold(false, |found, byte| found | needs_escape(*byte))
         {
@@ -188,7 +189,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A number from its `first` digit on.
+    /// Skips the rest of a number whose first digit is `first`.
     fn skip_number(&mut self, first: u8) -> Option<()> {
         match first {
             b'0' => {}
@@ -250,13 +251,13 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether a byte ends a run of plain ones in a string.
+/// Returns whether a byte ends a run of unescaped ones in a string.
 pub(super) fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// How many of eight bytes come before the first special one. All are looked at at once: what is subtracted from a byte
-/// borrows from its highest bit if the byte is smaller.
+/// The number of the eight bytes before the first that needs an escape. Compares all at once: a subtraction borrows
+/// from the highest bit of each byte that is smaller.
 fn unescaped_len(word: [u8; 8]) -> usize {
     const EACH: u64 = u64::MAX / 0xff;
     let bytes = u64::from_le_bytes(word);

@@ -1,4 +1,4 @@
-//! `Aikido::Zen::IPC::Argument`: what methods in Ruby are given, understood as those in Rust understand it.
+//! `Aikido::Zen::IPC::Argument`: checks arguments of Ruby methods in the same way as those of methods in Rust.
 
 use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
 

@@ -1,4 +1,4 @@
-//! `Agent::Client`: the core's client, a fresh one in every process.
+//! `Agent::Client`: a client of the core, replaced by a fresh one after a fork.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock, mpsc};
@@ -19,19 +19,20 @@ use crate::ruby_ffi::allocate;
 use crate::secret::Secret;
 use crate::server::{Server, stats_to_hash};
 
-/// A client, once `initialize` has set it up.
+/// A client; empty until `initialize` has set it up.
 #[derive(Default)]
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Client", free_immediately, size)]
 pub(crate) struct Client(OnceLock<Shared>);
 
 struct Shared {
-    /// Replaced after a fork, with the GVL, so no lock is needed that another thread might hold at the fork.
+    /// The client of this process. It is replaced after a fork with the GVL held, which needs no lock that another
+    /// thread might hold at the fork.
     current: RefCell<Arc<PerProcess>>,
     document_timeout: Duration,
     notify_timeout: Duration,
 }
 
-/// What belongs to one process.
+/// The parts that belong to one process.
 struct PerProcess {
     core: CoreClient,
     policy: GvlPolicy,
@@ -113,7 +114,7 @@ impl Client {
         })
     }
 
-    /// `[generation, json]`, or nil if `known` is the newest, or nothing was published and none is known.
+    /// `[generation, json]`, or nil if `known` is the latest, or if nothing is published and no generation is known.
     fn fetch_text(
         ruby: &Ruby,
         this: Obj<Self>,
@@ -150,7 +151,8 @@ impl Client {
         rescue_panic(ruby, || stats_to_hash(ruby, this.shared(ruby)?.current().core.stats()))
     }
 
-    /// Is a client of the same server at another address, if it was one of that server. Also for what was only allocated.
+    /// Follows a server that has moved to another port, if this was its client. Also called on a client that was only
+    /// allocated.
     fn follow_server(ruby: &Ruby, this: &Self, server: &Server, old_port: u16) -> Result<bool, Error> {
         rescue_panic(ruby, || {
             let Some(shared) = this.0.get() else { return Ok(false) };
@@ -160,13 +162,14 @@ impl Client {
             let Some(core) = current.core.followed(server.secret(), (new.ip(), old_port).into(), new) else {
                 return Ok(false);
             };
-            // Leaked, as after every fork.
+            // Leaked, as after every fork: see `Shared::current`.
             std::mem::forget(shared.current.replace(Arc::new(PerProcess::new(core))));
             Ok(true)
         })
     }
 
-    /// What decides whether a caller keeps the GVL: `:adaptive`, `:keep`, `:give_up`. The latter two are for benchmarks.
+    /// Sets how a caller decides whether to hold the GVL: `:adaptive`, `:hold`, `:release`. The latter two are for
+    /// benchmarks.
     fn set_gvl_mode(ruby: &Ruby, this: &Self, mode: Symbol) -> Result<(), Error> {
         rescue_panic(ruby, || {
             let mode = match &*mode.name()? {
@@ -180,7 +183,7 @@ impl Client {
         })
     }
 
-    /// Bytes: the longest message that it sends or takes.
+    /// The longest message in bytes that it sends or accepts.
     pub(crate) fn max_frame_size(&self, ruby: &Ruby) -> Result<usize, Error> {
         Ok(self.shared(ruby)?.current().core.max_frame_size())
     }
@@ -191,14 +194,14 @@ impl Client {
 }
 
 impl Shared {
-    /// The client of this process. One integer comparison, but for the first use after a fork.
+    /// The client of this process. One integer comparison, except at the first use after a fork.
     fn current(&self) -> Arc<PerProcess> {
         let current = self.current.borrow().clone();
         if current.core.is_owner() {
             return current;
         }
         let fresh = Arc::new(PerProcess::new(current.core.for_forked_child()));
-        // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
+        // Leaked, because a thread that does not exist here may have been changing it at the fork.
         std::mem::forget(self.current.replace(fresh.clone()));
         fresh
     }
@@ -209,7 +212,7 @@ impl PerProcess {
         Self { core, policy: GvlPolicy::new(Instant::now()) }
     }
 
-    /// What waits for the parent gives, or its error as an exception.
+    /// Runs `body`, which waits for the parent, and raises its error.
     fn wait<T: Send + 'static>(
         self: Arc<Self>,
         ruby: &Ruby,
@@ -219,12 +222,12 @@ impl PerProcess {
         self.outcome(ruby, client, body)?.map_err(|error| to_ruby(ruby, error))
     }
 
-    /// Runs what waits for the parent. A fiber of a scheduler must leave its thread to others meanwhile, so there it runs
-    /// in a thread of its own, for which the fiber waits. Nothing but what interrupts it is raised in that thread.
+    /// Runs `body`, which waits for the parent. A fiber of a scheduler must not block its thread, so there `body` runs
+    /// in a thread of its own, for which the fiber waits. That thread raises nothing but what interrupts it.
     ///
     /// # Errors
     ///
-    /// What interrupted it.
+    /// The exception that interrupted it.
     fn outcome<T: Send + 'static>(
         self: Arc<Self>,
         ruby: &Ruby,

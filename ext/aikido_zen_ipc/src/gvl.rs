@@ -1,4 +1,5 @@
-//! Leaving and entering the GVL, interrupts, and panics: the edge between Ruby's threads and the core.
+//! Releases and reacquires the GVL, checks for interrupts, and stops panics: the edge between Ruby's threads and the
+//! core.
 #![allow(unsafe_code, reason = "rb_nogvl has no safe interface")]
 
 use std::any::Any;
@@ -16,11 +17,11 @@ use zen_ipc::gvl_policy::{GvlPolicy, MAX_HOLD, Reacquire};
 
 use crate::error;
 
-/// Runs the body of a method. A panic in it becomes an exception, and never crosses Ruby's frames.
+/// Runs the body of a method. Turns a panic into an exception, so that it never unwinds Ruby's frames.
 ///
 /// # Errors
 ///
-/// What `body` answers; `InternalError` for a panic.
+/// The error of `body`; `InternalError` for a panic.
 pub(crate) fn rescue_panic<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let instrumented = || {
         failpoint("native method");
@@ -32,8 +33,8 @@ pub(crate) fn rescue_panic<T>(ruby: &Ruby, body: impl FnOnce() -> Result<T, Erro
     }
 }
 
-/// Runs `body` with a way to wait without the GVL, and turns the core's errors into exceptions: also the one that
-/// interrupted a wait, which is raised as it came.
+/// Runs `body` with a [`WithoutGvl`] and turns the core's errors into exceptions. The exception that interrupted a wait
+/// is raised as it came.
 ///
 /// # Errors
 ///
@@ -45,7 +46,7 @@ pub(crate) fn without_gvl<T>(
     rescue_panic(ruby, || WithoutGvl::new(ruby, None).run(body))
 }
 
-/// As [`without_gvl`], for a caller: if that is worth it, it waits with the GVL for a moment before it gives it up.
+/// As [`without_gvl`], for a caller that may hold the GVL for a short wait, as `policy` decides.
 ///
 /// # Errors
 ///
@@ -58,20 +59,20 @@ pub(crate) fn call_without_gvl<T>(
     rescue_panic(ruby, || WithoutGvl::new(ruby, Some(policy)).run(body))
 }
 
-/// Whether the calling fiber is one that must leave its thread to others while it waits: it belongs to a `Fiber.scheduler`.
+/// Returns whether the calling fiber belongs to a `Fiber.scheduler`, so that it must not block its thread.
 pub(crate) fn is_fiber_scheduled() -> bool {
-    // SAFETY: it reads a field of the calling thread, which is one of Ruby's.
+    // SAFETY: it only reads a field of the calling thread, which is one of Ruby's.
     let scheduler = unsafe { rb_sys::rb_fiber_scheduler_current() };
     scheduler != Qnil as rb_sys::VALUE
 }
 
-/// Waits without the GVL; `Thread#kill`, `Thread#raise`, `Timeout` and signals end a wait at once.
+/// Blocks without the GVL. `Thread#kill`, `Thread#raise`, `Timeout` and signals end the wait at once.
 pub(crate) struct WithoutGvl<'a> {
     ruby: &'a Ruby,
     policy: Option<&'a GvlPolicy>,
-    /// Since when this caller has the GVL, where that is counted.
+    /// The time since which this caller holds the GVL, if the policy counts it.
     holds_since: Cell<Option<Instant>>,
-    /// What Ruby raised when it was asked about an interrupt. This value lives on the machine stack, where the GC sees it.
+    /// The exception that Ruby raised for an interrupt. This struct is on the machine stack, where the GC finds it.
     raised: RefCell<Option<Error>>,
 }
 
@@ -131,12 +132,12 @@ impl HostLock for WithoutGvl<'_> {
     }
 }
 
-/// Return without raising, and without having called the function, if an interrupt is pending.
+/// Makes `rb_nogvl` return without raising, and without calling the function, if an interrupt is pending.
 const INTR_FAIL: c_int = rb_sys::RB_NOGVL_INTR_FAIL as c_int;
 
 struct Job<'a, F, R> {
     operation: Option<F>,
-    /// `None` until it has run.
+    /// The result; `None` until it has run.
     outcome: Option<Result<R, Box<dyn Any + Send>>>,
     policy: Option<&'a GvlPolicy>,
     reacquire: Option<Reacquire>,
@@ -149,7 +150,8 @@ fn runner_of<F: FnOnce() -> R, R>(_job: &Job<'_, F, R>) -> Runner {
 }
 
 unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
-    // SAFETY: `data` is the job of the `block` that called `rb_nogvl`, which alone refers to it and waits for this.
+    // SAFETY: `data` is the job of the `without_lock` that called `rb_nogvl`. It alone refers to it, and waits for
+    // this.
     let job = unsafe { &mut *data.cast::<Job<'_, F, R>>() };
     job.outcome = job.operation.take().map(|operation| {
         catch_unwind(AssertUnwindSafe(|| {
@@ -161,8 +163,8 @@ unsafe extern "C" fn run_job<F: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_v
     ptr::null_mut()
 }
 
-/// `RUBY_UBF_IO`: Ruby ends the wait with a signal, again and again until it has ended. An unblock function of our own
-/// would make Ruby start helper threads, and double the cost of a call.
+/// `RUBY_UBF_IO`: Ruby ends the wait with a signal, repeated until the wait has ended. An unblock function of our own
+/// would make Ruby start helper threads and double the cost of a call.
 fn unblock_by_signal() -> rb_sys::rb_unblock_function_t {
     // SAFETY: Ruby compares the value and never calls it; it is not null.
     Some(unsafe { std::mem::transmute::<isize, unsafe extern "C" fn(*mut c_void)>(-1) })

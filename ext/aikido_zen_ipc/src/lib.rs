@@ -1,4 +1,4 @@
-//! The Ruby face of the core: `#[magnus::init]` and nothing else. `README.md` beside it tells of threads and forks.
+//! Defines the Ruby classes when the library is loaded. `README.md` beside it explains threads and forks.
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
 mod argument;
@@ -40,8 +40,9 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     Ok(())
 }
 
-/// magnus looks a class up at its first use, behind a lock, and Ruby may change threads meanwhile: another thread that
-/// comes to that lock then waits with the GVL for one that waits for the GVL. Here there is no other thread yet.
+/// Looks up all classes once, while there is no other thread. magnus does it at the first use, behind a lock, and Ruby
+/// may switch threads meanwhile: a second thread would wait for that lock with the GVL, while the first waits for the
+/// GVL.
 fn preload_classes(ruby: &Ruby) {
     secret::Secret::class(ruby);
     document_cache::DocumentCache::class(ruby);

@@ -1,4 +1,4 @@
-//! What a call is made of: its name and its arguments. The same for a call to the parent and for one in it.
+//! The name and arguments of a call, converted to JSON; used for remote and local calls.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::gvl::rescue_panic;
 use crate::options::duration;
 use crate::ruby_ffi::{is_utf8_compatible, keyword_given, symbol_name};
 
-/// Bytes: more than any method's name has, and little enough for every log and every error.
+/// The longest method name in bytes. 1,024: longer than any real name, and short enough for every log and error.
 const MAX_NAME_LENGTH: usize = 1024;
 
-/// Bytes that a character takes at most, in any encoding that Ruby knows.
+/// The most bytes of a character in any encoding that Ruby knows.
 const MAX_CHARACTER_LENGTH: usize = 4;
 
-/// What `invoke` is called with.
+/// The arguments of `invoke`.
 pub(crate) struct Invocation {
-    /// The method.
+    /// The name of the method.
     pub(crate) name: String,
-    /// For all of it.
+    /// The timeout of the call.
     pub(crate) timeout: Duration,
     /// The arguments.
     pub(crate) message: Message,
@@ -42,9 +42,9 @@ impl Invocation {
     }
 }
 
-/// What `notify` is called with.
+/// The arguments of `notify`.
 pub(crate) struct Notification {
-    /// The method.
+    /// The name of the method.
     pub(crate) name: String,
     /// The arguments.
     pub(crate) message: Message,
@@ -62,7 +62,7 @@ impl Notification {
     }
 }
 
-/// What a method was called with: the positional arguments, and the keywords if there are any.
+/// Splits arguments into the positional ones and the keywords, if any.
 pub(crate) fn split_kwargs(arguments: &[Value]) -> (&[Value], Option<RHash>) {
     match arguments.split_last() {
         Some((last, positional)) if keyword_given() => (positional, RHash::from_value(*last)),
@@ -70,7 +70,7 @@ pub(crate) fn split_kwargs(arguments: &[Value]) -> (&[Value], Option<RHash>) {
     }
 }
 
-/// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.
+/// The arguments of a call as JSON. They are copied, so that no Ruby memory is borrowed without the GVL.
 pub(crate) struct Message {
     /// The text of an array.
     pub(crate) args: Vec<u8>,
@@ -82,7 +82,7 @@ impl Message {
     fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
         rescue_panic(ruby, || {
             let (keywords, last) = match keywords {
-                // Ruby takes `"id" => 7` without braces for keywords, but no handler could name such a keyword.
+                // Ruby treats `"id" => 7` without braces as keywords, but no handler could name such a keyword.
                 Some(hash) if !has_only_symbols(hash)? => (None, Some(hash.as_value())),
                 keywords => (keywords, None),
             };
@@ -96,11 +96,11 @@ impl Message {
     }
 }
 
-/// The name of a method.
+/// Converts the name of a method.
 ///
 /// # Errors
 ///
-/// `ArgumentError` for what is none, with what is allowed.
+/// `ArgumentError` for an invalid name, with what is allowed.
 pub(crate) fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
     let refused =
         |allowed: &str| Error::new(ruby.exception_arg_error(), format!("name is {}; {allowed} allowed", quoted(name)));

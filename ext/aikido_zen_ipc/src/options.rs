@@ -1,5 +1,5 @@
-//! Ruby's options as the core's: seconds become `Duration` here and nowhere else, also for those that are used in Ruby
-//! (`argument.rs`).
+//! Converts Ruby options to those of the core. Seconds become a `Duration` only here, also for options that Ruby code
+//! uses (`argument.rs`).
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,15 +31,15 @@ pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOption
     })
 }
 
-/// What a client is made with, besides its secret.
+/// The settings of a client, without its secret.
 pub(crate) struct ClientSettings {
-    /// Where the server listens.
+    /// The address of the server.
     pub(crate) address: std::net::SocketAddr,
     /// The core's options.
     pub(crate) options: ClientOptions,
-    /// For a document to be fetched.
+    /// The timeout of fetching a document.
     pub(crate) document_timeout: Duration,
-    /// For a notification to be taken by the kernel.
+    /// The timeout of sending a notification.
     pub(crate) notify_timeout: Duration,
 }
 
@@ -80,23 +80,23 @@ pub(crate) fn duration(ruby: &Ruby, name: &str, seconds: Value) -> Result<Durati
 ///
 /// # Errors
 ///
-/// As for it.
+/// As [`duration`].
 pub(crate) fn duration_or_zero(ruby: &Ruby, name: &str, seconds: Value) -> Result<Duration, Error> {
     let is_allowed = |duration| options::time_or_zero(name, duration).is_ok();
     let duration = time(ruby, seconds)?.filter(|duration| is_allowed(*duration));
     duration.ok_or_else(|| invalid_option(ruby, name, seconds, TIME_OR_ZERO_ALLOWED))
 }
 
-/// A number of seconds that is not negative.
+/// Converts a number of seconds that is not negative.
 fn time(ruby: &Ruby, seconds: Value) -> Result<Option<Duration>, Error> {
-    /// What is above zero is not rounded to it.
+    /// The smallest time, so that one above zero is not rounded to zero.
     const MIN: Duration = Duration::from_nanos(1);
     let seconds = number(ruby, seconds)?;
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     Ok(duration.map(|duration| if seconds > Some(0.0) { duration.max(MIN) } else { duration }))
 }
 
-/// The options that a method of ours passes on, by name.
+/// Reads options by name from the Hash that a method of ours passes.
 struct OptionReader<'a> {
     ruby: &'a Ruby,
     options: RHash,
@@ -120,9 +120,9 @@ impl OptionReader<'_> {
         integer(self.ruby, value).ok_or_else(|| invalid_option(self.ruby, name, value, "a positive Integer is allowed"))
     }
 
-    /// Bytes: any whole number that is not negative.
+    /// A number of bytes: any whole number that is not negative.
     fn size(&self, name: &str) -> Result<usize, Error> {
-        /// Beyond it a Float is no exact number of bytes.
+        /// 2^53: a larger Float is no exact number.
         const MAX: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
         let value = self.value(name)?;
         if let Some(size) = integer(self.ruby, value) {
@@ -149,8 +149,8 @@ impl OptionReader<'_> {
     }
 }
 
-/// What `is_a?(Numeric)` and has `to_f`, as a Float. `nil.to_f` and `"1".to_f` are no numbers; an
-/// `ActiveSupport::Duration`, whose class is no Numeric, says that it is one.
+/// Converts a value that is a `Numeric` (`is_a?`) and has `to_f`. `nil` and `"1"` are not numbers; an
+/// `ActiveSupport::Duration` is.
 fn number(ruby: &Ruby, value: Value) -> Result<Option<f64>, Error> {
     if let Some(integer) = Fixnum::from_value(value) {
         return Ok(Some(integer.to_i64() as f64));
@@ -162,7 +162,7 @@ fn number(ruby: &Ruby, value: Value) -> Result<Option<f64>, Error> {
         if is_numeric.to_bool() { value.funcall::<_, _, f64>("to_f", ()).map(Some) } else { Ok(None) }
     });
     match converted {
-        // What has no such methods, or a value for which there is no Float.
+        // The value lacks these methods, or has no Float value.
         Err(error) if is_failure(ruby, &error) => Ok(None),
         outcome => outcome,
     }

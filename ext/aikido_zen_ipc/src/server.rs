@@ -1,4 +1,4 @@
-//! `Agent::Server`: the core's server. Its threads and handlers are in `lib/`.
+//! `Agent::Server`: a server of the core. Its threads and handlers are in `lib/`.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::options::{duration, server_options};
 use crate::secret::Secret;
 use crate::server_threads::Steward;
 
-/// A server, once `initialize` has bound it.
+/// A server; empty until `initialize` has bound it.
 #[derive(Default)]
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Server", free_immediately, size)]
 pub(crate) struct Server {
-    /// Replaced where a forked process takes this one's place, with the GVL. Never borrowed while the GVL is given up: a
-    /// borrow by a thread that does not exist after the fork would have no end.
+    /// The server. It is replaced with the GVL held if a forked process takes the place of this one. It is never
+    /// borrowed while the GVL is released: a borrow by a thread that does not exist after the fork would never end.
     core: RefCell<Option<Arc<CoreServer>>>,
-    /// What there was to go on with before such a fork.
+    /// The state noted before such a fork.
     snapshot: RefCell<Option<Snapshot>>,
 }
 
@@ -75,8 +75,8 @@ impl Server {
         })
     }
 
-    /// Notes what there is to go on with in a process that will take this one's place. False for a server of another
-    /// process, and for what was only allocated.
+    /// Notes the state for a forked process that will take the place of this one. False for a server of another
+    /// process, or one that was only allocated.
     fn prepare_succession(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
         rescue_panic(ruby, || {
             let snapshot = this.core.borrow().as_ref().and_then(|server| server.snapshot().ok());
@@ -86,14 +86,15 @@ impl Server {
         })
     }
 
-    /// Takes the place of the server of which the state was noted, in a process that was forked since. It need not listen.
+    /// Takes the place of the server whose state was noted, in a process forked since. Listens unless `may_listen` is
+    /// false.
     fn take_place(ruby: &Ruby, this: &Self, may_listen: bool) -> Result<(), Error> {
         let server = this.core(ruby)?;
         rescue_panic(ruby, || {
             let snapshot = this.snapshot.borrow();
             let snapshot = snapshot.as_ref().ok_or_else(|| internal(ruby, "no state was noted"))?;
             let successor = server.successor(snapshot, may_listen).map_err(|error| to_ruby(ruby, error))?;
-            // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
+            // Leaked, because a thread that does not exist here may have been changing it at the fork.
             std::mem::forget(this.core.replace(Some(Arc::new(successor))));
             Ok(())
         })
@@ -131,7 +132,7 @@ impl Server {
         })
     }
 
-    /// How many notifications were dropped since the start.
+    /// Stops the server; returns the number of notifications dropped since the start.
     fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
         let server = this.core(ruby)?;
         let allowed = duration(ruby, "timeout", allowed)?;
@@ -146,7 +147,7 @@ impl Server {
         rescue_panic(ruby, || this.publish(ruby, &key, to_json(ruby, value, "document")?))
     }
 
-    /// Checking megabytes takes milliseconds, which other threads may use.
+    /// Checks and stores a document without the GVL, because checking megabytes takes milliseconds.
     fn publish(&self, ruby: &Ruby, key: &str, json: Vec<u8>) -> Result<u64, Error> {
         let server = self.core(ruby)?;
         without_gvl(ruby, |host| {
@@ -160,7 +161,8 @@ impl Server {
         })
     }
 
-    /// `(client, name, timeout, *args, **kwargs)`: what `invoke` of the client is in a worker, in this process and thread.
+    /// Runs a call in this process and thread: `(client, name, timeout, *args, **kwargs)`, as `invoke` of a client in a
+    /// worker.
     fn invoke_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
         rescue_panic(ruby, || {
             let (positional, keywords) = split_kwargs(arguments);
@@ -173,7 +175,7 @@ impl Server {
         })
     }
 
-    /// As [`Server::invoke_here`], without a timeout, for `notify`.
+    /// As [`Server::invoke_here`], without a timeout, for a notification.
     fn notify_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
         rescue_panic(ruby, || {
             let (positional, keywords) = split_kwargs(arguments);
@@ -201,7 +203,7 @@ impl Server {
         this.with(ruby, |server| server.unpublish(&key))
     }
 
-    /// `[generation, json]`, or nil if `known` is the newest, or nothing was published and none is known.
+    /// `[generation, json]`, or nil if `known` is the latest, or if nothing is published and no generation is known.
     fn read_document(
         ruby: &Ruby,
         this: &Self,
@@ -258,10 +260,10 @@ impl Server {
     }
 }
 
-/// Interned once: it is needed at each call.
+/// The method that runs a handler, interned once because each call needs it.
 static RUN_HANDLER: LazyId = LazyId::new("run_handler");
 
-/// Runs the handler of a call, if it needs one, and concludes the call.
+/// Runs the handler of a local call, if it needs one, and finishes the call.
 fn run_local(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Error> {
     let Some(core) = call.call() else { return Ok(()) };
     let outcome: Value = server.funcall(*RUN_HANDLER, (Call::local(core.clone()),))?;
@@ -269,13 +271,13 @@ fn run_local(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), E
     call.conclude(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
 }
 
-/// The first argument of those for [`Server::invoke_here`], and the others.
+/// Splits the client from the other arguments of [`Server::invoke_here`].
 fn split_client<'a>(ruby: &Ruby, positional: &'a [Value]) -> Result<(&'a Client, &'a [Value]), Error> {
     let [client, others @ ..] = positional else { return Err(internal(ruby, "there is no client")) };
     Ok((<&Client>::try_convert(*client)?, others))
 }
 
-/// Figures by name, as a Hash with Symbol keys.
+/// Converts stats to a Hash with Symbol keys.
 pub(crate) fn stats_to_hash(ruby: &Ruby, stats: Vec<(&'static str, u64)>) -> Result<RHash, Error> {
     let hash = ruby.hash_new();
     for (name, value) in stats {

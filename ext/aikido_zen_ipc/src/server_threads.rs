@@ -86,7 +86,8 @@ impl Steward {
     }
 }
 
-/// What one thread holds until it gives it up. The server's descriptors then need not wait for the GC to be closed.
+/// A value that belongs to one thread until it is released, so that the server's descriptors are closed without waiting
+/// for the GC.
 struct ThreadOwned<T>(RefCell<Option<T>>);
 
 impl<T> ThreadOwned<T> {
@@ -94,7 +95,7 @@ impl<T> ThreadOwned<T> {
         Self(RefCell::new(Some(held)))
     }
 
-    /// A second thread, which only a bug would bring here, gets an error and not a second borrow.
+    /// Borrows the value. A second thread, which only a bug could bring here, gets an error.
     fn with<R>(&self, ruby: &Ruby, body: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
         match self.0.try_borrow_mut().as_deref_mut() {
             Ok(Some(held)) => body(held),

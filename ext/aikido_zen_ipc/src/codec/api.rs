@@ -1,4 +1,5 @@
-//! `Aikido::Zen::IPC::Codec`: the codec by itself, for what never crosses a socket.
+//! `Aikido::Zen::IPC::Codec`: the codec for values that are not sent, and conversions for the other files of the
+//! binding.
 
 use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
 use zen_ipc::alloc;
@@ -17,12 +18,12 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     codec.define_singleton_method("load_frozen", function!(load_frozen, 1))
 }
 
-/// The bytes of a String, copied.
+/// Copies the bytes of a String.
 pub(crate) fn copy_bytes(ruby: &Ruby, text: RString) -> Result<Vec<u8>, Error> {
     ruby_ffi::copy_bytes(text).map_err(|error| to_ruby(ruby, error))
 }
 
-/// A String in UTF-8.
+/// Creates a String in UTF-8.
 ///
 /// # Errors
 ///
@@ -31,21 +32,21 @@ pub(crate) fn utf8_string(ruby: &Ruby, json: &[u8]) -> Result<RString, Error> {
     allocate(|| ruby.enc_str_new(json, ruby.utf8_encoding()))
 }
 
-/// The JSON text of a value; `root` is what it is called in errors.
+/// Converts a value to JSON; `root` is its name in errors.
 pub(crate) fn to_json(ruby: &Ruby, value: Value, root: &str) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode(ruby, value, root, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)
 }
 
-/// The JSON text of a call's arguments.
+/// Converts the arguments of a call to JSON.
 pub(crate) fn arguments_to_json(ruby: &Ruby, arguments: impl Iterator<Item = Value>) -> Result<Vec<u8>, Error> {
     let mut json = Vec::with_capacity(SHORT_JSON);
     encode_arguments(ruby, arguments, &mut json).map_err(|error| unserializable(ruby, error))?;
     Ok(json)
 }
 
-/// Bytes: most arguments and results.
+/// The initial capacity in bytes: enough for most arguments and results.
 const SHORT_JSON: usize = 256;
 
 fn dump(ruby: &Ruby, value: Value) -> Result<RString, Error> {
@@ -62,17 +63,17 @@ fn load(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     })
 }
 
-/// Bytes: from here on a document has so many values that Ruby would look for garbage while it is built. There is none
-/// of it, and in a worker that has just been forked that takes longer than the building.
+/// Documents of at least this many bytes are built with GC disabled: they create only live objects, and a GC in a fresh
+/// fork takes longer than the build. 64 KiB.
 const LARGE_DOCUMENT: usize = 64 * 1024;
 
-/// How many bytes of values a byte of JSON becomes at most: `{},` is an object of 40 bytes and a reference to it.
+/// The most bytes of Ruby values for a byte of JSON. 16: `{},` becomes an object of 40 bytes and a reference.
 const GROWTH: usize = 16;
 
 fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     rescue_panic(ruby, || {
         let decoded = read_bytes(text, |json| {
-            // Where memory is short Ruby must be able to collect garbage: otherwise it ends the process.
+            // If memory is short the GC must stay enabled, because Ruby ends the process otherwise.
             if json.len() < LARGE_DOCUMENT || alloc::probe(json.len().saturating_mul(GROWTH)).is_err() {
                 decode_frozen(ruby, json)
             } else {
@@ -83,8 +84,8 @@ fn load_frozen(ruby: &Ruby, text: RString) -> Result<Value, Error> {
     })
 }
 
-/// Runs `build` while Ruby collects no garbage, and leaves that as it was before, also after a panic. No other thread
-/// notices: `build` keeps the GVL.
+/// Runs `build` with GC disabled, and restores the previous state, also after a panic. `build` keeps the GVL, so no
+/// other thread is affected.
 fn without_gc<T>(ruby: &Ruby, build: impl FnOnce() -> T) -> T {
     let _pause = (!ruby.gc_disable()).then(|| GcPause(ruby));
     build()

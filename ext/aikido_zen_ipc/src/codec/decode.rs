@@ -1,4 +1,4 @@
-//! JSON to Ruby values.
+//! Builds Ruby values from JSON.
 
 mod key;
 mod reader;
@@ -14,15 +14,15 @@ use crate::ruby_ffi::{
     value_of,
 };
 
-/// Why a text was not turned into a value.
+/// The error of decoding a text.
 pub(crate) enum DecodeError {
-    /// It is not JSON, or not JSON of the wanted form; says what is wrong, and where.
+    /// The text is not JSON, or not of the wanted form. Says what is wrong, and where.
     Invalid(String),
-    /// Ruby raised while the value was built: `NoMemoryError`.
+    /// Ruby raised an exception while the value was built: `NoMemoryError`.
     Raised(Error),
 }
 
-/// The value of a JSON text; the keys of its Hashes are Strings.
+/// Builds the value of a JSON text; the keys of Hashes are Strings.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub(crate) fn decode_frozen(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeErr
     })
 }
 
-/// The arguments of a call from the text of an Array, which does not count as a level.
+/// Builds the arguments of a call from an array, which does not count as a level.
 ///
 /// # Errors
 ///
@@ -53,8 +53,8 @@ pub(crate) fn decode_arguments(ruby: &Ruby, json: &[u8]) -> Result<RArray, Decod
     RArray::from_value(arguments).ok_or_else(|| DecodeError::Invalid("the arguments are not an Array".to_owned()))
 }
 
-/// The keyword arguments of a call from the text of an object, which does not count as a level. Its
-/// keys become Symbols that the GC can collect again, those further down Strings.
+/// Builds the keyword arguments of a call from an object, which does not count as a level. Its keys become Symbols that
+/// the GC can collect, those further down Strings.
 ///
 /// # Errors
 ///
@@ -77,17 +77,17 @@ fn decode_with<'a, T>(
     })
 }
 
-/// Builds the values that it reads.
+/// Reads tokens and builds their values.
 struct Decoder<'a> {
     ruby: &'a Ruby,
     reader: Reader<'a>,
     is_freezing: bool,
 }
 
-/// What ends the building of a value.
+/// The error of building a value.
 enum BuildError {
     Syntax(SyntaxError),
-    /// Ruby raised.
+    /// Ruby raised an exception.
     Raised(Error),
 }
 
@@ -124,7 +124,7 @@ impl<'a> Decoder<'a> {
         Ok(hash)
     }
 
-    /// The next value. `levels_left` is how many containers may still be opened.
+    /// The next value. `levels_left` is the number of containers that may still be opened.
     #[inline]
     fn element(&mut self, levels_left: u8) -> Result<Element<'a>, BuildError> {
         match self.reader.plain_string() {
@@ -133,8 +133,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The next value where it is not a String without escapes. Apart from the above, so that Arrays of Strings, which
-    /// the largest documents are made of, are read by a short loop.
+    /// The next value, if it is not a String without escapes. Kept apart so that Arrays of Strings, the bulk of large
+    /// documents, are read in a short loop.
     #[inline(never)]
     fn non_string(&mut self, levels_left: u8) -> Result<Value, BuildError> {
         Ok(match self.reader.token()? {

@@ -1,4 +1,4 @@
-//! Ruby values to JSON.
+//! Writes Ruby values as JSON.
 
 mod hash;
 mod quote;
@@ -17,23 +17,23 @@ use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
 use crate::ruby_ffi::{append_bytes, class_name, is_utf8_compatible, method_arity, symbol_name};
 
-/// Why a value cannot be sent.
+/// The error of encoding a value.
 pub(crate) enum EncodeError {
-    /// It has no form in JSON.
+    /// The value has no JSON form.
     Unserializable {
-        /// Where it is: `args[0]["actor"]`.
+        /// Its place: `args[0]["actor"]`.
         place: String,
-        /// What it is: `an Object is neither a JSON value nor responds to as_json`.
+        /// The reason: `an Object is neither a JSON value nor responds to as_json`.
         reason: String,
-        /// What a method of the value raised: `as_json`, or the `to_s` of a Hash key.
+        /// The exception of a method of the value: `as_json`, or the `to_s` of a Hash key.
         cause: Option<Exception>,
     },
-    /// What ended such a method, or Ruby itself, without telling of a failure of the value: `exit`, `throw`, the end of
-    /// the thread, `NoMemoryError`.
+    /// What ended such a method, or Ruby itself, without being a failure of the value: `exit`, `throw`, the end of the
+    /// thread, `NoMemoryError`.
     Raised(Error),
-    /// Ruby code would have to run while a Hash is walked. Never what [`encode`] answers.
+    /// Ruby code would have to run while a Hash is iterated. [`encode`] never returns this.
     NeedsCopy,
-    /// There is no memory for its JSON.
+    /// There is no memory for the JSON.
     OutOfMemory(zen_ipc::Error),
 }
 
@@ -43,9 +43,8 @@ impl From<zen_ipc::Error> for EncodeError {
     }
 }
 
-/// Writes `value` as JSON after what is in `json`. `root` is what the value is called in an
-/// [`EncodeError`]: `args`, `kwargs`, `result`, `document`. The outermost level of the first two
-/// does not count.
+/// Appends `value` as JSON to `json`. `root` is its name in an [`EncodeError`]: `args`, `kwargs`, `result`, `document`.
+/// The outermost level of the first two does not count.
 ///
 /// # Errors
 ///
@@ -57,11 +56,11 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
     encoder.warn_of_twins()
 }
 
-/// As [`encode`], for the Array `args` that has these elements.
+/// As [`encode`], for an Array `args` of these elements.
 ///
 /// # Errors
 ///
-/// As for it.
+/// As [`encode`].
 pub(crate) fn encode_arguments(
     ruby: &Ruby,
     arguments: impl Iterator<Item = Value>,
@@ -84,7 +83,7 @@ impl EncodeError {
         Self::Unserializable { place: String::new(), reason, cause: None }
     }
 
-    /// The same error, seen from one container further out.
+    /// Prefixes the place with the step from the container around it.
     fn inside(self, step: &str) -> Self {
         match self {
             Self::Unserializable { place, reason, cause } => {
@@ -99,7 +98,7 @@ struct Encoder<'a> {
     ruby: &'a Ruby,
     json: &'a mut Vec<u8>,
     hashes: Hashes,
-    /// A key of which one Hash has two, if that is to be told.
+    /// A key that a Hash has twice, if there was one and it is to be reported.
     twin: Option<String>,
     looks_for_twins: bool,
 }
@@ -109,7 +108,7 @@ impl<'a> Encoder<'a> {
         Self { ruby, json, hashes: Hashes::InPlace, twin: None, looks_for_twins: looks_for_twins() }
     }
 
-    /// Writes any value. `levels_left` is how many containers may still be opened.
+    /// Writes any value. `levels_left` is the number of containers that may still be opened.
     fn write(&mut self, value: Value, levels_left: u8) -> Result<(), EncodeError> {
         if let Some(string) = RString::from_value(value) {
             self.write_string(string)
@@ -137,8 +136,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// An `as_json` on the way may change the Array, so each element is looked up anew. What was
-    /// added meanwhile is left out: an Array that grows with each element would never end.
+    /// Looks up each element anew, because an `as_json` may change the Array. Elements that are added meanwhile are
+    /// left out: an Array that grows with each element would never end.
     fn write_array(&mut self, array: RArray, levels_left: u8) -> Result<(), EncodeError> {
         self.push(b'[')?;
         for index in 0..array.len() {
@@ -163,8 +162,8 @@ impl<'a> Encoder<'a> {
         self.write_number(float)
     }
 
-    /// Asks the object for a value to send in its place. That counts as a level, so that an
-    /// `as_json` that returns `self` comes to an end.
+    /// Calls `as_json` and writes its result. Counts as a level, so that an `as_json` that returns `self` comes to an
+    /// end.
     fn write_object(&mut self, object: Value, levels_left: u8) -> Result<(), EncodeError> {
         if !self.ask(object, "respond_to?", || object.respond_to("as_json", false))? {
             let class = with_article(&class_name(object));
@@ -172,14 +171,14 @@ impl<'a> Encoder<'a> {
         }
         let levels_left = level_below(object, levels_left)?;
         let replacement: Value = self.ask(object, "as_json", || match method_arity(object, "as_json") {
-            // It wants the options that ActiveSupport would give it.
+            // It takes the options that ActiveSupport would pass.
             Some(1 | -2) => object.funcall_public("as_json", (self.ruby.hash_new(),)),
             _ => object.funcall_public("as_json", ()),
         })?;
         self.write(replacement, levels_left)
     }
 
-    /// What a method of the value answers.
+    /// Calls a method of the value.
     fn ask<T>(&self, value: Value, method: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, EncodeError> {
         if self.hashes == Hashes::Walking {
             return Err(EncodeError::NeedsCopy);
@@ -199,8 +198,8 @@ impl<'a> Encoder<'a> {
         Ok(append_bytes(string, self.json, write_quoted)?)
     }
 
-    /// The String in UTF-8, with U+FFFD for what is invalid in its encoding or has no equivalent;
-    /// or the String as it is, where Ruby knows no way from its encoding to UTF-8.
+    /// Transcodes a String to UTF-8, with U+FFFD for invalid or unmappable characters. Returns it unchanged if Ruby has
+    /// no converter.
     fn transcode(&self, string: RString) -> Result<RString, EncodeError> {
         self.ask(string.as_value(), "encode", || {
             let replace = self.ruby.to_symbol("replace");
@@ -229,7 +228,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// In bytes: no Integer of 64 bits and no Float is longer.
+/// The most bytes of a 64-bit Integer or a Float.
 const MAX_NUMBER_LENGTH: usize = 32;
 
 fn write_plain(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), zen_ipc::Error> {

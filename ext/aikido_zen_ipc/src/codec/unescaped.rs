@@ -1,14 +1,13 @@
-//! How much of a text is the same inside of a JSON string.
+//! Finds the part of a text that needs no escape in a JSON string.
 
-/// In bytes: what a register holds.
+/// Bytes of a register.
 const WORD_LENGTH: usize = 8;
 
-/// In bytes: texts that are plain so far are searched in blocks of this length, for which the compiler
-/// uses vector instructions. Most texts are shorter.
+/// After this many bytes without an escape the search continues in blocks of this length, for which the compiler uses
+/// vector instructions. 64: most texts are shorter.
 const BLOCK_LENGTH: usize = 64;
 
-/// How many bytes from the start are none of those that JSON writes with an escape, or not at all:
-/// quotes, backslashes and control characters.
+/// The number of bytes at the start that JSON writes unchanged: no quotes, backslashes or control characters.
 pub(crate) fn unescaped_len(bytes: &[u8]) -> usize {
     let start = bytes.get(..BLOCK_LENGTH).unwrap_or(bytes);
     match unescaped_words(start) {
@@ -40,7 +39,7 @@ fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// The highest bit of the first special byte of the word is set, and none of a byte before it.
+/// Sets the highest bit of the first byte of the word that needs an escape, and of none before it.
 fn special_bytes(word: u64) -> u64 {
     let below = |word: u64, limit: u8| word.wrapping_sub(repeated(limit)) & !word;
     let quotes = below(word ^ repeated(b'"'), 1);

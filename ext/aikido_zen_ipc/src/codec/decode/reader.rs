@@ -1,18 +1,17 @@
-//! The parts of a JSON text, one after the other. Nothing here knows Ruby; values are for the caller
-//! to build, and so is the limit to nesting.
+//! Reads the tokens of a JSON text. It knows no Ruby; the caller builds values and limits nesting.
 
 mod text;
 
 use std::borrow::Cow;
 
-/// Reads a text from its start.
+/// A reader of a text.
 pub(crate) struct Reader<'a> {
     text: &'a str,
-    /// In bytes, of the next that is read.
+    /// The index of the next byte.
     position: usize,
 }
 
-/// The start of a value, which for all but arrays and objects is the value.
+/// A value, or the start of an array or object.
 pub(crate) enum Token<'a> {
     Null,
     Boolean(bool),
@@ -21,13 +20,13 @@ pub(crate) enum Token<'a> {
     BigInteger(&'a str),
     Float(f64),
     String(Cow<'a, str>),
-    /// Its elements follow: see [`Reader::has_element`].
+    /// The elements follow: see [`Reader::has_element`].
     Array,
-    /// Its entries follow: see [`Reader::key`].
+    /// The entries follow: see [`Reader::key`].
     Object,
 }
 
-/// What is wrong with the text, and at which byte.
+/// An error and its position in bytes.
 pub(crate) struct SyntaxError {
     what: &'static str,
     position: usize,
@@ -38,7 +37,7 @@ impl<'a> Reader<'a> {
         Self { text, position: 0 }
     }
 
-    /// The next value, or its start.
+    /// Reads the next value or its start.
     pub(crate) fn token(&mut self) -> Result<Token<'a>, SyntaxError> {
         match self.peek() {
             Some(b'"') => self.string().map(Token::String),
@@ -52,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the array that was begun has an element that follows; otherwise it is over.
+    /// Returns whether the current array has another element; otherwise ends the array.
     pub(crate) fn has_element(&mut self, is_first: bool) -> Result<bool, SyntaxError> {
         match self.peek() {
             Some(b']') => self.advance(false),
@@ -62,7 +61,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next key of the object that was begun, or nothing when that is over.
+    /// Reads the next key of the current object, or its end.
     pub(crate) fn key(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, SyntaxError> {
         match self.peek() {
             Some(b'}') => return self.advance(None),
@@ -80,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nothing more follows.
+    /// Checks that nothing more follows.
     pub(crate) fn end(&mut self) -> Result<(), SyntaxError> {
         match self.peek() {
             None => Ok(()),
@@ -88,12 +87,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A flaw at the next byte.
+    /// An error at the current position.
     pub(crate) fn syntax_error(&self, what: &'static str) -> SyntaxError {
         SyntaxError { what, position: self.position }
     }
 
-    /// The flaw in words, and where it is.
+    /// The error in words, with its line and column.
     pub(crate) fn describe(&self, error: &SyntaxError) -> String {
         let before = self.text.as_bytes().get(..error.position).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
@@ -131,7 +130,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes at least one digit.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.position;
         while let Some(b'0'..=b'9') = self.next() {
@@ -148,7 +147,7 @@ impl<'a> Reader<'a> {
         Ok(token)
     }
 
-    /// The next byte that is not a space, which is left to be read.
+    /// Skips white space and returns the next byte without reading it.
     fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
             self.position += 1;
@@ -164,7 +163,7 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.position..).unwrap_or_default()
     }
 
-    /// The text from `start`, which like the position is beside an ASCII character.
+    /// The text from `start` to the current position; both are next to ASCII characters.
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.position).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Hashes to JSON objects.
+//! Writes Hashes as JSON objects.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,28 +9,28 @@ use super::{EncodeError, Encoder};
 use crate::failure::quoted;
 use crate::ruby_ffi::{Element, is_verbose, symbol_name, value_of};
 
-/// How Hashes are walked. Where no Ruby code runs in between, no other thread does, and a Hash can be walked as it is.
-/// Where some has to run, another thread could find that it must not add to a Hash of its own.
+/// How Hashes are iterated. If no Ruby code runs meanwhile, a Hash can be iterated in place. Otherwise it is copied
+/// first, because another thread could not insert into a Hash that is being iterated.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Hashes {
-    /// As they are; none is being walked.
+    /// In place; none is being iterated.
     InPlace,
-    /// As they are, and one is being walked.
+    /// In place; one is being iterated.
     Walking,
-    /// By way of copies.
+    /// By copies.
     Copied,
 }
 
-/// Whether it was told that a Hash has two keys of one name.
+/// True once a duplicate key was reported.
 static HAS_WARNED_OF_TWINS: AtomicBool = AtomicBool::new(false);
 
-/// Whether Hashes are to be searched for two keys of one name.
+/// Returns whether to look for duplicate keys.
 pub(super) fn looks_for_twins() -> bool {
     is_verbose() && !HAS_WARNED_OF_TWINS.load(Ordering::Relaxed)
 }
 
 impl Encoder<'_> {
-    /// Writes a Hash in whose values `levels_left` containers may still be opened.
+    /// Writes a Hash; its values may open `levels_left` containers.
     pub(super) fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
         self.look_for_twins(hash)?;
         match self.hashes {
@@ -90,7 +90,7 @@ impl Encoder<'_> {
         if !is_first {
             self.push(b',')?;
         }
-        // Without the quotes.
+        // The range of the key excludes its quotes.
         let key_start = self.json.len() + 1;
         self.write_key(key)?;
         let key_end = self.json.len() - 1;
@@ -116,7 +116,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Of a Hash with a Symbol and a String, or an Integer and a String, of the same name: those names are sent twice.
+    /// Looks for a Symbol or Integer key with a String key of the same name, which would be sent twice.
     fn look_for_twins(&mut self, hash: RHash) -> Result<(), EncodeError> {
         if !self.looks_for_twins || self.twin.is_some() {
             return Ok(());
@@ -133,7 +133,7 @@ impl Encoder<'_> {
         walked.map_err(EncodeError::Raised)
     }
 
-    /// Once: what is wrong in one Hash is likely to be so in the next.
+    /// Warns about duplicate keys, once for the process.
     pub(super) fn warn_of_twins(&self) -> Result<(), EncodeError> {
         let Some(twin) = &self.twin else { return Ok(()) };
         if HAS_WARNED_OF_TWINS.swap(true, Ordering::Relaxed) {

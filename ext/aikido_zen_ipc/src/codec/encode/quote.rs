@@ -1,20 +1,20 @@
-//! JSON strings.
+//! Writes JSON strings.
 
 use zen_ipc::{Error, alloc};
 
 use crate::codec::{unescaped::unescaped_len, utf8};
 
-/// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
-/// and control characters are escaped.
+/// Writes the bytes as a JSON string in UTF-8, with U+FFFD for invalid bytes. Escapes only quotes, backslashes and
+/// control characters.
 ///
 /// # Errors
 ///
-/// That memory is short.
+/// `ENOMEM`.
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
     alloc::try_reserve(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
     if bytes.is_ascii() && unescaped_len(bytes) == bytes.len() {
-        // Most are so, and short: to look for more would take as long again.
+        // Fast path: most texts are short and need no escape.
         json.extend_from_slice(bytes);
     } else if let Ok(text) = utf8(bytes) {
         write_escaped(text, json)?;
@@ -44,7 +44,7 @@ fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// In bytes: `\u001f`.
+/// Bytes of the longest escape, `\u001f`.
 const MAX_ESCAPE_LENGTH: usize = 6;
 
 fn write_escape(byte: u8, json: &mut Vec<u8>) {

@@ -1,4 +1,4 @@
-//! Strings, and the escapes in them.
+//! Reads strings and their escapes.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::{Reader, SyntaxError};
 use crate::codec::unescaped::unescaped_len;
 
 impl<'a> Reader<'a> {
-    /// The string that is next, if one is and has no escape: most are so, and are borrowed.
+    /// Reads the next value if it is a string without escapes, as most are, and borrows it.
     #[inline]
     pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
         if self.peek() != Some(b'"') {
@@ -21,7 +21,7 @@ impl<'a> Reader<'a> {
         self.text.get(start..end)
     }
 
-    /// The string whose opening quote is next.
+    /// Reads a string at its opening quote.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         if let Some(text) = self.plain_string() {
             return Ok(Cow::Borrowed(text));
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         Ok(Cow::Owned(unescaped))
     }
 
-    /// Leaves room for the character of an escape as well.
+    /// Appends bytes without escapes, and reserves room for the character of an escape as well.
     fn append_plain(&mut self, unescaped: &mut String) -> Result<(), SyntaxError> {
         let plain = self.plain();
         if unescaped.try_reserve(plain.len() + MAX_CHARACTER_LENGTH).is_err() {
@@ -51,14 +51,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// What stands for itself, up to a quote, a backslash or a control character.
+    /// Reads up to the next quote, backslash or control character.
     fn plain(&mut self) -> &'a str {
         let start = self.position;
         self.position += unescaped_len(self.rest());
         self.since(start)
     }
 
-    /// The character that the escape at the position stands for.
+    /// Reads an escape.
     fn escape(&mut self) -> Result<char, SyntaxError> {
         let character = match self.rest().get(1) {
             Some(character @ (b'"' | b'\\' | b'/')) => char::from(*character),
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         Ok(character)
     }
 
-    /// `\u` and four digits, or two of these for a character beyond U+FFFF.
+    /// Reads `\u` and four digits, or two of these for a character beyond U+FFFF.
     fn unicode_escape(&mut self) -> Result<char, SyntaxError> {
         let start = self.position;
         let units = [self.utf16_unit(), self.utf16_unit()];
@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// In bytes, in UTF-8.
+/// The most bytes of a character in UTF-8.
 const MAX_CHARACTER_LENGTH: usize = 4;
 
-/// In bytes: `\u00e9`.
+/// Bytes of `\u00e9`.
 const UNICODE_ESCAPE_LENGTH: usize = 6;
