@@ -9,7 +9,7 @@ use crate::error::{Error, Result, excerpt};
 use crate::sync::{Mutex, lock};
 
 /// The deepest nesting of a document. 100 levels: the default of `JSON.generate` and `JSON.parse`.
-pub const MAX_NESTING: usize = 100;
+pub const MAX_NESTING: u8 = 100;
 
 /// A version of a document.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl DocumentStore {
 
 fn check(json: &[u8]) -> Result<(), String> {
     serde_json::from_slice::<&RawValue>(json).map_err(|error| format!("is not JSON: {error}"))?;
-    if nesting(json) > MAX_NESTING {
+    if nesting(json) > usize::from(MAX_NESTING) {
         return Err(format!("nests deeper than {MAX_NESTING} levels"));
     }
     if has_lone_surrogate(json) {

@@ -28,7 +28,7 @@ use std::str::Utf8Error;
 
 /// The deepest nesting of a value: that of documents. 100 levels: the default of Ruby's JSON, and little enough for the
 /// 512 KiB machine stack of a Fiber.
-const MAX_NESTING: u8 = 100;
+const MAX_NESTING: u8 = zen_ipc::document::MAX_NESTING;
 
 /// The error message for a text that nests deeper.
 const TOO_DEEP: &str = "nesting deeper than 100 levels";
