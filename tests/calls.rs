@@ -61,7 +61,7 @@ fn a_handler_that_answered_and_goes_on_does_not_delay_the_next_call_over_its_con
     let barrier = both_there.clone();
     let server = TestServer::start(move |call| {
         call.respond(b"true", &NoHost).unwrap();
-        // Passes only if both calls are here at once.
+        // Passes only if both calls are being handled at once.
         barrier.wait();
         Ok(None)
     });
@@ -134,7 +134,7 @@ fn a_call_that_nobody_waits_for_any_more_is_dropped_and_counted() {
         Ok(None)
     });
     let client = server.client();
-    // A timeout in milliseconds is rounded up, so this caller waits for longer than it says.
+    // The timeout is rounded up to milliseconds, so this caller waits longer than it says.
     let outcome = client.invoke("late", b"[]", b"{}", Duration::from_nanos(1), &NoHost);
     assert!(matches!(outcome, Err(Error::Timeout { .. })), "{outcome:?}");
     client.invoke("in time", b"[]", b"{}", PATIENCE, &NoHost).unwrap();

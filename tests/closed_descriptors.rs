@@ -1,5 +1,5 @@
-//! Other code of the process closes what is ours, as a loop over all numbers from 3 on does. Each test is a process of its
-//! own, whose descriptors they are.
+//! Other code of the process closes our descriptors, as a loop over all numbers from 3 on does. Each test runs in a
+//! process of its own.
 #![allow(unsafe_code, reason = "nothing safe closes a descriptor that it does not own")]
 #![allow(clippy::unwrap_used, reason = "clippy does not take what tests share for a test")]
 
@@ -96,7 +96,7 @@ fn started_server() -> (TestServer, Vec<(i32, String)>) {
 
 fn assert_ended_and_restart(server: &TestServer) {
     eventually("the end of the server", || {
-        // Whoever waits for nothing else learns of it by the next connection.
+        // The acceptor notices it at the next connection.
         drop(TcpStream::connect(server.server.address()));
         !server.server.is_started() && server.threads.load(Ordering::SeqCst) == 0
     });

@@ -1,4 +1,5 @@
-//! A server in a process that runs out of descriptors. Alone in its file, for the limit holds for the whole process.
+//! A server in a process that runs out of descriptors. It has a file of its own because the limit is that of the
+//! process.
 #![allow(unsafe_code, reason = "setrlimit has no safe interface among our dependencies")]
 
 mod support;
@@ -19,7 +20,7 @@ fn without_descriptors_accepting_pauses_and_resumes_and_who_is_connected_goes_on
     allow_descriptors(64);
     let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
 
-    // The last one is for this side; the server's side finds none.
+    // The last descriptor is for the client; the server finds none.
     drop(hoard.pop());
     let stream = TcpStream::connect(server.server.address()).unwrap();
     eventually("a pause", || server.stat("accept_pauses") >= 2);
@@ -36,7 +37,7 @@ fn without_descriptors_accepting_pauses_and_resumes_and_who_is_connected_goes_on
     assert_eq!(server.stat("rejected_handshakes"), 0);
 }
 
-/// Lowers how many descriptors this process may have.
+/// Lowers the limit of descriptors of this process.
 fn allow_descriptors(count: libc::rlim_t) {
     let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
     // SAFETY: the pointer is to a value on this stack, and the call keeps none.

@@ -1,4 +1,5 @@
-//! What a forked child has and has not. The tests take turns, for a fork copies the whole process.
+//! The descriptors, clients and servers of forked children. The tests run one after another, because a fork copies the
+//! whole process.
 
 mod support;
 
@@ -22,14 +23,14 @@ fn a_child_has_none_of_the_parents_descriptors() {
     client.ping(PATIENCE, &NoHost).unwrap();
     let ours = opened_since(&before);
     let identities: HashSet<&String> = ours.iter().map(|(_, identity)| identity).collect();
-    // Listening, both ends of the connection, three pipes.
+    // A listening socket, both ends of the connection, three pipes.
     assert!(identities.len() >= 6, "{ours:?}");
     assert!(!ours.iter().any(|(number, _)| survives_exec(*number)), "{ours:?}");
     Child::fork(|| {
         let here = open_descriptors();
         assert!(!here.iter().any(|(_, identity)| identities.contains(identity)), "{here:?} of {ours:?}");
         assert!(!here.iter().any(|(_, identity)| identity == "anon_inode:[eventpoll]"), "a poll in {here:?}");
-        // And so at any depth.
+        // The same at any depth.
         let own = client.for_forked_child();
         own.ping(PATIENCE, &NoHost).unwrap();
         let own = opened_since(&here);
@@ -112,7 +113,7 @@ fn a_successor_has_the_options_documents_secret_and_counters_of_the_original_at_
         assert_eq!(client.fetch("key", None, PATIENCE, &NoHost).unwrap(), Some((1, b"1".to_vec())));
         assert_eq!(successor.publish("key", b"2".to_vec()), Ok(2));
         let count = |name| successor.stats().iter().find(|(known, _)| *known == name).unwrap().1;
-        assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "figures");
+        assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "stats");
         Child::fork(|| {
             let own = client.for_forked_child();
             let document = own.fetch("key", Some(1), PATIENCE, &NoHost).unwrap();
@@ -208,7 +209,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
         }
         for _ in 0..40 {
             Child::fork(|| {
-                assert!(client.stats().is_empty() && server.server.stats().is_empty(), "figures of another process");
+                assert!(client.stats().is_empty() && server.server.stats().is_empty(), "stats of another process");
                 assert!(client.close() && !server.server.begin_stop(), "it did something");
                 inherited.as_ref().unwrap().for_forked_child().ping(PATIENCE, &NoHost).unwrap();
             })
@@ -217,7 +218,7 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
         is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(stat_of(&client, "disconnects"), 0);
-    // A copy of a client that other threads were using.
+    // A copied client that other threads were using at the fork.
     Child::fork(|| drop(inherited.take())).join();
 }
 
@@ -246,7 +247,7 @@ fn a_worker_learns_of_the_parents_end_although_a_child_of_the_parent_lives_on() 
     client.ping(PATIENCE, &NoHost).unwrap();
     let (mut here, mut there) = UnixStream::pair().unwrap();
     let sibling = Child::fork(|| {
-        // It has been forked, and stays until the parent has seen what it wants.
+        // The child stays until the parent has looked at it.
         there.write_all(b"!").unwrap();
         there.read_exact(&mut [0]).unwrap();
     });

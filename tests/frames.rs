@@ -1,4 +1,4 @@
-//! What authenticated peers send, and how they read: a server among broken and hostile workers.
+//! Authenticated peers that send invalid or slow frames: a server among broken and hostile workers.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn a_request_that_was_read_with_one_whose_handler_answered_and_goes_on_is_not_fo
         let both_there = Barrier::new(2);
         let server = TestServer::start(move |call| {
             call.respond(b"1", &NoHost).unwrap();
-            // Passes only if the second request finds its handler before the first handler has ended.
+            // Passes only if the second request is handled before the first handler has ended.
             both_there.wait();
             Ok(None)
         });
@@ -158,7 +158,7 @@ fn bytes_that_trickle_in_do_not_move_the_read_timeout() {
     let mut peer = admitted(&server);
     let framed = frame(&padded_request(100));
     let sent = framed.iter().take_while(|byte| {
-        // It fails once the other side has ended the connection.
+        // Writing fails once the other side has closed the connection.
         let _ = std::io::Write::write(&mut peer.stream, &[**byte]);
         !peer.ends_within(SHORT / 10)
     });
@@ -189,7 +189,7 @@ fn a_peer_that_never_reads_its_answer_is_ended_by_write_timeout_and_delays_nobod
     let server = large_answers();
     let mut deaf = inattentive(&server);
     deaf.send_frame(b"[\"1\",\"large\",[],{}]");
-    // It is not read either, and the core answers it itself.
+    // The core answers this itself, and it is not read either.
     let mut deaf_to_documents = inattentive(&server);
     deaf_to_documents.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
     let client = server.client();
@@ -207,7 +207,7 @@ fn a_peer_that_reads_its_answer_in_drops_does_not_move_the_write_timeout() {
     slow.send_frame(b"[\"1\",\"large\",[],{}]");
     let (mut piece, mut taken) = (vec![0; 128 << 10], 0);
     eventually("the end of the connection", || {
-        // Not slower, or the kernel would not let the sender go on at all.
+        // Not slower, or the kernel would not let the sender continue at all.
         std::thread::park_timeout(SHORT / 50);
         taken += slow.stream.read(&mut piece).unwrap();
         server.stat("connections") == 0
@@ -250,7 +250,7 @@ fn assert_ends(server: &TestServer, bytes: &[u8]) {
     assert_eq!(peer.rest(), b"", "{bytes:?}");
 }
 
-/// A request of exactly so many bytes.
+/// A request of exactly this many bytes.
 fn padded_request(length: usize) -> Vec<u8> {
     let mut request = REQUEST.to_vec();
     request.resize(length, b' ');

@@ -1,4 +1,4 @@
-//! Who is let in: a server among strangers.
+//! The server's handshake: which connections are admitted, rejected, counted and logged.
 
 mod support;
 
@@ -48,7 +48,7 @@ fn a_proof_cut_at_any_byte_is_turned_away_when_the_connection_ends() {
         peer.stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(peer.rest(), b"", "{length} bytes of a proof");
     }
-    // Who says nothing may be a worker that makes another attempt.
+    // A peer that sends nothing may be a worker that makes another attempt.
     assert_rejected(&server, CLIENT_PROOF_LENGTH - 1);
     assert_eq!(server.stat("abandoned_handshakes"), 1);
 }
@@ -132,7 +132,7 @@ fn bytes_that_trickle_in_do_not_move_the_handshake_timeout() {
     let proof = peer.proof(server.server.secret());
     let pause = SHORT / 10;
     let sent = proof.iter().take_while(|byte| {
-        // It fails once the other side has ended the connection.
+        // Writing fails once the other side has closed the connection.
         let _ = std::io::Write::write(&mut peer.stream, &[**byte]);
         !peer.ends_within(pause)
     });
@@ -195,12 +195,12 @@ fn hurried() -> ServerOptions {
     ServerOptions { handshake_timeout: SHORT, ..ServerOptions::default() }
 }
 
-/// How many rejections a line counts, if that is what it does.
+/// The number of rejections that a summary line counts, if it is one.
 fn count_in(line: &str) -> Option<usize> {
     line.split_once(" in all: ")?.0.rsplit_once(' ')?.1.parse().ok()
 }
 
-/// Checks that so many were rejected, nobody was admitted, and workers still are.
+/// Checks that this many connections were rejected, none was admitted, and workers still are.
 fn assert_rejected(server: &TestServer, count: usize) {
     assert_rejected_among(server, count, 0);
 }

@@ -1,4 +1,4 @@
-//! What listens where the parent should: a client among broken and hostile servers.
+//! Something else listens on the parent's port: a client among broken and hostile servers.
 
 mod support;
 
@@ -56,7 +56,7 @@ fn a_server_with_another_secret_is_not_believed() {
     let outcome = greeted_by(|peer| {
         let handshake = ServerHandshake::with_nonce([1; 32]);
         peer.write(&handshake.hello());
-        // Checked with a wrong secret nothing can be answered, so it answers what it can make up.
+        // With a wrong secret it cannot compute the answer, so it sends made-up bytes.
         assert!(handshake.verify(&Secret::generate().unwrap(), &peer.read()).is_err());
         peer.write(&[7; MAC_LENGTH]);
         peer.rest();
@@ -226,7 +226,7 @@ fn a_connection_over_which_something_came_unasked_is_never_used_again() {
     });
 }
 
-/// What a call ends with when this is all that the server says.
+/// The error of a call if the server sends only this.
 fn greeted_by(greeting: impl FnOnce(&mut Peer)) -> Result<()> {
     let server = FakeServer::bind();
     let client = server.client();
@@ -237,7 +237,7 @@ fn greeted_by(greeting: impl FnOnce(&mut Peer)) -> Result<()> {
     })
 }
 
-/// What a call ends with when the server answers so, and then waits for the client to end the connection.
+/// The error of a call if the server answers with this, and then waits for the client to close the connection.
 fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
     let server = FakeServer::bind();
     let client = server.client();

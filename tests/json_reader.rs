@@ -1,5 +1,5 @@
-//! The reader of the binding's codec, which needs no Ruby, beside serde_json: both accept the same texts, and read the
-//! same from them.
+//! Compares the JSON reader of the binding, which needs no Ruby, with serde_json: both accept the same texts and read
+//! the same values.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use codec::decode::reader::{Reader, SyntaxError, Token};
 
-/// Where the binding has them.
+/// The binding's modules.
 #[path = "../ext/aikido_zen_ipc/src/codec"]
 mod codec {
     pub(crate) mod decode {
@@ -17,7 +17,7 @@ mod codec {
     pub(crate) mod unescaped;
 }
 
-/// What a text holds. A Float is its bits.
+/// The value of a text. A Float is its bits.
 #[derive(Debug, PartialEq)]
 enum Json {
     Null,
@@ -33,7 +33,7 @@ enum Json {
 fn read(text: &str) -> Result<Json, String> {
     let mut reader = Reader::new(text);
     let value = read_value(&mut reader).and_then(|value| reader.end().map(|()| value));
-    value.map_err(|flaw| reader.describe(&flaw))
+    value.map_err(|error| reader.describe(&error))
 }
 
 fn read_value(reader: &mut Reader<'_>) -> Result<Json, SyntaxError> {

@@ -1,4 +1,4 @@
-//! Calls that a server's own process makes to it: all that a worker's call is, without a socket.
+//! Local calls: a server's own process calls its handlers, as a worker does but without a socket.
 #![allow(clippy::unwrap_used, reason = "clippy does not take a test's support for a test")]
 
 use std::time::Duration;

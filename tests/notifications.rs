@@ -58,7 +58,7 @@ fn a_client_whose_connection_ended_goes_on_over_another_and_in_order() {
     (0..50).for_each(|number| notify(&client, number).unwrap());
     recorder.wait_for(50);
     assert_eq!(recorder.numbers(), (0..50).collect::<Vec<_>>());
-    // More where one was refused for a moment, because too many waited.
+    // More, if one was refused for a moment because too many waited.
     assert!(stat_of(&client, "connects") >= 50);
 }
 
@@ -72,7 +72,7 @@ fn another_connection_of_a_sender_is_served_when_the_one_before_it_has_ended() {
     (3..5).for_each(|number| send_number(&mut second, number));
     (0..5).for_each(|_| recorder.permit());
     recorder.wait_for(3);
-    // Its notifications have been here for as long as the first one's.
+    // Its notifications arrived as early as those of the first.
     assert_eq!(recorder.numbers(), [0, 1, 2]);
     drop(first);
     recorder.wait_for(5);
@@ -102,7 +102,7 @@ fn too_many_connections_of_a_sender_are_refused_until_one_has_ended() {
     assert!(carriers.iter().all(|(_, answer)| answer == "[\"1\",true,null]"));
     let (mut refused, answer) = recorder.carrier();
     assert_eq!(answer, "[\"1\",false,null]");
-    // It is one for calls, as it was before.
+    // It is a connection for calls, as before.
     refused.send_frame(b"[\"2\",\"ping\",[],{}]");
     assert_eq!(refused.receive_frame(), b"[\"2\",\"pong\",null]");
     carriers.remove(0);
@@ -115,7 +115,7 @@ fn a_client_whose_earlier_connections_are_not_read_waits_and_gets_a_timeout() {
     let client = recorder.server.client();
     let large = format!("[\"{}\"]", "x".repeat(20_000_000));
     for number in 0..4 {
-        // So that the next one has a connection, and its time is that of sending.
+        // Connect first, so that the timeout is that of sending.
         notify(&client, number).unwrap();
         let sent = client.notify("seen", large.as_bytes(), b"{}", Duration::from_millis(200), &NoHost);
         assert!(matches!(sent, Err(Error::Timeout { phase: Phase::Send, .. })), "{sent:?}");
@@ -124,7 +124,7 @@ fn a_client_whose_earlier_connections_are_not_read_waits_and_gets_a_timeout() {
     assert!(matches!(refused, Err(Error::Timeout { .. })), "{refused:?}");
     eventually("the end of those that were refused", || recorder.server.stat("connections") == 4);
     (0..5).for_each(|_| recorder.permit());
-    // Every one of the four ends in the middle of a frame.
+    // Each of the four ends in the middle of a frame.
     notify(&client, 4).unwrap();
     recorder.wait_for(5);
     assert_eq!(recorder.numbers(), [0, 1, 2, 3, 4]);
@@ -250,21 +250,21 @@ fn a_client_learns_that_the_server_stops_at_its_next_notification() {
 #[test]
 fn what_no_thread_handles_in_time_is_counted_when_stopping_ends() {
     let server = zen_ipc::Server::bind(ServerOptions::default(), zen_ipc::Secret::generate().unwrap()).unwrap();
-    // It starts no threads, as if all of them had been ended.
+    // The supervisor starts no threads, as if all had been killed.
     let steward = server.start().unwrap().unwrap();
     let zen_ipc::server::Duty::Start(mut attendant) = steward.next_duty(&NoHost).unwrap().unwrap() else {
         panic!("a server that was just started needs a thread");
     };
     let client = Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap();
     std::thread::scope(|scope| {
-        // The first is handled until its thread is ended; the rest waits behind it.
+        // The first is handled until its thread is killed; the rest waits behind it.
         scope.spawn(|| {
             attendant.next_call(&NoHost).unwrap().unwrap();
             server.begin_stop();
             attendant.leave();
         });
         (0..1000).for_each(|number| {
-            // Those that come when stopping has begun need not be taken.
+            // Notifications that arrive after stopping has begun need not be taken.
             let _ = notify(&client, number);
         });
     });

@@ -1,4 +1,4 @@
-//! What `docs/PROTOCOL.md` shows is what the core says and understands, byte for byte.
+//! The test vectors of `docs/PROTOCOL.md`: the core writes and reads the same bytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy does not take a test's support for a test")]
 
 use std::collections::HashMap;
@@ -138,7 +138,7 @@ impl Vectors {
         message(Response::parse(self.body(name)), name).into_result()
     }
 
-    /// The one frame that the value holds, without its length.
+    /// The frame in the value, without its length.
     fn body(&self, name: &str) -> Vec<u8> {
         let mut decoder = FrameDecoder::new(1 << 20);
         decoder.read_buffer().unwrap().extend(self.bytes(name));

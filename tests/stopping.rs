@@ -1,4 +1,4 @@
-//! Stopping, closing, starting again, and how many threads a server keeps.
+//! Stopping, closing, starting again, and the number of threads of a server.
 
 mod support;
 
@@ -149,10 +149,10 @@ fn spare_threads_are_as_many_as_wanted_after_handlers_answered_early_and_after_t
         client.invoke("slow", b"[]", b"{}", PATIENCE, &NoHost).unwrap();
         gate.wait_for_handler();
     }
-    // Ten handlers at work, whose only connection is parked.
+    // Ten running handlers, whose connection is parked.
     assert_threads(&server, 10, 4);
     (0..10).for_each(|_| gate.open());
-    // One of them may have taken it back.
+    // One of them may have reclaimed it.
     eventually("the end of the handlers", || server.threads.load(Ordering::SeqCst) <= 5);
     client.close();
     assert_threads(&server, 0, 4);
@@ -174,7 +174,7 @@ fn a_handler_thread_that_dies_is_replaced_and_its_caller_told() {
     assert_threads(&server, 1, 4);
 }
 
-/// Checks that it comes to so many threads with a connection or a handler, and so many without.
+/// Checks that the server gets to this many busy and idle threads.
 fn assert_threads(server: &TestServer, busy: usize, spare: usize) {
     eventually("the right number of threads", || {
         server.threads.load(Ordering::SeqCst) == busy + spare && server.stat("spare_threads") == spare as u64

@@ -1,4 +1,4 @@
-//! A server that no thread of the host serves any more, since something has killed them.
+//! A server without Ruby threads, because something has killed them.
 
 #![allow(clippy::unwrap_used, reason = "clippy does not take what tests share for a test")]
 

@@ -1,4 +1,4 @@
-//! A host that keeps its lock for a moment while it waits for an answer.
+//! A host that holds its lock for a short wait for a response.
 
 mod support;
 
@@ -9,16 +9,16 @@ use support::gate::gated_server;
 use support::{PATIENCE, TestServer, echo};
 use zen_ipc::{Error, HostLock, NoHost, Phase, Result};
 
-/// Keeps its lock for `patience`, and does something whenever it has left it.
+/// Holds its lock for `max_wait`, and runs an action whenever it has released it.
 struct Host<F> {
-    patience: Duration,
+    max_wait: Duration,
     times_left: Cell<usize>,
     once_left: F,
 }
 
 impl<F: Fn()> Host<F> {
-    fn new(patience: Duration, once_left: F) -> Self {
-        Self { patience, times_left: Cell::new(0), once_left }
+    fn new(max_wait: Duration, once_left: F) -> Self {
+        Self { max_wait, times_left: Cell::new(0), once_left }
     }
 }
 
@@ -30,7 +30,7 @@ impl<F: Fn()> HostLock for Host<F> {
     }
 
     fn spin_with_lock<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
-        Some(operation(self.patience))
+        Some(operation(self.max_wait))
     }
 
     fn check_interrupts(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What the other side says in a handshake: accepted is what an honest one says, and nothing else.
+//! Fuzzes the messages of the other side in a handshake: only those of an honest one are accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,13 +7,13 @@ use zen_ipc::handshake::{
     CLIENT_PROOF_LENGTH, ClientHandshake, HELLO_LENGTH, MAC_LENGTH, MAGIC, NONCE_LENGTH, ServerHandshake,
 };
 
-// To a server the first bytes are a client's proof. To a client they are a server's hello, and what follows its proof.
+// As a server's input the first bytes are a client's proof. As a client's input they are a server's hello and proof.
 fuzz_target!(|bytes: &[u8]| {
     bytes.first_chunk().map(server_hears);
     bytes.split_first_chunk().and_then(|(hello, rest)| rest.first_chunk().map(|proof| client_hears(hello, proof)));
 });
 
-/// That of the vectors in docs/PROTOCOL.md, as are the nonces: the corpus begins with them.
+/// The secret of the vectors in docs/PROTOCOL.md, as are the nonces: the corpus begins with them.
 fn secret() -> Secret {
     Secret::from_bytes(&sequence::<32>(0)).unwrap()
 }

@@ -1,4 +1,5 @@
-//! A frame's body, as a request and as a response: refused is what serde_json refuses, and understood what it reads.
+//! Fuzzes a frame's body as a request and as a response: the parser refuses what serde_json refuses, and reads the same
+//! from the rest.
 #![no_main]
 
 use std::time::Duration;

@@ -87,8 +87,8 @@ mod tests {
     fn the_first_cause_is_told_until_the_delay_is_over_or_a_connection_was_made() {
         let backoff = Backoff::new(Duration::from_secs(60));
         let retry = backoff.check().unwrap();
-        backoff.record_failure(&Error::Handshake { reason: "a stranger".to_owned() }, retry);
-        let reason = "a stranger (no new attempt within reconnect_delay, 60 s)".to_owned();
+        backoff.record_failure(&Error::Handshake { reason: "wrong secret".to_owned() }, retry);
+        let reason = "wrong secret (no new attempt within reconnect_delay, 60 s)".to_owned();
         assert_eq!(backoff.check().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
         backoff.reset();
         assert!(backoff.check().is_ok());

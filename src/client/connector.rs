@@ -45,7 +45,7 @@ pub(super) fn connect(
         }
     }
     let reason = format!(
-        "could not connect to {address}: the server made room for others {MAX_ATTEMPTS} times (max_handshakes)"
+        "could not connect to {address}: the server evicted the connection {MAX_ATTEMPTS} times (max_handshakes)"
     );
     Err(Error::ConnectionRefused { reason, cause: Cause::Disconnected })
 }

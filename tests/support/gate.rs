@@ -1,4 +1,4 @@
-//! Handlers that wait in the middle of their work until a test lets them go on.
+//! Handlers that wait in the middle of their work until the test lets them continue.
 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
@@ -7,25 +7,25 @@ use zen_ipc::NoHost;
 
 use super::{PATIENCE, TestServer};
 
-/// What the handlers of a gated server wait for.
+/// The gate that handlers wait at.
 pub struct Gate {
     arrived: Arc<Barrier>,
     sender: Sender<()>,
 }
 
 impl Gate {
-    /// Waits until a handler stands before the gate.
+    /// Waits until a handler has reached the gate.
     pub fn wait_for_handler(&self) {
         self.arrived.wait();
     }
 
-    /// Lets one handler go on.
+    /// Lets one handler continue.
     pub fn open(&self) {
         self.sender.send(()).unwrap();
     }
 }
 
-/// A server whose handlers wait at a gate, after their answer or before it: whether their call has expired.
+/// A server whose handlers wait at a gate after or before their response, which says whether their call has expired.
 pub fn gated_server(answer_early: bool) -> (TestServer, Gate) {
     let arrived = Arc::new(Barrier::new(2));
     let here = arrived.clone();

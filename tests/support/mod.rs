@@ -1,4 +1,4 @@
-//! A server whose attendants are plain threads, and a client, over real sockets.
+//! A server whose threads are plain ones, and a client, over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(
     clippy::panic,
@@ -22,18 +22,18 @@ use zen_ipc::client::Client;
 use zen_ipc::server::{Attendant, Call, Duty, Server, Steward};
 use zen_ipc::{ClientOptions, NoHost, RemoteFailure, Secret, ServerOptions};
 
-/// Long enough for a busy machine; nothing that works waits for it.
+/// A timeout that is long enough for a busy machine; working code never waits for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a test answers calls with: the text of a result, or a failure.
+/// A handler: returns the text of a result, or a failure.
 pub type Handler = Arc<dyn Fn(&Call) -> Result<Option<String>, RemoteFailure> + Send + Sync>;
 
 /// A started server with its threads.
 pub struct TestServer {
     pub server: Server,
-    /// How many threads of attendants live.
+    /// The number of its live threads.
     pub threads: Arc<AtomicUsize>,
-    /// What it has logged.
+    /// Its log.
     pub log: Log,
 }
 
@@ -64,7 +64,7 @@ impl TestServer {
     }
 
     pub fn stat(&self, name: &str) -> u64 {
-        figure(&self.server.stats(), name)
+        counter(&self.server.stats(), name)
     }
 }
 
@@ -73,26 +73,26 @@ pub fn client_of(server: &Server) -> Client {
     Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap()
 }
 
-/// A figure of a client.
+/// A counter of a client.
 pub fn stat_of(client: &Client, name: &str) -> u64 {
-    figure(&client.stats(), name)
+    counter(&client.stats(), name)
 }
 
-fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
-    stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
+fn counter(stats: &[(&'static str, u64)], name: &str) -> u64 {
+    stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a counter of this name")
 }
 
-/// Starts a server and gives it a steward and attendants, whose number it returns.
+/// Starts a server and its threads; returns the number of live threads.
 pub fn serve(server: &Server, handler: Handler) -> Arc<AtomicUsize> {
     serve_with_log(server, handler, &Log::default())
 }
 
-/// As [`serve`], with a place for what it logs.
+/// As [`serve`], with a log.
 pub fn serve_with_log(server: &Server, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     serve_as(server.start().unwrap().expect("it was not started yet"), handler, log)
 }
 
-/// As [`serve_with_log`], of a server that has been started.
+/// As [`serve_with_log`], for a server that has been started.
 pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsize> {
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
@@ -114,7 +114,7 @@ pub fn serve_as(steward: Steward, handler: Handler, log: &Log) -> Arc<AtomicUsiz
     threads
 }
 
-/// What is to be logged until the server stops.
+/// The lines logged until the server stops.
 pub fn log_of(steward: &Steward) -> Vec<String> {
     let (mut lines, mut attendants) = (Vec::new(), Vec::new());
     while let Some(duty) = steward.next_duty(&NoHost).unwrap() {
@@ -126,7 +126,7 @@ pub fn log_of(steward: &Steward) -> Vec<String> {
     lines
 }
 
-/// Counts a thread, also one that panics.
+/// Counts a live thread, until it ends or panics.
 struct Presence(Arc<AtomicUsize>);
 
 impl Presence {
@@ -170,8 +170,8 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A plain connection to a server, that gives up rather than hang.
-pub fn stranger(address: SocketAddr) -> TcpStream {
+/// A plain connection to a server, with timeouts so that no test hangs.
+pub fn raw_connection(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();

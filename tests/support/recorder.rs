@@ -1,4 +1,4 @@
-//! A server that notes what it is notified of.
+//! A server that records notifications.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use super::peer::Peer;
 use super::{PATIENCE, TestServer, eventually};
 
-/// The arguments by which a connection says whose notifications it carries.
+/// The arguments that name the sender of a connection for notifications.
 pub const SENDER: &str = "[\"00112233445566778899aabbccddeeff\"]";
 
-/// A server that notes the arguments of what it is sent, each after a permit where it has to wait for permits.
+/// Records the arguments of notifications, each after a permit if there are permits.
 pub struct Recorder {
     pub server: TestServer,
     pub seen: Arc<Mutex<Vec<String>>>,
@@ -51,7 +51,7 @@ impl Recorder {
         seen.iter().map(|args| args.trim_matches(['[', ']']).parse().unwrap()).collect()
     }
 
-    /// A connection that has said whose notifications it carries, and what it was answered.
+    /// A connection for notifications, and the response to that request.
     pub fn carrier(&self) -> (Peer, String) {
         let mut peer = self.peer();
         peer.send_frame(format!("[\"1\",\"rpc.notifications\",{SENDER},{{}}]").as_bytes());

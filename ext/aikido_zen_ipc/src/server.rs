@@ -100,7 +100,7 @@ impl Server {
         })
     }
 
-    /// The steward, as of `start_core`; nil if the server was not started when its state was noted.
+    /// As `start_core`, after taking the place of another server; nil if that was not started when its state was noted.
     fn restart_core(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
         let was_started = this.snapshot.take().is_some_and(|snapshot| snapshot.is_started());
         this.with(ruby, |server| {
@@ -111,12 +111,12 @@ impl Server {
         })
     }
 
-    /// The steward, whom one thread must serve; nil if it was started already.
+    /// The supervisor, for one thread to run; nil if the server was started already.
     fn start_core(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
         this.with(ruby, |server| Ok(server.start()?.map(Steward::new)))
     }
 
-    /// Another steward; nil unless the thread that served the last one has ended while the server goes on.
+    /// A new supervisor; nil unless the thread of the last one has ended while the server runs.
     fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Steward>, Error> {
         this.with(ruby, |server| Ok(server.replace_steward().map(Steward::new)))
     }

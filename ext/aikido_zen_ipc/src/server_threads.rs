@@ -1,4 +1,4 @@
-//! `Agent::Attendant` and `Agent::Steward`: what the server's Ruby threads do in the core. Both are private to the gem.
+//! The Ruby classes for the server's threads, private to the gem: what they do in the core.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use crate::gvl::{rescue_panic, without_gvl};
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Attendant", free_immediately, size)]
 pub(crate) struct Attendant(ThreadOwned<CoreAttendant>);
 
-/// The thread that logs and starts attendants.
+/// A thread that logs and starts threads for connections.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Steward", free_immediately, size)]
 pub(crate) struct Steward(ThreadOwned<CoreSteward>);
 
@@ -38,7 +38,7 @@ impl Attendant {
             .map(|call| call.map(Call::new))
     }
 
-    /// The handler of `call` has ended as `run_handler` tells.
+    /// Tells the core how the handler of `call` ended, as `run_handler` returns it.
     fn conclude(ruby: &Ruby, this: &Self, call: &Call, outcome: Value) -> Result<(), Error> {
         let failure = rescue_panic(ruby, || failure_of(ruby, call.core(), outcome))?;
         this.0.with(ruby, |attendant| without_gvl(ruby, |host| attendant.conclude(failure.as_ref(), host)))
@@ -53,12 +53,12 @@ impl Attendant {
 }
 
 impl Steward {
-    /// The steward of a server that was just started.
+    /// Wraps the one of a server that was just started.
     pub(crate) fn new(steward: CoreSteward) -> Self {
         Self(ThreadOwned::new(steward))
     }
 
-    /// An `Attendant` for a new thread, an Array of `[level, message]` for the log, or nil at the end.
+    /// One for a new thread, an Array of `[level, message]` for the log, or nil at the end.
     fn next_duty(ruby: &Ruby, this: &Self) -> Result<Option<Value>, Error> {
         rescue_panic(ruby, || {
             Ok(match this.0.with(ruby, |steward| without_gvl(ruby, |host| steward.next_duty(host)))? {
@@ -99,8 +99,8 @@ impl<T> ThreadOwned<T> {
     fn with<R>(&self, ruby: &Ruby, body: impl FnOnce(&mut T) -> Result<R, Error>) -> Result<R, Error> {
         match self.0.try_borrow_mut().as_deref_mut() {
             Ok(Some(held)) => body(held),
-            Ok(None) => Err(internal(ruby, "a thread goes on after it left")),
-            Err(_) => Err(internal(ruby, "two threads hold one post")),
+            Ok(None) => Err(internal(ruby, "a thread continued after it exited")),
+            Err(_) => Err(internal(ruby, "two threads use one object")),
         }
     }
 
