@@ -139,7 +139,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::receive`].
+    /// As [`Connection::receive`].
     pub fn try_receive(&mut self, phase: Phase) -> Result<Option<Vec<u8>>> {
         let mut body = self.decoder.next_frame()?;
         if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == IoStep::Done {
@@ -164,7 +164,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As for [`Connection::wait_readable`].
+    /// As [`Connection::wait_readable`].
     pub(crate) fn pause(&self, duration: Duration) -> Result<Wakeup> {
         wait_for(&mut [], &Deadline::after(duration))
     }

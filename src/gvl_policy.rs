@@ -176,12 +176,12 @@ mod tests {
     use super::*;
 
     /// A policy whose clock the test sets.
-    struct Scene {
+    struct Fixture {
         policy: GvlPolicy,
         now: Instant,
     }
 
-    impl Scene {
+    impl Fixture {
         fn new() -> Self {
             let now = Instant::now();
             Self { policy: GvlPolicy::new(now), now }
@@ -191,16 +191,16 @@ mod tests {
             self.now += duration;
         }
 
-        fn keeps(&self) -> bool {
+        fn holds(&self) -> bool {
             self.policy.should_hold(|| self.now)
         }
 
-        fn keep(&mut self, duration: Duration) {
+        fn hold(&mut self, duration: Duration) {
             self.policy.record_held(duration);
             self.pass(duration);
         }
 
-        fn give_up_and_wait(&mut self, duration: Duration) {
+        fn release_and_wait(&mut self, duration: Duration) {
             let reacquire = self.policy.reacquire_started(self.now);
             self.pass(duration);
             self.policy.reacquire_finished(reacquire, self.now);
@@ -211,108 +211,108 @@ mod tests {
     const SLICE: Duration = Duration::from_millis(100);
 
     #[test]
-    fn the_lock_is_given_up_as_long_as_nobody_waited_long_for_it() {
-        let mut scene = Scene::new();
-        assert!(!scene.keeps());
-        scene.give_up_and_wait(SHORT);
-        assert!(!scene.keeps());
+    fn the_lock_is_released_until_a_caller_waited_long_for_it() {
+        let mut fixture = Fixture::new();
+        assert!(!fixture.holds());
+        fixture.release_and_wait(SHORT);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn after_a_long_wait_it_is_kept_for_a_spell() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        assert!(scene.keeps());
-        scene.pass(MIN_WINDOW - SHORT);
-        assert!(scene.keeps());
-        scene.pass(SHORT);
-        assert!(!scene.keeps());
+    fn after_a_long_wait_it_is_held_for_a_window() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        assert!(fixture.holds());
+        fixture.pass(MIN_WINDOW - SHORT);
+        assert!(fixture.holds());
+        fixture.pass(SHORT);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn a_spell_that_ended_too_early_is_followed_by_one_that_is_twice_as_long() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        scene.pass(MIN_WINDOW);
-        scene.give_up_and_wait(SLICE);
-        scene.pass(2 * MIN_WINDOW - SHORT);
-        assert!(scene.keeps());
-        scene.pass(SHORT);
-        assert!(!scene.keeps());
+    fn a_window_that_ended_too_early_is_followed_by_one_that_is_twice_as_long() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        fixture.pass(MIN_WINDOW);
+        fixture.release_and_wait(SLICE);
+        fixture.pass(2 * MIN_WINDOW - SHORT);
+        assert!(fixture.holds());
+        fixture.pass(SHORT);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn a_spell_is_never_longer_than_the_longest() {
-        let mut scene = Scene::new();
+    fn a_window_is_never_longer_than_the_longest() {
+        let mut fixture = Fixture::new();
         for _ in 0..100 {
-            scene.give_up_and_wait(SLICE);
+            fixture.release_and_wait(SLICE);
         }
-        scene.pass(MAX_WINDOW);
-        assert!(!scene.keeps());
+        fixture.pass(MAX_WINDOW);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn a_short_wait_after_a_spell_makes_the_next_one_the_shortest_again() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        scene.pass(MIN_WINDOW);
-        scene.give_up_and_wait(SHORT);
-        scene.give_up_and_wait(SLICE);
-        scene.pass(MIN_WINDOW);
-        assert!(!scene.keeps());
+    fn a_short_wait_after_a_window_makes_the_next_one_the_shortest_again() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        fixture.pass(MIN_WINDOW);
+        fixture.release_and_wait(SHORT);
+        fixture.release_and_wait(SLICE);
+        fixture.pass(MIN_WINDOW);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn the_spell_ends_when_a_caller_waits_long_because_of_callers() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        let _waiting = scene.policy.reacquire_started(scene.now);
-        scene.keep(SHORT);
-        assert!(scene.keeps(), "it is not long yet");
-        scene.keep(LONG_WAIT);
-        assert!(!scene.keeps());
-        assert!(!scene.policy.is_hold_window());
+    fn the_window_ends_when_a_caller_waits_long_because_of_callers() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        let _waiting = fixture.policy.reacquire_started(fixture.now);
+        fixture.hold(SHORT);
+        assert!(fixture.holds(), "it is not long yet");
+        fixture.hold(LONG_WAIT);
+        assert!(!fixture.holds());
+        assert!(!fixture.policy.is_hold_window());
     }
 
     #[test]
     fn the_one_that_has_waited_longest_counts() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        let first = scene.policy.reacquire_started(scene.now);
-        let _second = scene.policy.reacquire_started(scene.now);
-        scene.policy.reacquire_finished(first, scene.now);
-        scene.keep(LONG_WAIT + SHORT);
-        let _third = scene.policy.reacquire_started(scene.now);
-        assert!(!scene.keeps());
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        let first = fixture.policy.reacquire_started(fixture.now);
+        let _second = fixture.policy.reacquire_started(fixture.now);
+        fixture.policy.reacquire_finished(first, fixture.now);
+        fixture.hold(LONG_WAIT + SHORT);
+        let _third = fixture.policy.reacquire_started(fixture.now);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn the_spell_goes_on_while_callers_wait_because_of_those_who_compute() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        let _waiting = scene.policy.reacquire_started(scene.now);
-        scene.pass(SLICE);
-        scene.keep(SLICE - SHORT);
-        assert!(scene.keeps());
+    fn the_window_goes_on_while_callers_wait_because_of_threads_that_compute() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        let _waiting = fixture.policy.reacquire_started(fixture.now);
+        fixture.pass(SLICE);
+        fixture.hold(SLICE - SHORT);
+        assert!(fixture.holds());
     }
 
     #[test]
-    fn a_long_wait_that_is_due_to_callers_ends_the_spell() {
-        let mut scene = Scene::new();
-        scene.give_up_and_wait(SLICE);
-        let waiting = scene.policy.reacquire_started(scene.now);
-        scene.keep(SLICE);
-        scene.policy.reacquire_finished(waiting, scene.now);
-        assert!(!scene.keeps());
+    fn a_long_wait_that_is_due_to_callers_ends_the_window() {
+        let mut fixture = Fixture::new();
+        fixture.release_and_wait(SLICE);
+        let waiting = fixture.policy.reacquire_started(fixture.now);
+        fixture.hold(SLICE);
+        fixture.policy.reacquire_finished(waiting, fixture.now);
+        assert!(!fixture.holds());
     }
 
     #[test]
-    fn a_habit_decides_whatever_was_met_with() {
-        let mut scene = Scene::new();
-        scene.policy.set_mode(Mode::Hold);
-        assert!(scene.keeps());
-        scene.policy.set_mode(Mode::Release);
-        scene.give_up_and_wait(SLICE);
-        assert!(!scene.keeps());
+    fn a_mode_decides_whatever_was_met_with() {
+        let mut fixture = Fixture::new();
+        fixture.policy.set_mode(Mode::Hold);
+        assert!(fixture.holds());
+        fixture.policy.set_mode(Mode::Release);
+        fixture.release_and_wait(SLICE);
+        assert!(!fixture.holds());
     }
 }

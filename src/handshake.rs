@@ -165,13 +165,13 @@ fn mac(secret: &Secret, label: &[u8], server_nonce: &Nonce, client_nonce: &Nonce
 fn split_after_magic<'a>(bytes: &'a [u8], speaker: &str) -> Result<(Nonce, &'a [u8])> {
     let name = MAGIC.len() - 1;
     match bytes.split_at_checked(MAGIC.len()) {
-        Some((preamble, rest)) if preamble == MAGIC => {
+        Some((magic, rest)) if magic == MAGIC => {
             let (nonce, rest) = rest.split_first_chunk().ok_or_else(|| handshake_error("its message is too short"))?;
             Ok((*nonce, rest))
         }
-        Some((preamble, _)) if preamble.get(..name) == MAGIC.get(..name) => Err(handshake_error(&format!(
+        Some((magic, _)) if magic.get(..name) == MAGIC.get(..name) => Err(handshake_error(&format!(
             "the {speaker} speaks version {} of the protocol, and this side version 1",
-            preamble.last().copied().unwrap_or_default()
+            magic.last().copied().unwrap_or_default()
         ))),
         _ => Err(handshake_error(&format!("the {speaker} does not speak this protocol"))),
     }

@@ -60,12 +60,12 @@ impl Notifier {
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`Notifier::wait`].
     pub(crate) fn wait_or_readable(&self, socket: &OwnedFd, deadline: &Deadline) -> Result<Wakeup> {
         let mut polled = [PollFd::new(socket, PollFlags::IN), PollFd::new(self.reader.get()?, PollFlags::IN)];
         let waited = wait_for(&mut polled, deadline);
-        let [_, posted] = polled;
-        if posted.revents().is_empty() { waited } else { self.unless_closed(waited) }
+        let [_, notified] = polled;
+        if notified.revents().is_empty() { waited } else { self.unless_closed(waited) }
     }
 
     fn unless_closed(&self, waited: Result<Wakeup>) -> Result<Wakeup> {
@@ -82,9 +82,9 @@ impl Notifier {
     /// Consumes all notifications. For an edge-triggered poll, which stays silent while an old one is unread, and for
     /// notifications that all mean the same.
     pub(crate) fn drain(&self) {
-        let mut posts = [0u8; 64];
+        let mut count = [0u8; 64];
         while let Ok(reader) = self.reader.verified()
-            && rustix::io::read(reader, &mut posts) == Ok(posts.len())
+            && rustix::io::read(reader, &mut count) == Ok(count.len())
         {}
     }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_post_is_seen_by_who_waits_later_until_it_is_taken() {
+    fn a_notification_wakes_later_waits_until_it_is_consumed() {
         let notifier = Notifier::new().unwrap();
         notifier.notify();
         let soon = Deadline::after(Duration::from_secs(5));
@@ -129,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn all_posts_can_be_taken_at_once() {
+    fn all_notifications_can_be_drained_at_once() {
         let notifier = Notifier::new().unwrap();
-        for posts in [0, 1, 64, 1000] {
-            (0..posts).for_each(|_| notifier.notify());
+        for count in [0, 1, 64, 1000] {
+            (0..count).for_each(|_| notifier.notify());
             notifier.drain();
             assert_eq!(notifier.wait(&Deadline::after(Duration::from_millis(1))), Ok(Wakeup::TimedOut));
         }
     }
 
     #[test]
-    fn posts_beyond_what_the_pipe_holds_do_not_block() {
+    fn notifications_beyond_the_capacity_of_the_pipe_do_not_block() {
         let notifier = Notifier::new().unwrap();
         for _ in 0..100_000 {
             notifier.notify();

@@ -160,7 +160,7 @@ pub fn time(name: &str, value: Duration) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As for it.
+/// As [`time`].
 pub fn time_or_zero(name: &str, value: Duration) -> Result<()> {
     if value > MAX_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
 }

@@ -26,9 +26,9 @@ fn server_hears(proof: &[u8; CLIENT_PROOF_LENGTH]) {
 }
 
 fn client_hears(hello: &[u8; HELLO_LENGTH], proof: &[u8; MAC_LENGTH]) {
-    let (preamble, server_nonce) = hello.split_first_chunk().unwrap();
+    let (magic, server_nonce) = hello.split_first_chunk().unwrap();
     let answer = ClientHandshake::with_nonce(sequence(0x40)).answer(&secret(), hello);
-    assert_eq!(answer.is_ok(), *preamble == MAGIC);
+    assert_eq!(answer.is_ok(), *magic == MAGIC);
     let Ok((client_proof, expected)) = answer else { return };
     let server = ServerHandshake::with_nonce(server_nonce.try_into().unwrap());
     assert_eq!(expected.verify(proof).is_ok(), server.verify(&secret(), &client_proof).as_ref() == Ok(proof));

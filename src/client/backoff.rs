@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_delay_everybody_tries() {
+    fn without_a_delay_every_attempt_is_allowed() {
         let backoff = Backoff::new(Duration::ZERO);
         let retry = backoff.check().unwrap();
         backoff.record_failure(&Error::Interrupted, retry);

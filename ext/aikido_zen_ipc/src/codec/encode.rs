@@ -11,7 +11,7 @@ use magnus::{
 
 use zen_ipc::alloc;
 
-use self::hash::{Hashes, looks_for_twins};
+use self::hash::{Hashes, looks_for_duplicates};
 use self::quote::write_quoted;
 use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
@@ -53,7 +53,7 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
     let envelope_levels = u8::from(matches!(root, "args" | "kwargs"));
     let mut encoder = Encoder::new(ruby, json);
     encoder.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))?;
-    encoder.warn_of_twins()
+    encoder.warn_of_duplicate()
 }
 
 /// As [`encode`], for an Array `args` of these elements.
@@ -75,7 +75,7 @@ pub(crate) fn encode_arguments(
         encoder.write(argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
     }
     encoder.push(b']')?;
-    encoder.warn_of_twins()
+    encoder.warn_of_duplicate()
 }
 
 impl EncodeError {
@@ -99,13 +99,13 @@ struct Encoder<'a> {
     json: &'a mut Vec<u8>,
     hashes: Hashes,
     /// A key that a Hash has twice, if there was one and it is to be reported.
-    twin: Option<String>,
-    looks_for_twins: bool,
+    duplicate: Option<String>,
+    looks_for_duplicates: bool,
 }
 
 impl<'a> Encoder<'a> {
     fn new(ruby: &'a Ruby, json: &'a mut Vec<u8>) -> Self {
-        Self { ruby, json, hashes: Hashes::InPlace, twin: None, looks_for_twins: looks_for_twins() }
+        Self { ruby, json, hashes: Hashes::InPlace, duplicate: None, looks_for_duplicates: looks_for_duplicates() }
     }
 
     /// Writes any value. `levels_left` is the number of containers that may still be opened.

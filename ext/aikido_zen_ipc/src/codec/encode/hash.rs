@@ -22,17 +22,17 @@ pub(super) enum Hashes {
 }
 
 /// True once a duplicate key was reported.
-static HAS_WARNED_OF_TWINS: AtomicBool = AtomicBool::new(false);
+static WARNED_OF_DUPLICATE: AtomicBool = AtomicBool::new(false);
 
 /// Returns whether to look for duplicate keys.
-pub(super) fn looks_for_twins() -> bool {
-    is_verbose() && !HAS_WARNED_OF_TWINS.load(Ordering::Relaxed)
+pub(super) fn looks_for_duplicates() -> bool {
+    is_verbose() && !WARNED_OF_DUPLICATE.load(Ordering::Relaxed)
 }
 
 impl Encoder<'_> {
     /// Writes a Hash; its values may open `levels_left` containers.
     pub(super) fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
-        self.look_for_twins(hash)?;
+        self.look_for_duplicates(hash)?;
         match self.hashes {
             Hashes::Copied => self.write_copy(hash, levels_left),
             Hashes::Walking => self.write_in_place(hash, levels_left),
@@ -117,8 +117,8 @@ impl Encoder<'_> {
     }
 
     /// Looks for a Symbol or Integer key with a String key of the same name, which would be sent twice.
-    fn look_for_twins(&mut self, hash: RHash) -> Result<(), EncodeError> {
-        if !self.looks_for_twins || self.twin.is_some() {
+    fn look_for_duplicates(&mut self, hash: RHash) -> Result<(), EncodeError> {
+        if !self.looks_for_duplicates || self.duplicate.is_some() {
             return Ok(());
         }
         let walked = hash.foreach(|key: Value, _: Value| {
@@ -127,19 +127,20 @@ impl Encoder<'_> {
                 (None, Some(fixnum)) => value_of(Element::Text(&fixnum.to_i64().to_string()), false)?,
                 (None, None) => return Ok(ForEach::Continue),
             };
-            self.twin = hash.get(name).map(|_: Value| quoted(name));
-            Ok(if self.twin.is_some() { ForEach::Stop } else { ForEach::Continue })
+            self.duplicate = hash.get(name).map(|_: Value| quoted(name));
+            Ok(if self.duplicate.is_some() { ForEach::Stop } else { ForEach::Continue })
         });
         walked.map_err(EncodeError::Raised)
     }
 
     /// Warns about duplicate keys, once for the process.
-    pub(super) fn warn_of_twins(&self) -> Result<(), EncodeError> {
-        let Some(twin) = &self.twin else { return Ok(()) };
-        if HAS_WARNED_OF_TWINS.swap(true, Ordering::Relaxed) {
+    pub(super) fn warn_of_duplicate(&self) -> Result<(), EncodeError> {
+        let Some(duplicate) = &self.duplicate else { return Ok(()) };
+        if WARNED_OF_DUPLICATE.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let message = format!("aikido-zen-ipc: a Hash has two keys that are sent as {twin}; the last one is received");
+        let message =
+            format!("aikido-zen-ipc: a Hash has two keys that are sent as {duplicate}; the last one is received");
         let warned: Result<Value, Error> = self.ruby.module_kernel().funcall("warn", (message,));
         warned.map(drop).map_err(EncodeError::Raised)
     }
