@@ -1,3 +1,5 @@
+//! Tests of requests and responses: what is written is read back, and what is invalid is refused.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -13,7 +13,6 @@ use crate::ruby_ffi::{find_by_bytes, symbol_name};
 use crate::secret::Secret;
 
 /// A cache. Its state is used only with the GVL held, and no Ruby code runs while it changes.
-///
 #[derive(Default, magnus::TypedData)]
 #[magnus(class = "Aikido::Zen::IPC::DocumentCache", free_immediately, size, mark)]
 pub(crate) struct DocumentCache(RefCell<State>);
