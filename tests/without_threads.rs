@@ -13,7 +13,7 @@ use zen_ipc::{Error, NoHost, Secret, Server, ServerOptions};
 
 #[test]
 fn callers_are_told_at_once_and_what_the_core_answers_is_answered() {
-    let server = unattended_server();
+    let server = server_without_threads();
     let client = client_of(&server);
     for number in 0..3 {
         let refused = client.invoke("echo", b"[1]", b"{}", PATIENCE, &NoHost).unwrap_err();
@@ -29,7 +29,7 @@ fn callers_are_told_at_once_and_what_the_core_answers_is_answered() {
 
 #[test]
 fn threads_that_come_afterwards_serve_the_same_connections() {
-    let server = unattended_server();
+    let server = server_without_threads();
     let client = client_of(&server);
     assert!(client.invoke("echo", b"[1]", b"{}", PATIENCE, &NoHost).is_err());
     let steward = server.replace_steward().unwrap();
@@ -42,7 +42,7 @@ fn threads_that_come_afterwards_serve_the_same_connections() {
 
 #[test]
 fn requests_that_come_together_or_in_pieces_are_answered_as_well_and_a_notification_is_counted() {
-    let server = unattended_server();
+    let server = server_without_threads();
     let mut peer = Peer::admitted(server.address(), server.secret());
     let requests = [&b"[\"1\",\"ping\",[],{}]"[..], b"[null,\"see\",[],{}]", b"[\"2\",\"echo\",[],{}]"];
     let bytes: Vec<u8> = requests.iter().flat_map(|body| frame(body)).collect();
@@ -57,7 +57,7 @@ fn requests_that_come_together_or_in_pieces_are_answered_as_well_and_a_notificat
 
 #[test]
 fn a_worker_that_takes_no_answers_holds_up_no_other_for_long() {
-    let server = unattended_server();
+    let server = server_without_threads();
     server.publish("large", format!("{:?}", "x".repeat(32 << 20)).into_bytes()).unwrap();
     let mut peer = Peer::admitted(server.address(), server.secret());
     peer.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
@@ -68,7 +68,7 @@ fn a_worker_that_takes_no_answers_holds_up_no_other_for_long() {
 
 #[test]
 fn notifications_wait_for_threads_and_are_handled_in_order() {
-    let server = unattended_server();
+    let server = server_without_threads();
     let client = client_of(&server);
     for number in 0..10 {
         let args = format!("[{number}]");
@@ -91,7 +91,7 @@ fn notifications_wait_for_threads_and_are_handled_in_order() {
 
 #[test]
 fn it_can_be_stopped() {
-    let server = unattended_server();
+    let server = server_without_threads();
     let client = client_of(&server);
     client.ping(PATIENCE, &NoHost).unwrap();
     assert!(server.begin_stop());
@@ -99,7 +99,7 @@ fn it_can_be_stopped() {
     assert!(client.ping(PATIENCE, &NoHost).is_err());
 }
 
-fn unattended_server() -> Server {
+fn server_without_threads() -> Server {
     let server = Server::bind(ServerOptions::default(), Secret::generate().unwrap()).unwrap();
     server.publish("key", b"1".to_vec()).unwrap();
     drop(server.start().unwrap());
