@@ -50,8 +50,7 @@ pub fn try_to_string(text: Cow<'_, str>) -> Result<String> {
     Ok(owned)
 }
 
-/// Probes for `count` bytes before calling code that aborts on allocation failure. Sizes below [`MMAP_THRESHOLD`] are
-/// not probed.
+/// Probes for `count` bytes before calling code that aborts on allocation failure. Sizes below 128 KiB are not probed.
 ///
 /// # Errors
 ///
