@@ -3,16 +3,16 @@
 require "rbconfig"
 
 namespace :faults do
-  directory = "target/panic_points"
+  directory = "target/failpoints"
   library = "#{directory}/lib/aikido/zen/ipc/aikido_zen_ipc.#{RbConfig::CONFIG["DLEXT"]}"
   rust_sources = FileList["Cargo.{toml,lock}", "src/**/*.rs", "ext/**/*.rs", "ext/**/Cargo.toml"]
 
-  desc "Build the extension that can be made to panic (src/panic_point.rs), apart from the gem's"
-  task panic_points: library
+  desc "Build the extension that can be made to panic (src/failpoint.rs), apart from the gem's"
+  task failpoints: library
 
   file library => rust_sources do
     # The unoptimized profile, because it takes a third of the time.
-    sh "cargo", "build", "--locked", "--package", "aikido_zen_ipc", "--features", "panic-points",
+    sh "cargo", "build", "--locked", "--package", "aikido_zen_ipc", "--features", "failpoints",
        "--target-dir", directory
     mkdir_p File.dirname(library), verbose: false
     # Cargo's name for it, and Ruby's.

@@ -1,37 +1,32 @@
-//! A worker's side: invoke, notify, fetch a document. It has no thread of its own.
+//! The client of a worker: calls methods, sends notifications and fetches documents. It has no thread of its own.
 //!
-//! A call takes a connection, sends one frame, waits for one, and puts the connection back. Notifications have one
-//! connection for themselves, over which they are sent one after another and never answered. A connection that was left
-//! in the middle of a message is never used again.
+//! A call checks a connection out of the pool, sends one frame, waits for one, and checks the connection in.
+//! Notifications have one connection of their own, over which they are sent one after another without responses. A
+//! connection that was left in the middle of a message is never used again.
 
 mod backoff;
-mod counters;
-mod dial;
+mod call;
+mod connector;
 mod notifications;
 mod pool;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::connection::{Connection, ReceiveBy};
 use crate::deadline::Deadline;
-use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result, excerpt};
+use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result};
 use crate::fork;
-use crate::message::{
-    CARRY_NOTIFICATIONS, PING, Parsed, READ_DOCUMENT, RequestEnvelope, Response, ResultText, parse_document,
-};
+use crate::message::{CARRY_NOTIFICATIONS, PING, READ_DOCUMENT, ResultText, parse_document};
+use crate::metrics::ClientCounters;
 use crate::options::ClientOptions;
-use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 use backoff::Backoff;
-use counters::Counters;
 use notifications::NotificationSender;
-use pool::{Lease, Pool};
+use pool::Pool;
 
-/// A client. It may be used by any number of threads at once; in a process forked from its own it refuses everything
-/// but [`Client::afresh`].
+/// A client for any number of threads. In a forked process it refuses everything but [`Client::for_forked_child`].
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -42,16 +37,16 @@ pub struct Client {
     next_id: AtomicU64,
     closed: AtomicBool,
     backoff: Backoff,
-    counters: Counters,
+    counters: ClientCounters,
     generation: u32,
 }
 
 impl Client {
-    /// A client of the server at `address`. Nothing is connected yet.
+    /// A client of the server at `address`, not connected yet.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] if memory is short.
+    /// [`Error::InvalidArgument`] for an option that is not allowed, [`Error::System`] without memory.
     pub fn new(address: SocketAddr, secret: Secret, options: ClientOptions) -> Result<Self> {
         options.check()?;
         if !address.ip().is_loopback() {
@@ -64,36 +59,36 @@ impl Client {
         Ok(Self::with(address, secret, options, false))
     }
 
-    /// The same client for this process, after a fork: without connections, closed if the original was.
-    pub fn afresh(&self) -> Self {
+    /// The same client for this forked process: without connections, and closed if the original was.
+    pub fn for_forked_child(&self) -> Self {
         Self::with(self.address, self.secret.clone(), self.options.clone(), self.closed.load(Ordering::Acquire))
     }
 
-    /// The same client of a server that has moved from `old` to `new`; `None` if this is a client of another one.
+    /// The same client for a server that has moved from `old` to `new`; `None` if this is the client of another server.
     pub fn followed(&self, secret: &Secret, old: SocketAddr, new: SocketAddr) -> Option<Self> {
         let is_its_client = self.address == old && self.secret.matches(secret);
-        is_its_client.then(|| Self { address: new, ..self.afresh() })
+        is_its_client.then(|| Self { address: new, ..self.for_forked_child() })
     }
 
-    /// Whether it was made in this process and not inherited.
-    pub fn is_of_this_process(&self) -> bool {
+    /// Returns whether this client was created in this process and not inherited by a fork.
+    pub fn is_owner(&self) -> bool {
         self.generation == fork::generation()
     }
 
-    /// Connects now, unless there is a connection.
+    /// Connects now, unless a connection exists.
     ///
     /// # Errors
     ///
     /// As [`Client::invoke`], for connecting.
-    pub fn start(&self, wait: &impl Wait) -> Result<()> {
+    pub fn start(&self, host: &impl HostLock) -> Result<()> {
         let deadline = Deadline::after(self.options.connect_timeout.saturating_add(self.options.handshake_timeout));
-        let (lease, idle) = self.lease(&self.pool, &deadline, wait)?;
-        let connection = self.connected(&lease, idle, &deadline, wait)?;
-        lease.put_back(connection);
+        let (checkout, idle) = self.checkout(&self.pool, &deadline, host)?;
+        let connection = self.connected(&checkout, idle, &deadline, host)?;
+        checkout.checkin(connection);
         Ok(())
     }
 
-    /// Calls a method and blocks until its result comes. `timeout` bounds everything.
+    /// Calls a method and blocks until its result arrives. `timeout` bounds everything.
     ///
     /// `args` is the text of a JSON array, `kwargs` that of a JSON object.
     ///
@@ -112,9 +107,9 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         timeout: Duration,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<ResultText> {
-        // It would make a connection of the pool one that is never used for calls again.
+        // This name would turn a connection of the pool into one that carries notifications.
         if name == CARRY_NOTIFICATIONS {
             let message = format!("no handler for {name:?}");
             return Err(Error::NoHandler(RemoteFailure {
@@ -125,33 +120,43 @@ impl Client {
         }
         let deadline = Deadline::after(timeout);
         self.counters.calls.add_one();
-        let outcome = self.call(name, args, kwargs, &deadline, wait);
+        let outcome = self.call(name, args, kwargs, &deadline, host);
         self.count(&outcome);
         outcome
     }
 
-    /// Sends a notification. It does not wait for the handler, and for at most `timeout` for the kernel to take it.
+    /// Sends a notification and waits until the kernel has taken it, for at most `timeout`. Does not wait for the
+    /// handler.
     ///
     /// If one call of this returned before another began, its notification is handled first. The exception is a call in
-    /// a signal handler that interrupted one of its own thread: that notification goes over a connection for calls.
+    /// a signal handler that interrupted another one in the same thread: its notification is sent over a connection of
+    /// the pool.
     ///
     /// # Errors
     ///
-    /// As [`Client::invoke`], where it could not be sent.
-    pub fn notify(&self, name: &str, args: &[u8], kwargs: &[u8], timeout: Duration, wait: &impl Wait) -> Result<()> {
+    /// As [`Client::invoke`], if the notification could not be sent.
+    pub fn notify(
+        &self,
+        name: &str,
+        args: &[u8],
+        kwargs: &[u8],
+        timeout: Duration,
+        host: &impl HostLock,
+    ) -> Result<()> {
         let deadline = Deadline::after(timeout);
         self.counters.notifications.add_one();
-        let outcome = self.send_notification(name, args, kwargs, &deadline, wait);
+        let outcome = self.send_notification(name, args, kwargs, &deadline, host);
         self.count(&outcome);
         outcome
     }
 
-    /// Asks for a document; blocks until it comes.
+    /// Fetches a document and blocks until it arrives.
     ///
     /// # Returns
     ///
-    /// Its generation and text, or `None` if `known_generation` is the newest, or nothing was published and none is known.
-    /// The generation is [`ABSENT`](crate::document::ABSENT) where a generation is known of what is not published.
+    /// Its generation and text, or `None` if `known_generation` is the latest, or if nothing is published and no
+    /// generation is known. The generation is [`ABSENT`](crate::document::ABSENT) if a known document is no longer
+    /// published.
     ///
     /// # Errors
     ///
@@ -161,53 +166,53 @@ impl Client {
         key: &str,
         known_generation: Option<u64>,
         timeout: Duration,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<Option<(u64, Vec<u8>)>> {
         let args = serde_json::to_vec(&(key, known_generation)).map_err(|error| Error::protocol(error.to_string()))?;
-        parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, wait)?)
+        parse_document(self.invoke(READ_DOCUMENT, &args, b"{}", timeout, host)?)
     }
 
-    /// Asks whether the parent's core is there; no handler is needed. Blocks until it answers.
+    /// Checks that the parent's core answers; needs no handler. Blocks until it does.
     ///
     /// # Errors
     ///
     /// As [`Client::invoke`].
-    pub fn ping(&self, timeout: Duration, wait: &impl Wait) -> Result<()> {
-        self.invoke(PING, b"[]", b"{}", timeout, wait).map(drop)
+    pub fn ping(&self, timeout: Duration, host: &impl HostLock) -> Result<()> {
+        self.invoke(PING, b"[]", b"{}", timeout, host).map(drop)
     }
 
-    /// Whether an idle connection is alive, or one is in use.
+    /// Returns whether a connection is in use or an idle one is alive.
     pub fn is_connected(&self) -> bool {
-        self.is_of_this_process() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
+        self.is_owner() && (self.pool.is_connected() || self.notification_sender.pool().is_connected())
     }
 
     /// Closes every connection. Calls in flight and later ones end with [`Error::Closed`].
     ///
     /// # Returns
     ///
-    /// False if it was closed before.
+    /// False if it was closed already.
     pub fn close(&self) -> bool {
         let is_first = !self.closed.swap(true, Ordering::AcqRel);
-        if is_first && self.is_of_this_process() {
+        if is_first && self.is_owner() {
             self.pool.close();
             self.notification_sender.pool().close();
         }
         is_first
     }
 
-    /// Bytes: the longest message that it sends or takes.
+    /// The longest message in bytes that it sends or accepts.
     pub fn max_frame_size(&self) -> usize {
         self.options.max_frame_size
     }
 
-    /// Where the server listens.
+    /// The address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Figures by name. In a forked copy all that it can know: none.
+    /// The stats by name; empty in a forked copy, which knows none.
     pub fn stats(&self) -> Vec<(&'static str, u64)> {
-        if !self.is_of_this_process() {
+        if !self.is_owner() {
             return Vec::new();
         }
         let (connections, idle) = self.pool.connections();
@@ -227,146 +232,11 @@ impl Client {
             next_id: AtomicU64::new(1),
             closed: AtomicBool::new(closed),
             backoff: Backoff::new(options.reconnect_delay),
-            counters: Counters::default(),
+            counters: ClientCounters::default(),
             generation: fork::generation(),
             address,
             secret,
             options,
         }
     }
-
-    fn call(
-        &self,
-        name: &str,
-        args: &[u8],
-        kwargs: &[u8],
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<ResultText> {
-        let (lease, idle) = self.lease(&self.pool, deadline, wait)?;
-        let mut connection = self.connected(&lease, idle, deadline, wait)?;
-        let response = self.call_over(&mut connection, name, args, kwargs, deadline, wait);
-        // Of a request that is too large nothing was sent; a response that is too large has begun.
-        if matches!(response, Ok(_) | Err(Error::FrameTooLarge { .. })) && !connection.has_begun_a_frame() {
-            lease.put_back(connection);
-        }
-        response?.into_result()
-    }
-
-    fn call_over(
-        &self,
-        connection: &mut Connection,
-        name: &str,
-        args: &[u8],
-        kwargs: &[u8],
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<Response> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed).to_string();
-        let envelope = RequestEnvelope::new(Some(&id), name, Some(deadline.check(Phase::Send)?));
-        let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
-        connection
-            .send(&parts, deadline, wait)
-            .and_then(|()| {
-                panic_point("client call");
-                self.receive(connection, &id, deadline, wait)
-            })
-            .map_err(|error| self.explain(error))
-    }
-
-    fn receive(
-        &self,
-        connection: &mut Connection,
-        id: &str,
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<Response> {
-        let by = ReceiveBy { first_byte: *deadline, whole_frame: Duration::MAX };
-        loop {
-            match Response::parse(connection.receive(&by, Phase::Response, wait)?)? {
-                Parsed::Message(response) if response.id == id => return Ok(response),
-                Parsed::Message(response) => {
-                    let reason =
-                        format!("the answer to call {id} came as the answer to call {:?}", excerpt(&response.id));
-                    return Err(Error::protocol(reason));
-                }
-                Parsed::Unusable { .. } | Parsed::Other => self.counters.skipped_messages.add_one(),
-            }
-        }
-    }
-
-    /// The right to use a connection of the pool, with an idle one if there is one.
-    fn lease<'pool>(
-        &self,
-        pool: &'pool Pool,
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<(Lease<'pool>, Option<Connection>)> {
-        self.check_open()?;
-        pool.lease(deadline, wait).map_err(|error| self.explain(error))
-    }
-
-    /// The idle connection, or a new one.
-    fn connected(
-        &self,
-        lease: &Lease<'_>,
-        idle: Option<Connection>,
-        deadline: &Deadline,
-        wait: &impl Wait,
-    ) -> Result<Connection> {
-        if let Some(connection) = idle {
-            return Ok(connection);
-        }
-        // It may have been closed during the wait.
-        self.check_open()?;
-        let retry = self.backoff.attempt()?;
-        match dial::connect(self.address, &self.secret, &self.options, deadline, wait) {
-            Ok(socket) => {
-                self.counters.connects.add_one();
-                self.backoff.end();
-                lease.adopt(Connection::new(socket, self.options.max_frame_size)).ok_or_else(closed_here)
-            }
-            Err(error) => {
-                self.check_open()?;
-                self.note_failure(&error, deadline, retry);
-                Err(error)
-            }
-        }
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if !self.is_of_this_process() {
-            return Err(fork::inherited());
-        }
-        if self.closed.load(Ordering::Acquire) { Err(closed_here()) } else { Ok(()) }
-    }
-
-    /// A caller that had no time left says nothing about the parent.
-    fn note_failure(&self, error: &Error, deadline: &Deadline, retry: Deadline) {
-        if matches!(error, Error::Interrupted) || deadline.has_passed() {
-            return;
-        }
-        self.counters.failed_connects.add_one();
-        self.backoff.begin(error, retry);
-    }
-
-    /// What ended because this process closed it is called so.
-    fn explain(&self, error: Error) -> Error {
-        match error {
-            Error::Disconnected { .. } if self.closed.load(Ordering::Acquire) => closed_here(),
-            error => error,
-        }
-    }
-
-    fn count<T>(&self, outcome: &Result<T>) {
-        match outcome {
-            Err(Error::Timeout { .. }) => self.counters.timeouts.add_one(),
-            Err(Error::Disconnected { .. }) => self.counters.disconnects.add_one(),
-            _ => {}
-        }
-    }
-}
-
-fn closed_here() -> Error {
-    Error::Closed { reason: "this client was closed".to_owned() }
 }

@@ -1,8 +1,10 @@
-//! An authenticated blocking stream: one frame out, one frame in, by a deadline. Both sides use it.
+//! An authenticated blocking stream of frames, sent and received by a deadline. Clients and servers use it.
 //!
-//! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which costs one system call less than polling first.
-//! The kernel's timeout serves only to wake up; the deadline decides. The kernel may be late by an eighth, so of a long
-//! wait it is told a part first.
+//! `recv` and `send` block under `SO_RCVTIMEO` and `SO_SNDTIMEO`, which takes one system call less than polling first.
+//! The kernel's timeout only wakes the thread; the deadline decides. Linux timers may fire up to 1/8 late, so long
+//! waits are split: a shorter socket timeout first, then the remainder.
+
+mod socket_timeout;
 
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
@@ -12,39 +14,40 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
 
 use crate::deadline::Deadline;
-use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Phase, Result};
+use crate::fd::MSG_NOSIGNAL;
 use crate::fork::ProcessLocal;
 use crate::frame::{self, FrameDecoder};
-use crate::semaphore::{Semaphore, Waited, wait_for};
-use crate::wait::Wait;
+use crate::notifier::{Notifier, Wakeup, wait_for};
+use crate::wait::HostLock;
+use socket_timeout::{kernel_timeout, set_socket_timeout};
 
-/// A connected socket that does not cross a fork; shared, so that another thread can shut it down.
+/// A connected socket that does not cross a fork. It is shared, so that another thread can shut it down.
 pub type Socket = Arc<ProcessLocal<OwnedFd>>;
 
-/// A stream of frames. After an error in the middle of a frame it must be dropped.
+/// A stream of frames. It must be dropped after an error in the middle of a frame.
 #[derive(Debug)]
 pub struct Connection {
     socket: Socket,
     decoder: FrameDecoder,
     max_frame_size: usize,
-    /// When the frame that is being received must be whole; `None` between frames.
+    /// The deadline of the frame that is being received; `None` between frames.
     frame_deadline: Option<Deadline>,
-    /// What the kernel was last told; `None`: no timeout.
+    /// The socket's current timeouts; `None` for none.
     receive_timeout: Option<Duration>,
     send_timeout: Option<Duration>,
 }
 
-/// How long to wait for a frame.
+/// The time limits for receiving a frame.
 #[derive(Debug, Clone, Copy)]
-pub struct ReceiveBy {
-    /// For its first byte.
+pub struct ReceiveDeadlines {
+    /// The deadline of its first byte.
     pub first_byte: Deadline,
-    /// From its first byte to its last.
+    /// The time from its first byte to its last.
     pub whole_frame: Duration,
 }
 
@@ -61,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// The socket, for whoever may have to shut it down.
+    /// The socket, for another thread to shut it down.
     pub fn socket(&self) -> &Socket {
         &self.socket
     }
@@ -72,23 +75,23 @@ impl Connection {
     ///
     /// [`Error::FrameTooLarge`] before anything is sent; [`Error::Timeout`], [`Error::Disconnected`],
     /// [`Error::Interrupted`] or [`Error::Closed`] (in a forked copy) afterwards.
-    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        self.send_rest(parts, &mut 0, deadline, wait)
+    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, host: &impl HostLock) -> Result<()> {
+        self.send_rest(parts, &mut 0, deadline, host)
     }
 
-    /// As [`Connection::send`], from the byte `sent` of the frame on, which it moves forward.
+    /// Continues to send a frame at byte `sent`, which it advances.
     ///
-    /// After [`Error::Interrupted`] a further call can go on with the same `parts` and `sent`.
+    /// After [`Error::Interrupted`] the caller can continue with the same `parts` and `sent`.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`Connection::send`].
     pub fn send_rest(
         &mut self,
         parts: &[&[u8]],
         sent: &mut usize,
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<()> {
         let header = frame::header(frame::length(parts), self.max_frame_size)?;
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(parts.len().saturating_add(1));
@@ -96,49 +99,50 @@ impl Connection {
         slices.extend(parts.iter().map(|part| IoSlice::new(part)));
         let mut slices = slices.as_mut_slice();
         IoSlice::advance_slices(&mut slices, *sent);
-        let mut unsent = Unsent { slices, sent };
-        // Nearly always the kernel takes all of it at once, and the host's lock need not be left.
-        if self.send_some(&mut unsent, SendFlags::DONTWAIT)? == Step::Done {
+        let mut cursor = WriteCursor { slices, sent };
+        // The kernel nearly always takes the whole frame at once, without a reason to release the host's lock.
+        if self.send_some(&mut cursor, SendFlags::DONTWAIT)? == IoStep::Done {
             return Ok(());
         }
-        while wait.block(|| self.send_until(&mut unsent, deadline)).transpose()? != Some(Step::Done) {
-            wait.interrupted()?;
+        while host.without_lock(|| self.send_until(&mut cursor, deadline)).transpose()? != Some(IoStep::Done) {
+            host.check_interrupts()?;
         }
         Ok(())
     }
 
     /// Receives one frame's body; blocks until it has arrived.
     ///
-    /// After [`Error::Interrupted`] nothing is lost: a further call goes on where this one stopped.
+    /// After [`Error::Interrupted`] nothing is lost: the next call continues with the same frame.
     ///
     /// # Errors
     ///
     /// [`Error::Timeout`] and [`Error::Disconnected`] with the given phase, [`Error::FrameTooLarge`],
     /// [`Error::Interrupted`], [`Error::Closed`] (in a forked copy).
-    pub fn receive(&mut self, by: &ReceiveBy, phase: Phase, wait: &impl Wait) -> Result<Vec<u8>> {
+    pub fn receive(&mut self, by: &ReceiveDeadlines, phase: Phase, host: &impl HostLock) -> Result<Vec<u8>> {
         loop {
             if let Some(body) = self.decoder.next_frame()? {
                 self.frame_deadline = None;
                 return Ok(body);
             }
-            if wait.block_briefly(|patience| self.receive_within(patience, by, phase)).transpose()? == Some(Step::Done)
+            if host.spin_with_lock(|max_wait| self.receive_within(max_wait, by, phase)).transpose()?
+                == Some(IoStep::Done)
             {
                 continue;
             }
-            if wait.block(|| self.receive_until(by, phase)).transpose()? != Some(Step::Done) {
-                wait.interrupted()?;
+            if host.without_lock(|| self.receive_until(by, phase)).transpose()? != Some(IoStep::Done) {
+                host.check_interrupts()?;
             }
         }
     }
 
-    /// Receives one frame's body if it has arrived, and otherwise at most part of one. Does not block.
+    /// Receives one frame's body if it has arrived, and at most part of one otherwise. Does not block.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::receive`].
+    /// As [`Connection::receive`].
     pub fn try_receive(&mut self, phase: Phase) -> Result<Option<Vec<u8>>> {
         let mut body = self.decoder.next_frame()?;
-        if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == Step::Done {
+        if body.is_none() && self.receive_some(RecvFlags::DONTWAIT, phase)? == IoStep::Done {
             body = self.decoder.next_frame()?;
         }
         if body.is_some() {
@@ -147,50 +151,50 @@ impl Connection {
         Ok(body)
     }
 
-    /// Blocks until there is something to read, a signal comes, or the deadline has passed.
+    /// Blocks until the socket is readable, a signal comes, or the deadline passes.
     ///
     /// # Errors
     ///
     /// [`Error::System`] if waiting is impossible, [`Error::Closed`] in a forked copy.
-    pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Waited> {
-        wait_for(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], deadline)
+    pub(crate) fn wait_readable(&self, deadline: &Deadline) -> Result<Wakeup> {
+        wait_for(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], deadline)
     }
 
-    /// Blocks for so long, or until a signal comes, whatever arrives meanwhile.
+    /// Blocks for `duration` or until a signal comes, whatever arrives meanwhile.
     ///
     /// # Errors
     ///
-    /// As for [`Connection::wait_readable`].
-    pub(crate) fn pause(&self, duration: Duration) -> Result<Waited> {
+    /// As [`Connection::wait_readable`].
+    pub(crate) fn pause(&self, duration: Duration) -> Result<Wakeup> {
         wait_for(&mut [], &Deadline::after(duration))
     }
 
-    /// As [`Connection::wait_readable`], but also until `semaphore` was posted.
+    /// As [`Connection::wait_readable`], but also until `notifier` has a notification.
     ///
     /// # Errors
     ///
-    /// As for it.
-    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, deadline: &Deadline) -> Result<Waited> {
-        semaphore.wait_or_readable(self.socket.here()?, deadline)
+    /// As [`Connection::send`].
+    pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, deadline: &Deadline) -> Result<Wakeup> {
+        notifier.wait_or_readable(self.socket.get()?, deadline)
     }
 
-    /// Whether bytes of a further frame have arrived already. They are not in the kernel any more, so no poll shows them.
-    pub fn has_begun_a_frame(&self) -> bool {
+    /// Returns whether bytes of another frame have been received already, which no poll reports any more.
+    pub fn has_partial_frame(&self) -> bool {
         !self.decoder.is_empty()
     }
 
-    /// Whether the other side is still there and has sent nothing unasked. Does not block.
+    /// Returns whether the other side is connected and has sent nothing unasked. Does not block.
     pub fn is_idle(&self) -> bool {
-        !self.has_begun_a_frame() && self.peek() == Peeked::Nothing
+        !self.has_partial_frame() && self.peek() == Peeked::Nothing
     }
 
-    /// Whether the other side has closed the connection. Does not block.
+    /// Returns whether the other side has closed the connection. Does not block.
     pub fn has_ended(&self) -> bool {
         self.peek() == Peeked::End
     }
 
     fn peek(&self) -> Peeked {
-        let Ok(socket) = self.socket.here() else { return Peeked::End };
+        let Ok(socket) = self.socket.get() else { return Peeked::End };
         match recv(socket, &mut [0u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Err(Errno::AGAIN | Errno::INTR) => Peeked::Nothing,
             Ok((_, 1..)) => Peeked::Bytes,
@@ -198,78 +202,79 @@ impl Connection {
         }
     }
 
-    /// Sends until all is sent or a signal comes.
-    fn send_until(&mut self, unsent: &mut Unsent<'_, '_>, deadline: &Deadline) -> Result<Step> {
+    /// Sends until the frame is complete or a signal comes.
+    fn send_until(&mut self, cursor: &mut WriteCursor<'_, '_>, deadline: &Deadline) -> Result<IoStep> {
         loop {
             let remaining = kernel_timeout(deadline.check(Phase::Send)?);
             if self.send_timeout != remaining {
-                tell_kernel(&self.socket, Timeout::Send, remaining)?;
+                set_socket_timeout(&self.socket, Timeout::Send, remaining)?;
                 self.send_timeout = remaining;
             }
-            match self.send_some(unsent, SendFlags::empty())? {
-                Step::Blocked => {}
+            match self.send_some(cursor, SendFlags::empty())? {
+                IoStep::Blocked => {}
                 step => return Ok(step),
             }
         }
     }
 
-    /// Sends once: the kernel takes part of a frame when its timeout passes, and the deadline is to be looked at then.
-    fn send_some(&self, unsent: &mut Unsent<'_, '_>, flags: SendFlags) -> Result<Step> {
+    /// Sends once. When the socket timeout passes the kernel has taken part of the frame, and the caller checks the
+    /// deadline.
+    fn send_some(&self, cursor: &mut WriteCursor<'_, '_>, flags: SendFlags) -> Result<IoStep> {
         let mut control = SendAncillaryBuffer::default();
-        match sendmsg(self.socket.here()?, unsent.slices, &mut control, flags | NO_SIGNAL) {
-            Ok(count) => Ok(unsent.advance(count)),
-            Err(Errno::AGAIN) => Ok(Step::Blocked),
-            Err(Errno::INTR) => Ok(Step::Signalled),
+        match sendmsg(self.socket.get()?, cursor.slices, &mut control, flags | MSG_NOSIGNAL) {
+            Ok(count) => Ok(cursor.advance(count)),
+            Err(Errno::AGAIN) => Ok(IoStep::Blocked),
+            Err(Errno::INTR) => Ok(IoStep::Signalled),
             Err(_) => Err(Error::Disconnected { phase: Phase::Send }),
         }
     }
 
-    /// Receives until a frame is whole or cannot be, or a signal comes.
-    fn receive_until(&mut self, by: &ReceiveBy, phase: Phase) -> Result<Step> {
+    /// Receives until a frame is complete or invalid, or a signal comes.
+    fn receive_until(&mut self, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
         loop {
             let deadline = self.current_deadline(by);
             let remaining = kernel_timeout(deadline.check(phase)?);
             if self.receive_timeout != remaining {
-                tell_kernel(&self.socket, Timeout::Recv, remaining)?;
+                set_socket_timeout(&self.socket, Timeout::Recv, remaining)?;
                 self.receive_timeout = remaining;
             }
             match self.receive_some(RecvFlags::empty(), phase)? {
-                Step::Blocked => {}
+                IoStep::Blocked => {}
                 step => return Ok(step),
             }
         }
     }
 
-    /// As [`Connection::receive_until`], but not for longer than `patience`. The kernel's timeout on a socket is too
-    /// coarse for that.
-    fn receive_within(&mut self, patience: Duration, by: &ReceiveBy, phase: Phase) -> Result<Step> {
-        let patience = self.current_deadline(by).within(patience);
+    /// As [`Connection::receive_until`], for at most `max_wait`. Uses `poll`, because socket timeouts are too coarse
+    /// for that.
+    fn receive_within(&mut self, max_wait: Duration, by: &ReceiveDeadlines, phase: Phase) -> Result<IoStep> {
+        let max_wait = self.current_deadline(by).within(max_wait);
         loop {
-            let remaining = Timespec::try_from(patience.remaining()).unwrap_or_default();
-            match poll(&mut [PollFd::new(self.socket.here()?, PollFlags::IN)], Some(&remaining)) {
-                Ok(0) => return Ok(Step::Blocked),
+            let remaining = Timespec::try_from(max_wait.remaining()).unwrap_or_default();
+            match poll(&mut [PollFd::new(self.socket.get()?, PollFlags::IN)], Some(&remaining)) {
+                Ok(0) => return Ok(IoStep::Blocked),
                 Ok(_) => {}
-                Err(_) => return Ok(Step::Signalled),
+                Err(_) => return Ok(IoStep::Signalled),
             }
             match self.receive_some(RecvFlags::DONTWAIT, phase)? {
-                Step::Blocked if !patience.has_passed() => {}
+                IoStep::Blocked if !max_wait.has_passed() => {}
                 step => return Ok(step),
             }
         }
     }
 
     /// Receives once; a frame may need more.
-    fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<Step> {
-        match recv(self.socket.here()?, spare_capacity(self.decoder.room()?), flags) {
+    fn receive_some(&mut self, flags: RecvFlags, phase: Phase) -> Result<IoStep> {
+        match recv(self.socket.get()?, spare_capacity(self.decoder.read_buffer()?), flags) {
             Ok((0, _)) => Err(Error::Disconnected { phase }),
-            Ok(_) if self.decoder.has_whole_frame()? => Ok(Step::Done),
-            Ok(_) | Err(Errno::AGAIN) => Ok(Step::Blocked),
-            Err(Errno::INTR) => Ok(Step::Signalled),
+            Ok(_) if self.decoder.has_whole_frame()? => Ok(IoStep::Done),
+            Ok(_) | Err(Errno::AGAIN) => Ok(IoStep::Blocked),
+            Err(Errno::INTR) => Ok(IoStep::Signalled),
             Err(_) => Err(Error::Disconnected { phase }),
         }
     }
 
-    fn current_deadline(&mut self, by: &ReceiveBy) -> Deadline {
+    fn current_deadline(&mut self, by: &ReceiveDeadlines) -> Deadline {
         if self.decoder.is_empty() {
             return by.first_byte;
         }
@@ -277,30 +282,30 @@ impl Connection {
     }
 }
 
-/// Ends a connection for the thread that waits on it, in the process that opened it. Never reaches across a fork.
+/// Shuts down a connection, which ends the wait of the thread that uses it. Does nothing in a forked copy.
 pub(crate) fn shut_down(socket: &Socket, how: Shutdown) {
-    if let Ok(socket) = socket.here() {
-        // It may have ended by itself just now.
+    if let Ok(socket) = socket.get() {
+        // The connection may have ended by itself just now.
         let _ = shutdown(socket, how);
     }
 }
 
-/// What the kernel has not taken of a frame yet, and how much it has.
-struct Unsent<'slices, 'bytes> {
+/// The part of a frame that the kernel has not taken yet, and the number of bytes that it has.
+struct WriteCursor<'slices, 'bytes> {
     slices: &'slices mut [IoSlice<'bytes>],
     sent: &'slices mut usize,
 }
 
-impl Unsent<'_, '_> {
-    fn advance(&mut self, count: usize) -> Step {
+impl WriteCursor<'_, '_> {
+    fn advance(&mut self, count: usize) -> IoStep {
         IoSlice::advance_slices(&mut self.slices, count);
         *self.sent = self.sent.saturating_add(count);
-        if self.slices.iter().all(|slice| slice.is_empty()) { Step::Done } else { Step::Blocked }
+        if self.slices.iter().all(|slice| slice.is_empty()) { IoStep::Done } else { IoStep::Blocked }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum IoStep {
     Done,
     Blocked,
     Signalled,
@@ -311,51 +316,4 @@ enum Peeked {
     Nothing,
     Bytes,
     End,
-}
-
-/// What the kernel is told: in whole milliseconds, so that calls with the same timeout need not tell it again; and of a
-/// long wait only a part, so that it wakes the thread up before the deadline, and again when little is left.
-fn kernel_timeout(remaining: Duration) -> Option<Duration> {
-    if remaining == Duration::MAX {
-        return None;
-    }
-    let milliseconds = u64::try_from(remaining.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    let milliseconds = if milliseconds > PUNCTUAL { milliseconds - milliseconds / LATENESS } else { milliseconds };
-    Some(Duration::from_millis(milliseconds.clamp(1, LONGEST_KERNEL_WAIT.as_secs().saturating_mul(1000))))
-}
-
-/// Milliseconds: a wait of up to so much ends punctually enough. Linux may end one an eighth of it too late, which is a
-/// fourth of a second for 4 s and two seconds for 30 s (the wheel in `kernel/time/timer.c`).
-const PUNCTUAL: u64 = 100;
-
-/// By what part a longer wait is shortened: more than that eighth, which at the start of a level of the wheel is 8/63.
-const LATENESS: u64 = 7;
-
-/// One day: longer than anybody waits, and what every kernel can hold. The deadline decides, not this.
-const LONGEST_KERNEL_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn tell_kernel(socket: &Socket, direction: Timeout, timeout: Option<Duration>) -> Result<()> {
-    set_socket_timeout(socket.here()?, direction, timeout)
-        .map_err(|errno| Error::system("could not set a socket's timeout", errno))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_is_told_whole_milliseconds_rounded_up() {
-        assert_eq!(kernel_timeout(Duration::from_micros(1)), Some(Duration::from_millis(1)));
-        assert_eq!(kernel_timeout(Duration::from_micros(99_980)), Some(Duration::from_millis(100)));
-        assert_eq!(kernel_timeout(Duration::from_secs(1 << 40)), Some(LONGEST_KERNEL_WAIT));
-        assert_eq!(kernel_timeout(Duration::MAX), None);
-    }
-
-    #[test]
-    fn of_a_long_wait_the_kernel_is_told_so_little_that_it_is_over_before_the_deadline_however_late_the_kernel_is() {
-        for milliseconds in [101, 252, 300, 1000, 2048, 4000, 16_384, 30_000, 3_600_000] {
-            let told = kernel_timeout(Duration::from_millis(milliseconds)).unwrap();
-            assert!(told + told * 8 / 63 < Duration::from_millis(milliseconds), "{told:?} of {milliseconds} ms");
-        }
-    }
 }

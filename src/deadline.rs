@@ -1,20 +1,20 @@
-//! Time that remains. Nothing else in the crate reads the clock.
+//! Deadlines on the monotonic clock. Nothing else in the crate reads the clock.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Phase, Result};
 use crate::os;
 
-/// A moment by which something must have happened, on the monotonic clock.
+/// A moment by which something must have happened.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
     started: Instant,
-    /// `None`: never.
+    /// `None` if there is no deadline.
     expires: Option<Instant>,
 }
 
 impl Deadline {
-    /// The moment `allowed` from now; one beyond what the clock can hold is never reached.
+    /// The moment `allowed` from now. There is no deadline if that exceeds the clock's range.
     pub fn after(allowed: Duration) -> Self {
         let started = Instant::now();
         Self { started, expires: started.checked_add(allowed) }
@@ -36,13 +36,13 @@ impl Deadline {
         if sooner { phase } else { *self }
     }
 
-    /// What is left: zero once it has passed, [`Duration::MAX`] if there is no deadline.
+    /// The remaining time: zero once the deadline has passed, [`Duration::MAX`] if there is none.
     pub fn remaining(&self) -> Duration {
         self.expires.map_or(Duration::MAX, |expires| expires.saturating_duration_since(Instant::now()))
     }
 
-    /// When it is, as [`monotonic_seconds`] counts; `None` if there is no deadline. Too early, if at all, by the time
-    /// between two readings of the clock.
+    /// The deadline on the clock of [`monotonic_seconds`]; `None` if there is none. The result can be too early by the
+    /// time between two readings of the clock, and never too late.
     pub fn monotonic_seconds(&self) -> Option<f64> {
         let expires = self.expires?;
         let clock = monotonic_seconds();
@@ -51,17 +51,17 @@ impl Deadline {
         Some(clock + expires.saturating_duration_since(now).as_secs_f64() - passed)
     }
 
-    /// Whether it has passed.
+    /// Returns whether the deadline has passed.
     pub fn has_passed(&self) -> bool {
         self.remaining().is_zero()
     }
 
-    /// Whether there is a deadline at all.
+    /// Returns whether there is a deadline.
     pub fn is_bounded(&self) -> bool {
         self.expires.is_some()
     }
 
-    /// Time since this deadline was set.
+    /// The time since this deadline was set.
     pub fn waited(&self) -> Duration {
         self.started.elapsed()
     }
@@ -71,7 +71,7 @@ impl Deadline {
         Error::Timeout { phase, waited: self.waited() }
     }
 
-    /// What is left.
+    /// The remaining time.
     ///
     /// # Errors
     ///
@@ -82,8 +82,8 @@ impl Deadline {
     }
 }
 
-/// Seconds on the operating system's monotonic clock, the same in every process: for a host whose own way to read the
-/// clock may be replaced.
+/// Seconds on the operating system's monotonic clock, which is the same in every process. For hosts whose own clock
+/// methods tests may replace.
 pub fn monotonic_seconds() -> f64 {
     os::monotonic_clock().as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! Published documents and their generations.
+//! The published documents of a server and their generations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,117 +8,117 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result, excerpt};
 use crate::sync::{Mutex, lock};
 
-/// How deep a document may nest: what `JSON.generate` and `JSON.parse` allow by default.
-pub const DEEPEST_NESTING: usize = 100;
+/// The deepest nesting of a document. 100 levels: the default of `JSON.generate` and `JSON.parse`.
+pub const MAX_NESTING: u8 = 100;
 
 /// A version of a document.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// One for the first text, and one more for every different text; [`ABSENT`] where none is published.
+    /// 1 for the first text, and one more for every different text; [`ABSENT`] if none is published.
     pub generation: u64,
     /// The text, byte for byte as it was published.
     pub json: Arc<Vec<u8>>,
 }
 
-/// The generation by which who knows a document is told that it is published no more.
+/// The generation that tells a client that a document which it knows is no longer published.
 pub const ABSENT: u64 = 0;
 
-/// The newest version of every document.
+/// The latest version of every document.
 #[derive(Debug)]
-pub struct Documents {
-    longest: usize,
+pub struct DocumentStore {
+    max_len: usize,
     state: Mutex<State>,
 }
 
-/// All documents at one moment.
+/// A copy of all documents.
 #[derive(Debug, Default, Clone)]
 pub struct State {
-    newest: HashMap<String, Document>,
-    /// The highest generation of all documents that were taken back. One number for all of them: their names are forgotten,
-    /// and a name that comes back must not have a generation that it had before.
+    latest: HashMap<String, Document>,
+    /// The highest generation of all unpublished documents. One number is enough: their names are forgotten, and a name
+    /// that is published again must not repeat a generation.
     highest_taken_back: u64,
 }
 
-impl Documents {
-    /// No documents yet; none may be longer than `longest` bytes.
-    pub fn new(longest: usize) -> Self {
-        Self { longest, state: Mutex::default() }
+impl DocumentStore {
+    /// An empty store for documents of up to `max_len` bytes.
+    pub fn new(max_len: usize) -> Self {
+        Self { max_len, state: Mutex::default() }
     }
 
-    /// The documents of `original`, which a fork has copied: as they were at the fork, or as they were `before` if a
-    /// thread that does not exist here was just changing them.
+    /// The documents of `original`, copied by a fork: as they were at the fork, or `before` if a thread that does not
+    /// exist here was changing them.
     pub fn inherited(original: &Self, before: &State) -> Self {
         let state = original.state.try_lock().map_or_else(|_| before.clone(), |state| state.clone());
-        Self { longest: original.longest, state: Mutex::new(state) }
+        Self { max_len: original.max_len, state: Mutex::new(state) }
     }
 
-    /// Every document as it is now.
+    /// A copy of all documents.
     pub fn state(&self) -> State {
         lock(&self.state).clone()
     }
 
-    /// The keys of all that are published.
+    /// The keys of all published documents.
     pub fn keys(&self) -> Vec<String> {
-        lock(&self.state).newest.keys().cloned().collect()
+        lock(&self.state).latest.keys().cloned().collect()
     }
 
-    /// Stores a document. The text is checked, once; the caller's lock may be left meanwhile.
+    /// Stores a document after checking its text, once. Needs no lock of the host.
     ///
     /// # Returns
     ///
-    /// Its generation, and whether that is new: the same text again changes nothing.
+    /// Its generation, and whether that is new: an unchanged text changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`DEEPEST_NESTING`] or has a string that is
-    /// no Unicode; [`Error::FrameTooLarge`] if no frame could carry it.
+    /// [`Error::InvalidArgument`] if the text is not JSON, nests deeper than [`MAX_NESTING`] or has a lone surrogate in
+    /// a string; [`Error::FrameTooLarge`] if no frame could carry it.
     pub fn publish(&self, key: &str, json: Vec<u8>) -> Result<(u64, bool)> {
-        if json.len() > self.longest {
-            return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.longest as u64 });
+        if json.len() > self.max_len {
+            return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.max_len as u64 });
         }
         check(&json).map_err(|reason| Error::invalid_argument(format!("document {:?} {reason}", excerpt(key))))?;
         let mut state = lock(&self.state);
-        let before = match state.newest.get(key) {
+        let before = match state.latest.get(key) {
             Some(current) if *current.json == json => return Ok((current.generation, false)),
             Some(current) => current.generation,
             None => state.highest_taken_back,
         };
         let generation = before.saturating_add(1);
-        state.newest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
+        state.latest.insert(key.to_owned(), Document { generation, json: Arc::new(json) });
         Ok((generation, true))
     }
 
-    /// Takes a document back.
+    /// Removes a document.
     ///
     /// # Returns
     ///
     /// False if there was none.
     pub fn unpublish(&self, key: &str) -> bool {
         let mut state = lock(&self.state);
-        let Some(document) = state.newest.remove(key) else { return false };
+        let Some(document) = state.latest.remove(key) else { return false };
         state.highest_taken_back = state.highest_taken_back.max(document.generation);
         true
     }
 
-    /// The newest version of a document, or `None` if it is the known one, or there is none and none is known. To who knows
-    /// a document that is published no more it is `null`, of the generation [`ABSENT`].
+    /// The latest version of a document, or `None` if `known_generation` is the latest, or if nothing is published and
+    /// no generation is known. A known document that is no longer published is `null` with the generation [`ABSENT`].
     pub fn read(&self, key: &str, known_generation: Option<u64>) -> Option<Document> {
-        match lock(&self.state).newest.get(key) {
-            Some(newest) => (known_generation != Some(newest.generation)).then(|| newest.clone()),
+        match lock(&self.state).latest.get(key) {
+            Some(latest) => (known_generation != Some(latest.generation)).then(|| latest.clone()),
             None => known_generation.map(|_| Document { generation: ABSENT, json: Arc::new(b"null".to_vec()) }),
         }
     }
 
-    /// How many documents there are.
+    /// The number of documents.
     pub fn count(&self) -> usize {
-        lock(&self.state).newest.len()
+        lock(&self.state).latest.len()
     }
 }
 
 fn check(json: &[u8]) -> Result<(), String> {
     serde_json::from_slice::<&RawValue>(json).map_err(|error| format!("is not JSON: {error}"))?;
-    if nesting(json) > DEEPEST_NESTING {
-        return Err(format!("nests deeper than {DEEPEST_NESTING} levels"));
+    if nesting(json) > usize::from(MAX_NESTING) {
+        return Err(format!("nests deeper than {MAX_NESTING} levels"));
     }
     if has_lone_surrogate(json) {
         return Err("has a lone surrogate in a string".to_owned());
@@ -126,9 +126,9 @@ fn check(json: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// How deep a text nests that is known to be JSON.
+/// The nesting depth of a valid JSON text.
 fn nesting(json: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    let (mut depth, mut max_depth, mut in_string, mut escaped) = (0usize, 0usize, false, false);
     for byte in json {
         match byte {
             _ if escaped => escaped = false,
@@ -138,13 +138,13 @@ fn nesting(json: &[u8]) -> usize {
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        deepest = deepest.max(depth);
+        max_depth = max_depth.max(depth);
     }
-    deepest
+    max_depth
 }
 
-/// Whether a string of a text that is known to be JSON has half of a character. The grammar of JSON allows it, but no
-/// worker could make a String of it.
+/// Returns whether a string in a valid JSON text has a lone surrogate. JSON's grammar allows it, but no worker could
+/// build a String from it.
 fn has_lone_surrogate(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(start) = rest.iter().position(|byte| *byte == b'\\') {
@@ -161,7 +161,7 @@ fn has_lone_surrogate(json: &[u8]) -> bool {
     false
 }
 
-/// The unit that a `\u` at the beginning of the text stands for.
+/// The UTF-16 unit of a `\u` escape at the start of `text`.
 fn utf16_unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -175,8 +175,8 @@ const SHORT_ESCAPE: usize = 2;
 mod tests {
     use super::*;
 
-    fn documents() -> Documents {
-        Documents::new(1000)
+    fn documents() -> DocumentStore {
+        DocumentStore::new(1000)
     }
 
     #[test]
@@ -213,11 +213,11 @@ mod tests {
         original.publish("config", b"1".to_vec()).unwrap();
         let before = original.state();
         original.publish("config", b"2".to_vec()).unwrap();
-        let generation = |heir: &Documents| heir.read("config", None).unwrap().generation;
-        assert_eq!(generation(&Documents::inherited(&original, &before)), 2);
+        let generation = |heir: &DocumentStore| heir.read("config", None).unwrap().generation;
+        assert_eq!(generation(&DocumentStore::inherited(&original, &before)), 2);
         let heir = {
             let _changed_by_a_thread_that_is_gone = lock(&original.state);
-            Documents::inherited(&original, &before)
+            DocumentStore::inherited(&original, &before)
         };
         assert_eq!(generation(&heir), 1);
         assert_eq!(heir.publish("config", b"3".to_vec()), Ok((2, true)));

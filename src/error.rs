@@ -1,50 +1,50 @@
-//! Everything that can go wrong, one variant for each thing that a caller can decide.
+//! The errors of the core: one variant for each case that a caller can handle differently.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-/// The result of everything fallible in this crate.
+/// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. The binding maps each variant to one Ruby class.
+/// An error. The binding maps each variant to one Ruby class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The caller's time, or a phase's own limit, has passed.
     Timeout {
-        /// What was being done.
+        /// The phase in which the time passed.
         phase: Phase,
-        /// How long it took until then.
+        /// The time from the start to the timeout.
         waited: Duration,
     },
-    /// No connection could be made, and nothing was sent; or the other side has no thread to serve it.
+    /// No connection could be made and nothing was sent, or the other side has no thread to serve the call.
     ConnectionRefused {
-        /// Where to, and why not.
+        /// The address, and the reason.
         reason: String,
-        /// The kind of failure, for advice about it. That of the first one where it is told again.
+        /// The kind of failure, for advice about it. During the backoff it is the cause of the first failure.
         cause: Cause,
     },
-    /// The connection ended in the middle of something.
+    /// The connection ended in the middle of a message or call.
     Disconnected {
-        /// What was being done.
+        /// The phase in which it ended.
         phase: Phase,
     },
-    /// This process stopped or closed it.
+    /// This process stopped or closed the client or server, or inherited it by a fork.
     Closed {
-        /// What was closed.
+        /// The text that says what was closed.
         reason: String,
     },
     /// The other side does not know the secret, or speaks another version.
     Handshake {
-        /// What it did.
+        /// The text that says what the other side did.
         reason: String,
     },
-    /// Bytes that are not the protocol.
+    /// The received bytes are not the protocol.
     Protocol {
-        /// What was wrong, and where.
+        /// The text that says what is wrong, and where.
         reason: String,
     },
-    /// A frame, to be sent or announced by the other side, is longer than the limit.
+    /// A frame that was to be sent or received is longer than the limit.
     FrameTooLarge {
         /// Its size in bytes.
         size: u64,
@@ -57,17 +57,17 @@ pub enum Error {
     NoHandler(RemoteFailure),
     /// An option or argument has a value that is not allowed.
     InvalidArgument {
-        /// Which, what was given and what is allowed.
+        /// The name, the value, and the allowed values.
         reason: String,
     },
     /// The operating system refused something that does not concern the other side, such as binding a port.
     System {
-        /// What was tried.
+        /// The operation that failed.
         operation: String,
         /// `errno`.
         code: i32,
     },
-    /// The host wants its thread back; what was being done is to be discarded.
+    /// The host wants its thread back; the operation is to be abandoned.
     Interrupted,
 }
 
@@ -117,19 +117,20 @@ impl std::error::Error for Error {}
 /// What a caller was waiting for when its time passed or the connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// All `max_connections` of the client are in use.
+    /// Waiting for a free connection while all `max_connections` are in use.
     FreeConnection,
-    /// Another thread of the process sends a notification, or the server has not handled enough of the earlier ones.
+    /// Waiting to send a notification, because another thread sends one or the server has not handled enough earlier
+    /// ones.
     EarlierNotifications,
-    /// TCP's own handshake.
+    /// The TCP connect.
     Connect,
-    /// The proof of the secret.
+    /// The mutual authentication.
     Handshake,
     /// Sending the request or the response.
     Send,
-    /// The handler at work.
+    /// Waiting for the response while the handler runs.
     Response,
-    /// The server's wait for the next request, or for the rest of one.
+    /// The server waits for the next request, or for the rest of one.
     Request,
 }
 
@@ -147,19 +148,19 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Why a call failed on the other side, in words that belong to no language.
+/// Why a call failed on the other side, in terms that belong to no programming language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FailureCode {
-    /// The handler raised. So does whatever has a code that this side does not know, or none.
+    /// The handler raised an error. Also stands for a missing or unknown code.
     #[default]
     HandlerError,
-    /// There is no such method.
+    /// The method has no handler.
     NoHandler,
-    /// The answer is longer than `max_frame_size`.
+    /// The response is longer than `max_frame_size`.
     FrameTooLarge,
     /// The request has parts that the server cannot use.
     InvalidParams,
-    /// No thread is left that could serve it; it was not carried out.
+    /// No thread is left to serve the call, and it was not started.
     Unavailable,
 }
 
@@ -167,7 +168,7 @@ impl FailureCode {
     const ALL: [Self; 5] =
         [Self::HandlerError, Self::NoHandler, Self::FrameTooLarge, Self::InvalidParams, Self::Unavailable];
 
-    /// The word on the wire.
+    /// The code on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::HandlerError => "handler_error",
@@ -178,7 +179,7 @@ impl FailureCode {
         }
     }
 
-    /// The code with this word, if there is one.
+    /// The code of this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.name() == name)
     }
@@ -189,7 +190,7 @@ impl FailureCode {
 pub enum Cause {
     /// The operating system refused it, with this `errno`.
     System(i32),
-    /// As [`Error::Disconnected`], before anything was sent: the other side is ending, or has no room.
+    /// As [`Error::Disconnected`], before anything was sent: the other side is ending, or is full.
     Disconnected,
     /// As [`Error::Handshake`].
     Handshake,
@@ -212,23 +213,23 @@ impl Cause {
     }
 }
 
-/// What a handler raised, as the other side told it.
+/// A failure of a handler, as the other side reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteFailure {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub code: FailureCode,
     /// Exactly the handler's message.
     pub message: String,
-    /// The class of what it raised.
+    /// The class of the error that was raised.
     pub class: Option<String>,
-    /// Where it raised, innermost first.
+    /// The backtrace, innermost frame first.
     pub backtrace: Vec<String>,
 }
 
-/// Bytes: as much of what it was given does an error message show, so that no message is as long as what was wrong.
+/// The most bytes of a given value that an error message quotes. 100: enough to recognize it.
 pub const MAX_EXCERPT: usize = 100;
 
-/// The beginning of a text, for an error message, and `…` where it is cut.
+/// The start of a text for an error message, with `…` where it is cut.
 pub fn excerpt(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_EXCERPT {
         return Cow::Borrowed(text);

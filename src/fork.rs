@@ -1,15 +1,15 @@
-//! Descriptors that do not cross a fork.
+//! Descriptors that a forked child does not keep, and the fork generation.
 //!
 //! Every descriptor of this crate is opened and closed through [`ProcessLocal`]. At a fork the child closes its copies
-//! before it runs anything else, and the fork generation tells every owner that it is now a copy.
+//! before it runs anything else, and the fork generation tells each owner that it is a copy.
 //!
-//! Other code of the process may have closed a descriptor of ours (a loop that closes all numbers from 3 on), and its
-//! number may be somebody else's since. So the registry keeps what each number stood for, and nothing is closed that is
-//! something else.
+//! Other code of the process may close a descriptor of ours (a loop over all numbers from 3 on), and the number may
+//! then refer to another file. So the registry keeps the identity of each file, and a number that refers to another one
+//! is not closed.
 //!
-//! The gate is closed while a descriptor is opened or closed and while the process forks, so that a fork never falls
-//! between a descriptor's birth and its entry in the registry. It is a flag and not a mutex: a child can open it
-//! although the thread that closed it does not exist there.
+//! The fork lock is held while a descriptor is opened or closed and while the process forks, so that no fork happens
+//! between the opening of a descriptor and its registration. It is a flag and not a mutex: a child can unlock it
+//! although the thread that locked it does not exist there.
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -20,16 +20,16 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::os;
 
-/// How many forks lie between the first process that loaded this crate and this one. One atomic load.
+/// The number of forks between the process that loaded this crate and this one. One atomic load.
 pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Sets up what must happen at every fork. Called once, when the library is loaded; later calls do nothing.
+/// Installs the fork handlers when the library is loaded; later calls do nothing.
 ///
 /// # Errors
 ///
-/// [`Error::System`] if memory is short.
+/// [`Error::System`] without memory.
 pub fn install() -> Result<()> {
     let mut outcome = Ok(());
     INSTALLED.call_once(|| {
@@ -39,12 +39,12 @@ pub fn install() -> Result<()> {
     outcome
 }
 
-/// Something that owns one descriptor and belongs to the process that opened it.
+/// A resource with one descriptor that belongs to the process that opened it.
 ///
-/// In a forked copy the descriptor is closed already, its number may mean something else, and nothing here touches it.
+/// In a forked copy the descriptor is closed already and its number may refer to another file, so nothing here uses it.
 #[derive(Debug)]
 pub struct ProcessLocal<T: AsRawFd> {
-    /// `None` only while it is dropped.
+    /// `None` only while being dropped.
     resource: Option<T>,
     descriptor: RawFd,
     identity: u64,
@@ -52,33 +52,33 @@ pub struct ProcessLocal<T: AsRawFd> {
 }
 
 impl<T: AsRawFd> ProcessLocal<T> {
-    /// Opens something with `open`, which must not block, and enters its descriptor in the registry.
+    /// Opens a resource with `open`, which must not block, and registers its descriptor.
     ///
     /// # Errors
     ///
-    /// What `open` answers, "too many open files" for a number beyond what the registry holds, or that memory is short.
+    /// The error of `open`, `EMFILE` for a number beyond the registry, or `ENOMEM`.
     pub fn open(open: impl FnOnce() -> rustix::io::Result<T>) -> rustix::io::Result<Self> {
-        let _gate = Gate::close();
+        let _lock = ForkLock::acquire();
         let resource = open()?;
         let entry = Entry::of(&resource)?;
-        Ok(Self::enter(resource, entry))
+        Ok(Self::register(resource, entry))
     }
 
-    /// As [`ProcessLocal::open`], for two that are born together.
+    /// As [`ProcessLocal::open`], for two resources that are opened together.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`ProcessLocal::open`].
     pub fn open_pair(open: impl FnOnce() -> rustix::io::Result<(T, T)>) -> rustix::io::Result<(Self, Self)> {
-        let _gate = Gate::close();
+        let _lock = ForkLock::acquire();
         let (first, second) = open()?;
-        // Both before either is entered, for to leave the registry takes the gate.
+        // Make both entries before either is registered: unregistering takes the fork lock, which is held here.
         let entries = (Entry::of(&first)?, Entry::of(&second)?);
-        Ok((Self::enter(first, entries.0), Self::enter(second, entries.1)))
+        Ok((Self::register(first, entries.0), Self::register(second, entries.1)))
     }
 
-    fn enter(resource: T, Entry { place, identity }: Entry) -> Self {
-        place.store(identity, Ordering::Relaxed);
+    fn register(resource: T, Entry { slot, identity }: Entry) -> Self {
+        slot.store(identity, Ordering::Relaxed);
         Self { descriptor: resource.as_raw_fd(), resource: Some(resource), identity, generation: generation() }
     }
 
@@ -87,36 +87,36 @@ impl<T: AsRawFd> ProcessLocal<T> {
     /// # Errors
     ///
     /// [`Error::Closed`] in a forked copy.
-    pub fn here(&self) -> Result<&T> {
+    pub fn get(&self) -> Result<&T> {
         match &self.resource {
             Some(resource) if self.generation == generation() => Ok(resource),
-            _ => Err(inherited()),
+            _ => Err(wrong_process_error()),
         }
     }
 
-    /// As [`ProcessLocal::here`], unless other code has closed the descriptor. That takes a system call, and is worth it
-    /// before writing to what may be somebody else's file.
+    /// As [`ProcessLocal::get`], after checking with a system call that other code has not closed the descriptor. Worth
+    /// it before writing, because the number may refer to another file.
     ///
     /// # Errors
     ///
     /// Also [`Error::System`] with `EBADF`.
     pub(crate) fn verified(&self) -> Result<&T> {
-        let resource = self.here()?;
+        let resource = self.get()?;
         if os::identity(self.descriptor) == Some(self.identity) {
             return Ok(resource);
         }
         Err(closed_by_others())
     }
 
-    /// As [`ProcessLocal::here`], for changes.
+    /// As [`ProcessLocal::get`], mutably.
     ///
     /// # Errors
     ///
     /// [`Error::Closed`] in a forked copy.
-    pub fn here_mut(&mut self) -> Result<&mut T> {
+    pub fn get_mut(&mut self) -> Result<&mut T> {
         match &mut self.resource {
             Some(resource) if self.generation == generation() => Ok(resource),
-            _ => Err(inherited()),
+            _ => Err(wrong_process_error()),
         }
     }
 }
@@ -124,12 +124,12 @@ impl<T: AsRawFd> ProcessLocal<T> {
 impl<T: AsRawFd> Drop for ProcessLocal<T> {
     fn drop(&mut self) {
         let resource = self.resource.take();
-        let _gate = Gate::close();
-        let is_of_this_process = self.generation == generation();
-        if is_of_this_process {
+        let _lock = ForkLock::acquire();
+        let is_owner = self.generation == generation();
+        if is_owner {
             unregister(self.descriptor, self.identity);
         }
-        if is_of_this_process && os::identity(self.descriptor) == Some(self.identity) {
+        if is_owner && os::identity(self.descriptor) == Some(self.identity) {
             drop(resource);
         } else {
             std::mem::forget(resource);
@@ -137,108 +137,108 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
     }
 }
 
-/// The error for using what another process owns.
-pub fn inherited() -> Error {
+/// The error for a resource of another process.
+pub fn wrong_process_error() -> Error {
     Error::Closed { reason: "it belongs to the process that this one was forked from".to_owned() }
 }
 
-/// The error for using what other code has closed.
+/// The error for a resource that other code has closed.
 pub(crate) fn closed_by_others() -> Error {
     Error::system("other code of this process has closed a descriptor of this gem", Errno::BADF)
 }
 
 static INSTALLED: Once = Once::new();
 static GENERATION: AtomicU32 = AtomicU32::new(0);
-static GATE_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+static FORKS_LOCKED: AtomicBool = AtomicBool::new(false);
 
-/// Descriptors in a part of the registry: 8 KiB of memory, which few processes need twice.
-const PART: usize = 1024;
+/// Descriptors in a part of the registry. 1,024: 8 KiB of memory, and few processes need a second part.
+const PART_LENGTH: usize = 1024;
 
-/// Descriptors: 1,048,576, the most that Linux allows a process by default (`fs.nr_open`).
-const PARTS: usize = (1 << 20) / PART;
+/// Parts of the registry, for 1,048,576 descriptors: the most that Linux allows a process by default (`fs.nr_open`).
+const PARTS: usize = (1 << 20) / PART_LENGTH;
 
-/// What each descriptor number stands for ([`os::identity`]), or 0 if it is not ours. A part is made when one of its
-/// numbers is first needed, and never goes away.
+/// The identity of each descriptor ([`os::identity`]), or 0 if the number is not ours. A part is allocated at its first
+/// use and never freed.
 static REGISTRY: [OnceLock<Box<[AtomicU64]>>; PARTS] = [const { OnceLock::new() }; PARTS];
 
-/// How many parts of the registry were ever used, so that a fork looks at no more.
+/// The number of parts that were ever used, so that a fork looks at no others.
 static USED_PARTS: AtomicUsize = AtomicUsize::new(0);
 
-/// What the registry will say of a descriptor, and where.
+/// A descriptor's slot in the registry, and its identity.
 struct Entry {
-    place: &'static AtomicU64,
+    slot: &'static AtomicU64,
     identity: u64,
 }
 
 impl Entry {
     fn of(resource: &impl AsRawFd) -> rustix::io::Result<Self> {
         let descriptor = resource.as_raw_fd();
-        Ok(Self { place: make_place(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
+        Ok(Self { slot: slot_of(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
     }
 }
 
-/// The place of a descriptor in the registry, behind the closed gate.
-fn make_place(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
+/// The slot of a descriptor. The caller holds the fork lock.
+fn slot_of(descriptor: RawFd) -> rustix::io::Result<&'static AtomicU64> {
     let number = usize::try_from(descriptor).map_err(|_| Errno::BADF)?;
-    let (index, offset) = (number / PART, number % PART);
+    let (index, offset) = (number / PART_LENGTH, number % PART_LENGTH);
     let part = REGISTRY.get(index).ok_or(Errno::MFILE)?;
     if part.get().is_none() {
-        let mut places = Vec::new();
-        places.try_reserve_exact(PART).map_err(|_| Errno::NOMEM)?;
-        places.resize_with(PART, AtomicU64::default);
-        let _ = part.set(places.into_boxed_slice());
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(PART_LENGTH).map_err(|_| Errno::NOMEM)?;
+        slots.resize_with(PART_LENGTH, AtomicU64::default);
+        let _ = part.set(slots.into_boxed_slice());
         USED_PARTS.fetch_max(index.saturating_add(1), Ordering::Relaxed);
     }
-    part.get().and_then(|places| places.get(offset)).ok_or(Errno::MFILE)
+    part.get().and_then(|slots| slots.get(offset)).ok_or(Errno::MFILE)
 }
 
-/// Forgets a descriptor, unless its number is another of ours by now.
+/// Clears the slot of a descriptor, unless the number is another one of ours by now.
 fn unregister(descriptor: RawFd, identity: u64) {
-    if let Ok(place) = make_place(descriptor) {
-        let _ = place.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
+    if let Ok(slot) = slot_of(descriptor) {
+        let _ = slot.compare_exchange(identity, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
-struct Gate;
+struct ForkLock;
 
-impl Gate {
-    fn close() -> Self {
-        close_gate();
+impl ForkLock {
+    fn acquire() -> Self {
+        lock_forks();
         Self
     }
 }
 
-impl Drop for Gate {
+impl Drop for ForkLock {
     fn drop(&mut self) {
-        open_gate();
+        unlock_forks();
     }
 }
 
-/// Waits only for other threads of this process, each for the length of one system call that does not block.
-fn close_gate() {
-    while GATE_IS_CLOSED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+/// Waits only for other threads of this process, for one non-blocking system call of each.
+fn lock_forks() {
+    while FORKS_LOCKED.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
         std::thread::yield_now();
     }
 }
 
-fn open_gate() {
-    GATE_IS_CLOSED.store(false, Ordering::Release);
+fn unlock_forks() {
+    FORKS_LOCKED.store(false, Ordering::Release);
 }
 
 extern "C" fn before_fork() {
-    close_gate();
+    lock_forks();
 }
 
 extern "C" fn after_fork_in_parent() {
-    open_gate();
+    unlock_forks();
 }
 
 extern "C" fn after_fork_in_child() {
     for (index, part) in REGISTRY.iter().enumerate().take(USED_PARTS.load(Ordering::Relaxed)) {
-        for (offset, place) in part.get().into_iter().flatten().enumerate() {
-            let identity = place.swap(0, Ordering::Relaxed);
+        for (offset, slot) in part.get().into_iter().flatten().enumerate() {
+            let identity = slot.swap(0, Ordering::Relaxed);
             if identity != 0
-                && let Ok(descriptor) = RawFd::try_from(index * PART + offset)
+                && let Ok(descriptor) = RawFd::try_from(index * PART_LENGTH + offset)
                 && os::identity(descriptor) == Some(identity)
             {
                 os::close_inherited(descriptor);
@@ -246,30 +246,30 @@ extern "C" fn after_fork_in_child() {
         }
     }
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    open_gate();
+    unlock_forks();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors::pipe;
+    use crate::fd::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
-        make_place(descriptor).is_ok_and(|place| place.load(Ordering::Relaxed) != 0)
+        slot_of(descriptor).is_ok_and(|slot| slot.load(Ordering::Relaxed) != 0)
     }
 
     #[test]
     fn a_descriptor_is_in_the_registry_while_it_is_open() {
         let (reader, _writer) = pipe().unwrap();
         let reader = ProcessLocal::open(|| Ok(reader)).unwrap();
-        assert!(is_registered(reader.here().unwrap().as_raw_fd()));
+        assert!(is_registered(reader.get().unwrap().as_raw_fd()));
     }
 
     #[test]
     fn a_number_leaves_the_registry_alone() {
-        // Numbers that no test of this process has open.
+        // No test of this process has these numbers open.
         for (number, identity) in [(1_000_000, 1), (1_000_001, 2)] {
-            make_place(number).unwrap().store(identity, Ordering::Relaxed);
+            slot_of(number).unwrap().store(identity, Ordering::Relaxed);
         }
         unregister(1_000_000, 1);
         assert!(!is_registered(1_000_000));
@@ -285,8 +285,8 @@ mod tests {
         let (reader, _writer) = pipe().unwrap();
         let mut reader = ProcessLocal::open(|| Ok(reader)).unwrap();
         reader.generation = reader.generation.wrapping_add(1);
-        assert_eq!(reader.here().err(), Some(inherited()));
-        assert_eq!(reader.here_mut().err(), Some(inherited()));
+        assert_eq!(reader.get().err(), Some(wrong_process_error()));
+        assert_eq!(reader.get_mut().err(), Some(wrong_process_error()));
     }
 
     #[test]
@@ -305,8 +305,8 @@ mod tests {
 
     #[test]
     fn a_number_beyond_the_registry_has_no_place() {
-        assert_eq!(make_place(-1).err(), Some(Errno::BADF));
-        assert_eq!(make_place(1 << 20).err(), Some(Errno::MFILE));
-        assert!(make_place((1 << 20) - 1).is_ok());
+        assert_eq!(slot_of(-1).err(), Some(Errno::BADF));
+        assert_eq!(slot_of(1 << 20).err(), Some(Errno::MFILE));
+        assert!(slot_of((1 << 20) - 1).is_ok());
     }
 }

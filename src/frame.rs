@@ -1,9 +1,9 @@
-//! Bytes to and from frames: a length as unsigned 32-bit big-endian, then that many bytes. No socket.
+//! Frames to and from bytes: a 32-bit big-endian length, then that many bytes. No sockets.
 
+use crate::alloc;
 use crate::error::{Error, Result};
-use crate::memory;
 
-/// Bytes of the length in front of every frame.
+/// Bytes of the header, which is the length.
 pub const HEADER_LENGTH: usize = 4;
 
 /// The header of a frame whose body has `length` bytes.
@@ -18,12 +18,12 @@ pub fn header(length: usize, max_frame_size: usize) -> Result<[u8; HEADER_LENGTH
     }
 }
 
-/// Bytes of the body that is the concatenation of `parts`.
+/// The length of the concatenation of `parts`.
 pub fn length(parts: &[&[u8]]) -> usize {
     parts.iter().fold(0, |length, part| length.saturating_add(part.len()))
 }
 
-/// The body of a frame that crosses no socket: `start`, and then the concatenation of `parts`.
+/// The body of a frame that is not sent over a socket: `start` and the concatenation of `parts`.
 ///
 /// # Errors
 ///
@@ -32,72 +32,72 @@ pub fn body(start: Vec<u8>, parts: &[&[u8]], max_frame_size: usize) -> Result<Ve
     let length = length(parts);
     header(start.len().saturating_add(length), max_frame_size)?;
     let mut body = start;
-    memory::make_room(&mut body, length)?;
+    alloc::try_reserve(&mut body, length)?;
     for part in parts {
         body.extend_from_slice(part);
     }
     Ok(body)
 }
 
-/// Collects bytes as they arrive and gives whole frames.
+/// Collects received bytes and returns complete frames.
 #[derive(Debug)]
 pub struct FrameDecoder {
     max_frame_size: usize,
-    /// What arrived and belongs to no frame that was given away; without the header once `declared` is known.
+    /// Received bytes that are not returned yet; without the header if `frame_len` is known.
     bytes: Vec<u8>,
-    /// The length of the frame that `bytes` begins with.
-    declared: Option<usize>,
+    /// The length of the frame at the start of `bytes`.
+    frame_len: Option<usize>,
 }
 
 impl FrameDecoder {
     /// A decoder that accepts frames of up to `max_frame_size` bytes.
     pub fn new(max_frame_size: usize) -> Self {
-        Self { max_frame_size, bytes: Vec::new(), declared: None }
+        Self { max_frame_size, bytes: Vec::new(), frame_len: None }
     }
 
-    /// The next whole frame's body, if it has arrived.
+    /// The body of the next frame, if it is complete.
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit; nothing is allocated for it, and
-    /// the stream cannot be read any further. [`Error::System`] if memory is short.
+    /// [`Error::FrameTooLarge`] as soon as a header declares more than the limit. Nothing is allocated for such a
+    /// frame, and the stream cannot be read any further. [`Error::System`] without memory.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>> {
         let Some(length) = self.read_header()?.filter(|length| self.bytes.len() >= *length) else { return Ok(None) };
-        let rest = memory::copy(self.bytes.get(length..).unwrap_or_default())?;
-        self.declared = None;
+        let rest = alloc::try_to_vec(self.bytes.get(length..).unwrap_or_default())?;
+        self.frame_len = None;
         self.bytes.truncate(length);
         Ok(Some(std::mem::replace(&mut self.bytes, rest)))
     }
 
-    /// Whether [`FrameDecoder::next_frame`] would give a frame.
+    /// Returns whether [`FrameDecoder::next_frame`] would return a frame.
     ///
     /// # Errors
     ///
-    /// As for it.
+    /// As [`FrameDecoder::next_frame`].
     pub fn has_whole_frame(&mut self) -> Result<bool> {
         let length = self.read_header()?;
         Ok(length.is_some_and(|length| self.bytes.len() >= length))
     }
 
-    /// Where the next bytes that arrive are to be appended, with some room for them.
+    /// The buffer to append received bytes to, with spare capacity.
     ///
     /// # Errors
     ///
     /// [`Error::System`] if memory is short.
-    pub fn room(&mut self) -> Result<&mut Vec<u8>> {
-        let missing = self.declared.map_or(0, |length| length.saturating_sub(self.bytes.len()));
-        memory::make_room(&mut self.bytes, missing.clamp(SMALLEST_ROOM, LARGEST_ROOM))?;
+    pub fn read_buffer(&mut self) -> Result<&mut Vec<u8>> {
+        let missing = self.frame_len.map_or(0, |length| length.saturating_sub(self.bytes.len()));
+        alloc::try_reserve(&mut self.bytes, missing.clamp(MIN_READ, MAX_READ))?;
         Ok(&mut self.bytes)
     }
 
-    /// Whether nothing of a further frame has arrived.
+    /// Returns whether no byte of another frame has been received.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.declared.is_none()
+        self.bytes.is_empty() && self.frame_len.is_none()
     }
 
     fn read_header(&mut self) -> Result<Option<usize>> {
-        if self.declared.is_some() {
-            return Ok(self.declared);
+        if self.frame_len.is_some() {
+            return Ok(self.frame_len);
         }
         let Some((header, _)) = self.bytes.split_first_chunk::<HEADER_LENGTH>() else { return Ok(None) };
         let declared = u64::from(u32::from_be_bytes(*header));
@@ -105,17 +105,17 @@ impl FrameDecoder {
         let length = usize::try_from(declared).ok().filter(|_| declared <= limit);
         let Some(length) = length else { return Err(Error::FrameTooLarge { size: declared, limit }) };
         self.bytes.drain(..HEADER_LENGTH);
-        self.declared = Some(length);
-        Ok(self.declared)
+        self.frame_len = Some(length);
+        Ok(self.frame_len)
     }
 }
 
-/// Bytes: nearly every call and its answer fit into one read. Each idle connection of the parent has so much, and it is the
-/// largest block that the C library's allocator has at hand for each thread.
-const SMALLEST_ROOM: usize = 1 << 10;
+/// The spare capacity for a read. 1 KiB: nearly every request and response fits; each idle connection of the parent
+/// holds this much, and it is the largest block that glibc caches for each thread.
+const MIN_READ: usize = 1 << 10;
 
-/// Bytes: a declared length is believed in steps, so that memory follows what has really arrived.
-const LARGEST_ROOM: usize = 1 << 20;
+/// The most memory reserved at once for a declared length. 1 MiB: memory grows with what has really arrived.
+const MAX_READ: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -136,9 +136,9 @@ mod tests {
         assert!(header(10, 10).is_ok());
         assert_eq!(header(11, 10), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
         let mut decoder = FrameDecoder::new(10);
-        decoder.room().unwrap().extend(framed(&[7; 10]));
+        decoder.read_buffer().unwrap().extend(framed(&[7; 10]));
         assert_eq!(decoder.next_frame(), Ok(Some(vec![7; 10])));
-        decoder.room().unwrap().extend(framed(&[7; 11]));
+        decoder.read_buffer().unwrap().extend(framed(&[7; 11]));
         assert_eq!(decoder.next_frame(), Err(Error::FrameTooLarge { size: 11, limit: 10 }));
     }
 
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_declared_length_over_the_limit_allocates_nothing() {
         let mut decoder = FrameDecoder::new(64 << 20);
-        decoder.room().unwrap().extend([0xff; 4]);
+        decoder.read_buffer().unwrap().extend([0xff; 4]);
         let capacity = decoder.bytes.capacity();
         assert!(decoder.next_frame().is_err());
         assert_eq!(decoder.bytes.capacity(), capacity);
@@ -160,15 +160,15 @@ mod tests {
     #[test]
     fn memory_follows_what_has_arrived_and_not_what_was_declared() {
         let mut decoder = FrameDecoder::new(64 << 20);
-        decoder.room().unwrap().extend((64u32 << 20).to_be_bytes());
+        decoder.read_buffer().unwrap().extend((64u32 << 20).to_be_bytes());
         assert_eq!(decoder.next_frame(), Ok(None));
-        assert!(decoder.room().unwrap().capacity() <= 2 * LARGEST_ROOM);
+        assert!(decoder.read_buffer().unwrap().capacity() <= 2 * MAX_READ);
     }
 
     #[test]
     fn an_empty_frame_is_a_frame() {
         let mut decoder = FrameDecoder::new(10);
-        decoder.room().unwrap().extend([0; 4]);
+        decoder.read_buffer().unwrap().extend([0; 4]);
         assert_eq!(decoder.next_frame(), Ok(Some(vec![])));
         assert!(decoder.is_empty());
     }
@@ -185,7 +185,7 @@ mod tests {
             let mut rest = stream.as_slice();
             for cut in cuts.iter().cycle() {
                 let (piece, remaining) = rest.split_at(rest.len().min(*cut));
-                decoder.room().unwrap().extend(piece);
+                decoder.read_buffer().unwrap().extend(piece);
                 while let Some(frame) = decoder.next_frame().unwrap() {
                     frames.push(frame);
                 }

@@ -1,12 +1,12 @@
-//! Mutual proof of the secret, as state machines over bytes: no socket, no clock.
+//! Mutual authentication with the secret, as state machines over bytes, without sockets or clocks.
 //!
 //! 1. server: `"AZIPC" 0x01 || server_nonce`
 //! 2. client: `"AZIPC" 0x01 || client_nonce || HMAC(secret, "AZIPC/1 client" || server_nonce || client_nonce)`
 //! 3. server: `HMAC(secret, "AZIPC/1 server" || server_nonce || client_nonce)`
 //!
-//! The two labels keep a proof from serving in the other direction; the two nonces keep it from serving twice.
+//! The two labels prevent reflection of a proof to its sender; the two nonces prevent replay.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, KeyInit, Mac as _};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::Sha256;
@@ -15,23 +15,23 @@ use subtle::ConstantTimeEq;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// What both sides begin with: the protocol's name and its version.
-pub const PREAMBLE: [u8; 6] = *b"AZIPC\x01";
+/// The magic bytes that both sides send first: the protocol's name and its version.
+pub const MAGIC: [u8; 6] = *b"AZIPC\x01";
 
-/// Bytes of a nonce: enough that none ever comes twice.
+/// Bytes of a nonce. 32: none ever repeats.
 pub const NONCE_LENGTH: usize = 32;
 
 /// Bytes of an HMAC-SHA256.
 pub const MAC_LENGTH: usize = 32;
 
 /// Bytes of the server's first message.
-pub const HELLO_LENGTH: usize = PREAMBLE.len() + NONCE_LENGTH;
+pub const HELLO_LENGTH: usize = MAGIC.len() + NONCE_LENGTH;
 
 /// Bytes of the client's message.
-pub const CLIENT_PROOF_LENGTH: usize = PREAMBLE.len() + NONCE_LENGTH + MAC_LENGTH;
+pub const CLIENT_PROOF_LENGTH: usize = MAGIC.len() + NONCE_LENGTH + MAC_LENGTH;
 
 type Nonce = [u8; NONCE_LENGTH];
-type Code = [u8; MAC_LENGTH];
+type Mac = [u8; MAC_LENGTH];
 
 /// The server's side: sends a hello, checks the client's proof, answers with its own.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ impl ServerHandshake {
         Ok(Self::with_nonce(fresh_nonce()?))
     }
 
-    /// A handshake with a nonce of the caller's; for test vectors.
+    /// A handshake with a given nonce, for test vectors.
     pub fn with_nonce(server_nonce: Nonce) -> Self {
         Self { server_nonce }
     }
 
     /// The first message.
     pub fn hello(&self) -> [u8; HELLO_LENGTH] {
-        join([&PREAMBLE, &self.server_nonce])
+        join([&MAGIC, &self.server_nonce])
     }
 
     /// Checks the client's proof.
@@ -68,13 +68,13 @@ impl ServerHandshake {
     /// # Errors
     ///
     /// [`Error::Handshake`] if the client speaks something else or does not know the secret.
-    pub fn verify(self, secret: &Secret, proof: &[u8; CLIENT_PROOF_LENGTH]) -> Result<Code> {
-        let (client_nonce, client_mac) = split_after_preamble(proof, "client")?;
-        let expected = code(secret, CLIENT_LABEL, &self.server_nonce, &client_nonce);
+    pub fn verify(self, secret: &Secret, proof: &[u8; CLIENT_PROOF_LENGTH]) -> Result<Mac> {
+        let (client_nonce, client_mac) = split_after_magic(proof, "client")?;
+        let expected = mac(secret, CLIENT_LABEL, &self.server_nonce, &client_nonce);
         if !bool::from(expected.ct_eq(client_mac)) {
-            return Err(refused("the client does not know the secret"));
+            return Err(handshake_error("the client does not know the secret"));
         }
-        Ok(code(secret, SERVER_LABEL, &self.server_nonce, &client_nonce))
+        Ok(mac(secret, SERVER_LABEL, &self.server_nonce, &client_nonce))
     }
 }
 
@@ -94,7 +94,7 @@ impl ClientHandshake {
         Ok(Self::with_nonce(fresh_nonce()?))
     }
 
-    /// A handshake with a nonce of the caller's; for test vectors.
+    /// A handshake with a given nonce, for test vectors.
     pub fn with_nonce(client_nonce: Nonce) -> Self {
         Self { client_nonce }
     }
@@ -103,7 +103,7 @@ impl ClientHandshake {
     ///
     /// # Returns
     ///
-    /// The client's proof, to be sent, and what awaits the server's.
+    /// The client's proof, to be sent, and the check of the server's proof.
     ///
     /// # Errors
     ///
@@ -113,17 +113,17 @@ impl ClientHandshake {
         secret: &Secret,
         hello: &[u8; HELLO_LENGTH],
     ) -> Result<([u8; CLIENT_PROOF_LENGTH], ExpectedServerProof)> {
-        let (server_nonce, _) = split_after_preamble(hello, "server")?;
-        let client_mac = code(secret, CLIENT_LABEL, &server_nonce, &self.client_nonce);
-        let expected = code(secret, SERVER_LABEL, &server_nonce, &self.client_nonce);
-        Ok((join([&PREAMBLE, &self.client_nonce, &client_mac]), ExpectedServerProof { expected }))
+        let (server_nonce, _) = split_after_magic(hello, "server")?;
+        let client_mac = mac(secret, CLIENT_LABEL, &server_nonce, &self.client_nonce);
+        let expected = mac(secret, SERVER_LABEL, &server_nonce, &self.client_nonce);
+        Ok((join([&MAGIC, &self.client_nonce, &client_mac]), ExpectedServerProof { expected }))
     }
 }
 
-/// What the server must prove before the client believes it anything.
+/// The proof that the server must send before the client trusts it.
 #[derive(Debug)]
 pub struct ExpectedServerProof {
-    expected: Code,
+    expected: Mac,
 }
 
 impl ExpectedServerProof {
@@ -132,11 +132,11 @@ impl ExpectedServerProof {
     /// # Errors
     ///
     /// [`Error::Handshake`] if the server does not know the secret.
-    pub fn verify(self, server_mac: &Code) -> Result<()> {
+    pub fn verify(self, server_mac: &Mac) -> Result<()> {
         if bool::from(self.expected.ct_eq(server_mac)) {
             Ok(())
         } else {
-            Err(refused("the server does not know the secret"))
+            Err(handshake_error("the server does not know the secret"))
         }
     }
 }
@@ -150,30 +150,30 @@ fn fresh_nonce() -> Result<Nonce> {
     Ok(nonce)
 }
 
-fn code(secret: &Secret, label: &[u8], server_nonce: &Nonce, client_nonce: &Nonce) -> Code {
-    secret.compute(|key| {
+fn mac(secret: &Secret, label: &[u8], server_nonce: &Nonce, client_nonce: &Nonce) -> Mac {
+    secret.with_key_scrubbed(|key| {
         #[allow(clippy::expect_used, reason = "HMAC takes keys of every length, and no peer has a say in ours")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
-        mac.update(label);
-        mac.update(server_nonce);
-        mac.update(client_nonce);
-        mac.finalize().into_bytes().into()
+        let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
+        hmac.update(label);
+        hmac.update(server_nonce);
+        hmac.update(client_nonce);
+        hmac.finalize().into_bytes().into()
     })
 }
 
-/// What follows a right preamble: the nonce, and the rest.
-fn split_after_preamble<'a>(bytes: &'a [u8], speaker: &str) -> Result<(Nonce, &'a [u8])> {
-    let name = PREAMBLE.len() - 1;
-    match bytes.split_at_checked(PREAMBLE.len()) {
-        Some((preamble, rest)) if preamble == PREAMBLE => {
-            let (nonce, rest) = rest.split_first_chunk().ok_or_else(|| refused("its message is too short"))?;
+/// Splits a message into its nonce and the rest, after checking its magic bytes.
+fn split_after_magic<'a>(bytes: &'a [u8], speaker: &str) -> Result<(Nonce, &'a [u8])> {
+    let name = MAGIC.len() - 1;
+    match bytes.split_at_checked(MAGIC.len()) {
+        Some((magic, rest)) if magic == MAGIC => {
+            let (nonce, rest) = rest.split_first_chunk().ok_or_else(|| handshake_error("its message is too short"))?;
             Ok((*nonce, rest))
         }
-        Some((preamble, _)) if preamble.get(..name) == PREAMBLE.get(..name) => Err(refused(&format!(
+        Some((magic, _)) if magic.get(..name) == MAGIC.get(..name) => Err(handshake_error(&format!(
             "the {speaker} speaks version {} of the protocol, and this side version 1",
-            preamble.last().copied().unwrap_or_default()
+            magic.last().copied().unwrap_or_default()
         ))),
-        _ => Err(refused(&format!("the {speaker} does not speak this protocol"))),
+        _ => Err(handshake_error(&format!("the {speaker} does not speak this protocol"))),
     }
 }
 
@@ -184,7 +184,7 @@ fn join<const LENGTH: usize, const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; 
     joined
 }
 
-fn refused(reason: &str) -> Error {
+fn handshake_error(reason: &str) -> Error {
     Error::Handshake { reason: reason.to_owned() }
 }
 
@@ -209,14 +209,14 @@ mod tests {
 
     #[test]
     fn a_client_without_the_secret_is_refused() {
-        assert_eq!(exchange(&secret(1), &secret(2)), Err(refused("the client does not know the secret")));
+        assert_eq!(exchange(&secret(1), &secret(2)), Err(handshake_error("the client does not know the secret")));
     }
 
     #[test]
     fn a_server_without_the_secret_is_refused() {
         let (_, expected) =
             ClientHandshake::new().unwrap().answer(&secret(1), &ServerHandshake::new().unwrap().hello()).unwrap();
-        assert_eq!(expected.verify(&[0; MAC_LENGTH]), Err(refused("the server does not know the secret")));
+        assert_eq!(expected.verify(&[0; MAC_LENGTH]), Err(handshake_error("the server does not know the secret")));
     }
 
     #[test]
@@ -253,9 +253,9 @@ mod tests {
         let mut hello = ServerHandshake::new().unwrap().hello();
         hello[5] = 2;
         let error = ClientHandshake::new().unwrap().answer(&secret(1), &hello).unwrap_err();
-        assert_eq!(error, refused("the server speaks version 2 of the protocol, and this side version 1"));
+        assert_eq!(error, handshake_error("the server speaks version 2 of the protocol, and this side version 1"));
         hello[0] = b'H';
         let error = ClientHandshake::new().unwrap().answer(&secret(1), &hello).unwrap_err();
-        assert_eq!(error, refused("the server does not speak this protocol"));
+        assert_eq!(error, handshake_error("the server does not speak this protocol"));
     }
 }

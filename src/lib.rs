@@ -1,53 +1,54 @@
-//! The core of `aikido-zen-ipc`: calls, notifications and documents between a pre-forking parent and its workers,
-//! over authenticated loopback connections. It knows no Ruby, starts one native thread and calls nobody back.
+//! The core of `aikido-zen-ipc`: calls, notifications and documents between a pre-forking parent and its workers, over
+//! authenticated loopback connections. It knows no Ruby, starts one native thread and has no callbacks.
 //!
-//! From the public story down to the bytes; a module imports only from those below it:
+//! The modules, from the public interface down to the bytes; each imports only from those below it:
 //!
-//! | module | what it is for |
+//! | module | what it is |
 //! |---|---|
-//! | [`server`] | the parent's side: bind, start, hand out calls, stop |
-//! | [`client`] | a worker's side: invoke, notify, fetch a document |
-//! | [`connection`] | an authenticated blocking stream: one frame out, one frame in, by a deadline |
+//! | [`server`] | the parent's side: binds, starts, hands out calls, stops |
+//! | [`client`] | a worker's side: calls, notifies, fetches documents |
+//! | [`connection`] | an authenticated blocking stream of frames |
 //! | [`document`] | published documents and their generations |
-//! | [`generation_page`] | the page of memory that tells workers of new generations |
-//! | [`handshake`] | mutual proof of the secret, as state machines over bytes |
-//! | [`message`] | requests and responses to and from JSON |
-//! | [`frame`] | bytes to and from frames; no socket |
-//! | [`secret`] | the secret that descendants of the parent inherit |
-//! | [`journal`] | what the native thread has to say, kept for whoever can log it |
+//! | [`shared_generations`] | counters in shared memory that tell workers of new generations |
+//! | [`handshake`] | mutual authentication, as state machines over bytes |
+//! | [`message`] | requests and responses as JSON |
+//! | [`frame`] | frames to and from bytes |
+//! | [`secret`] | the secret that the parent's descendants inherit |
+//! | [`log_buffer`] | log lines of threads that cannot log themselves |
+//! | `metrics` | all counters |
 //! | [`options`] | timeouts and limits |
-//! | [`memory`] | memory for what may be large, or an error |
-//! | [`wait`] | how a caller waits and is interrupted: where the host's lock is left and taken |
-//! | [`contention`] | whether a caller should keep the host's lock while it waits |
-//! | [`deadline`] | time that remains; the only reader of the clock |
+//! | `notifier` | a self-pipe that wakes threads |
+//! | [`alloc`] | fallible allocation for sizes that a peer determines |
+//! | [`wait`] | how the core blocks without the host's lock |
+//! | [`gvl_policy`] | whether a caller holds or releases the host's lock while it waits |
+//! | [`deadline`] | deadlines on the monotonic clock |
 //! | [`fork`] | descriptors that do not cross a fork, and the fork generation |
-//! | [`error`] | one variant for each thing that a caller can decide |
-//! | [`panic_point`] | where a test build can be made to panic; empty otherwise |
+//! | [`error`] | the errors, one variant for each case that a caller can handle differently |
+//! | [`failpoint`] | places where a test build can be made to panic |
 //!
-//! `os` holds the only `unsafe` code, and `descriptors` what is opened otherwise than on Linux.
+//! `os` holds the only `unsafe` code, and `fd` the system calls that differ between Linux and other systems.
 
+pub mod alloc;
 pub mod client;
 pub mod connection;
-pub mod contention;
-mod counter;
 pub mod deadline;
-mod descriptors;
 pub mod document;
 pub mod error;
+pub mod failpoint;
+mod fd;
 pub mod fork;
 pub mod frame;
-pub mod generation_page;
+pub mod gvl_policy;
 pub mod handshake;
-pub mod journal;
-pub mod memory;
+pub mod log_buffer;
 pub mod message;
+mod metrics;
+mod notifier;
 pub mod options;
 mod os;
-pub mod panic_point;
-mod reserve;
 pub mod secret;
-mod semaphore;
 pub mod server;
+pub mod shared_generations;
 mod sync;
 pub mod wait;
 
@@ -57,4 +58,4 @@ pub use error::{Cause, Error, Phase, RemoteFailure, Result};
 pub use options::{ClientOptions, ServerOptions};
 pub use secret::Secret;
 pub use server::Server;
-pub use wait::{Uninterrupted, Wait};
+pub use wait::{HostLock, NoHost};

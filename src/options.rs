@@ -1,48 +1,51 @@
-//! Timeouts and limits: unit, default, reason. Checked once, when they are made.
+//! All timeouts and limits, each with its unit, default and reason. Values are checked once, when a client or server is
+//! created.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// 1,000,000,000 s, which is 31 years: as long as for ever, and no clock and no message overflows by it.
-pub const LONGEST_TIME: Duration = Duration::from_secs(1_000_000_000);
+/// The longest allowed time. 1,000,000,000 s, or 31 years: as good as for ever, and without overflow of any clock or
+/// message.
+pub const MAX_TIME: Duration = Duration::from_secs(1_000_000_000);
 
-/// What is said of a time that is not allowed.
+/// The part of an error message that says which times are allowed.
 pub const TIME_ALLOWED: &str = "a number of seconds above 0, up to 1,000,000,000, is allowed";
 
-/// As [`TIME_ALLOWED`], of a time that may be zero.
+/// As [`TIME_ALLOWED`], for a time that may be zero.
 pub const TIME_OR_ZERO_ALLOWED: &str = "a number of seconds from 0 to 1,000,000,000 is allowed";
 
-/// Bytes: 64 MiB. Twenty times the largest document seen in use, and still less than a host would miss.
-pub const MAX_FRAME_SIZE: usize = 64 << 20;
+/// The default of `max_frame_size`. 64 MiB: twenty times the largest document seen in use, and little for a host.
+pub const DEFAULT_MAX_FRAME_SIZE: usize = 64 << 20;
 
-/// Bytes: what the header can declare.
-pub const LARGEST_FRAME_SIZE: usize = u32::MAX as usize;
+/// The largest allowed `max_frame_size`, in bytes: the frame header has 32 bits.
+pub const MAX_FRAME_SIZE_LIMIT: usize = u32::MAX as usize;
 
-/// What a server is made with.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// A loopback address. Nothing else has a reason to reach it.
+    /// The loopback address to listen on. Other addresses are refused, because only local processes are clients.
     pub host: IpAddr,
-    /// 0: the operating system chooses.
+    /// The port; 0 lets the operating system choose.
     pub port: u16,
-    /// For the whole handshake. 3 s: a worker on a busy machine needs milliseconds.
+    /// Timeout of the whole handshake. 3 s: a worker on a busy machine needs milliseconds.
     pub handshake_timeout: Duration,
-    /// From the first byte of a request to its last. 5 s: it only ends a worker that was stopped in the middle.
+    /// Timeout from the first byte of a request to its last. 5 s: only a worker that was stopped in the middle exceeds
+    /// it.
     pub read_timeout: Duration,
-    /// For a response to be taken by the worker's kernel. 5 s: as above.
+    /// Timeout for the worker's kernel to take a response. 5 s: only a worker that was stopped exceeds it.
     pub write_timeout: Duration,
-    /// Bytes of a frame's body.
+    /// The largest frame body, in bytes.
     pub max_frame_size: usize,
-    /// Admitted connections. 1,024: 60 workers of 16 connections for calls and one for notifications.
+    /// Authenticated connections. 1,024: 60 workers with 16 connections for calls and one for notifications each.
     pub max_connections: usize,
-    /// Threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
+    /// Idle threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
     pub spare_threads: usize,
-    /// Threads that serve connections and run handlers, spare ones included. 2,048: one for each connection, and as many
-    /// for handlers that go on after their answer. At it, requests wait.
+    /// All threads that serve connections and run handlers, including idle ones. 2,048: one for each connection, and as
+    /// many for handlers that continue after their response. At the limit, requests wait.
     pub max_threads: usize,
-    /// Connections that have not proved themselves. 128: the backlog of a busy start; the oldest goes first.
+    /// Connections that are not authenticated yet. 128: more than a busy start produces; the oldest is evicted first.
     pub max_handshakes: usize,
 }
 
@@ -54,7 +57,7 @@ impl Default for ServerOptions {
             handshake_timeout: Duration::from_secs(3),
             read_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),
-            max_frame_size: MAX_FRAME_SIZE,
+            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
             max_connections: 1024,
             spare_threads: 4,
             max_threads: 2048,
@@ -83,11 +86,11 @@ impl ServerOptions {
         at_least_one("max_connections", self.max_connections)?;
         at_least_one("spare_threads", self.spare_threads)?;
         at_least_one("max_handshakes", self.max_handshakes)?;
-        // An idle connection keeps its thread, so fewer threads would leave some connections unserved for ever.
-        let fewest_threads = self.max_connections.saturating_add(self.spare_threads);
-        if self.max_threads < fewest_threads {
+        // Each connection may need a thread, so with fewer threads some would never be served.
+        let min_threads = self.max_connections.saturating_add(self.spare_threads);
+        if self.max_threads < min_threads {
             return Err(Error::invalid_argument(format!(
-                "max_threads is {}; at least max_connections + spare_threads ({fewest_threads}) is allowed",
+                "max_threads is {}; at least max_connections + spare_threads ({min_threads}) is allowed",
                 self.max_threads
             )));
         }
@@ -95,23 +98,23 @@ impl ServerOptions {
     }
 }
 
-/// What a client is made with.
+/// The options of a client.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// For TCP's own handshake. 2 s: on loopback it takes microseconds unless the parent's backlog is full.
+    /// Timeout of the TCP connect. 2 s: on loopback it takes microseconds unless the parent's backlog is full.
     pub connect_timeout: Duration,
-    /// For the proof of the secret. 3 s: as the server's.
+    /// Timeout of the handshake. 3 s: as the server's.
     pub handshake_timeout: Duration,
-    /// For so long, from the beginning of an attempt to connect that failed, calls fail at once; by chance for less, but at
-    /// least half. 1 s: a parent that is gone costs no request more than a comparison, and one that comes back is found
-    /// soon.
+    /// After a failed connect, calls fail immediately for this long, measured from the start of the attempt. Jitter
+    /// shortens it by up to half. 1 s: a missing parent costs a request no more than a comparison, and a parent that is
+    /// back is found soon.
     pub reconnect_delay: Duration,
-    /// Connections for calls, and so calls at the same time; one for notifications comes on top. 16: more threads than a
-    /// worker of Puma usually has.
+    /// Connections for calls, and so the calls at the same time; there is one more for notifications. 16: more threads
+    /// than a Puma worker usually has.
     pub max_connections: usize,
-    /// Idle connections are closed after it. 60 s: each costs the parent a thread.
+    /// Idle connections are closed after this time. 60 s: each costs the parent a thread.
     pub idle_timeout: Duration,
-    /// Bytes of a frame's body.
+    /// The largest frame body, in bytes.
     pub max_frame_size: usize,
 }
 
@@ -123,7 +126,7 @@ impl Default for ClientOptions {
             reconnect_delay: Duration::from_secs(1),
             max_connections: 16,
             idle_timeout: Duration::from_secs(60),
-            max_frame_size: MAX_FRAME_SIZE,
+            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
         }
     }
 }
@@ -150,16 +153,16 @@ impl ClientOptions {
 ///
 /// [`Error::InvalidArgument`] that names it, its value and what is allowed.
 pub fn time(name: &str, value: Duration) -> Result<()> {
-    if value.is_zero() || value > LONGEST_TIME { Err(refused_time(name, value, TIME_ALLOWED)) } else { Ok(()) }
+    if value.is_zero() || value > MAX_TIME { Err(refused_time(name, value, TIME_ALLOWED)) } else { Ok(()) }
 }
 
-/// As [`time`], for one that may be zero: at once.
+/// As [`time`], for a time that may be zero, which means at once.
 ///
 /// # Errors
 ///
-/// As for it.
+/// As [`time`].
 pub fn time_or_zero(name: &str, value: Duration) -> Result<()> {
-    if value > LONGEST_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
+    if value > MAX_TIME { Err(refused_time(name, value, TIME_OR_ZERO_ALLOWED)) } else { Ok(()) }
 }
 
 fn refused_time(name: &str, value: Duration, allowed: &str) -> Error {
@@ -174,9 +177,9 @@ fn at_least_one(name: &str, value: usize) -> Result<()> {
 }
 
 fn frame_size(value: usize) -> Result<()> {
-    if value == 0 || value > LARGEST_FRAME_SIZE {
+    if value == 0 || value > MAX_FRAME_SIZE_LIMIT {
         return Err(Error::invalid_argument(format!(
-            "max_frame_size is {value}; 1 to {LARGEST_FRAME_SIZE} bytes are allowed"
+            "max_frame_size is {value}; 1 to {MAX_FRAME_SIZE_LIMIT} bytes are allowed"
         )));
     }
     Ok(())
@@ -195,11 +198,11 @@ mod tests {
     #[test]
     fn a_time_is_allowed_up_to_the_longest_and_one_that_means_at_once_from_zero() {
         let least = Duration::from_nanos(1);
-        for allowed in [least, LONGEST_TIME] {
+        for allowed in [least, MAX_TIME] {
             assert_eq!((time("t", allowed), time_or_zero("t", allowed)), (Ok(()), Ok(())));
         }
         assert!(time("t", Duration::ZERO).is_err() && time_or_zero("t", Duration::ZERO).is_ok());
-        let over = LONGEST_TIME.saturating_add(least);
+        let over = MAX_TIME.saturating_add(least);
         assert!(time("t", over).is_err() && time_or_zero("t", over).is_err());
     }
 
@@ -226,7 +229,7 @@ mod tests {
             server.check().unwrap_err().to_string(),
             "read_timeout is 0; a number of seconds above 0, up to 1,000,000,000, is allowed"
         );
-        let client = ClientOptions { reconnect_delay: LONGEST_TIME.saturating_mul(2), ..ClientOptions::default() };
+        let client = ClientOptions { reconnect_delay: MAX_TIME.saturating_mul(2), ..ClientOptions::default() };
         assert_eq!(
             client.check().unwrap_err().to_string(),
             "reconnect_delay is 2000000000; a number of seconds from 0 to 1,000,000,000 is allowed"

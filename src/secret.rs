@@ -1,4 +1,4 @@
-//! The secret that the parent makes and its descendants inherit in memory.
+//! The secret: the parent generates it, and its descendants inherit it in memory.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,45 +11,46 @@ use subtle::ConstantTimeEq;
 use zeroize::zeroize_stack;
 
 use crate::error::{Error, Result};
-use crate::os::UndumpedBytes;
+use crate::os::NoDumpBytes;
 
-/// Bytes: as long as a MAC of SHA-256, beyond which a key of HMAC gains nothing.
+/// The length of a generated secret, and the shortest allowed one. 32 bytes: as long as a SHA-256 MAC; a longer key
+/// makes HMAC no stronger.
 pub const SECRET_LENGTH: usize = 32;
 
-/// Bytes: a page. It is meant for keys, not for documents.
-pub const LONGEST_SECRET: usize = 4096;
+/// The longest allowed secret. 4,096 bytes, one page: it is for keys, not for documents.
+pub const MAX_SECRET_LENGTH: usize = 4096;
 
-/// Bytes of the stack that are wiped after a computation. An HMAC takes 1.2 KB of it, 12 KB in a debug build (measured),
-/// and a signal that interrupts it has some 3 KB of registers put below.
+/// Bytes of the stack that are wiped after a computation. 16 KiB: an HMAC uses 1.2 KB, 12 KB in a debug build
+/// (measured), and an interrupting signal stores some 3 KB of registers below it.
 const WIPED_STACK: usize = 16 * 1024;
 
-/// A key of HMAC. It is shown nowhere, compared in constant time, erased when dropped, and not in core dumps.
+/// An HMAC key. It is never shown, compared in constant time, erased when dropped, and not part of core dumps.
 ///
-/// Nothing is computed from it but by way of [`Secret::compute`], which leaves no traces of it elsewhere.
+/// All computations use [`Secret::with_key_scrubbed`], which leaves no traces of the key elsewhere.
 #[derive(Clone)]
 pub struct Secret {
-    bytes: Arc<UndumpedBytes>,
+    bytes: Arc<NoDumpBytes>,
 }
 
 impl Secret {
-    /// [`SECRET_LENGTH`] bytes of the operating system's generator.
+    /// Generates [`SECRET_LENGTH`] bytes with the operating system's generator.
     ///
     /// # Errors
     ///
-    /// [`Error::System`] if there is no memory or no generator.
+    /// [`Error::System`] without memory or without a generator.
     pub fn generate() -> Result<Self> {
         Self::fill(SECRET_LENGTH, |bytes| SysRng.try_fill_bytes(bytes).map_err(|_| Errno::NOSYS))
     }
 
-    /// A secret that the caller brings: [`SECRET_LENGTH`] to [`LONGEST_SECRET`] bytes.
+    /// A secret given by the caller: [`SECRET_LENGTH`] to [`MAX_SECRET_LENGTH`] bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] for another length, [`Error::System`] if there is no memory.
+    /// [`Error::InvalidArgument`] for another length, [`Error::System`] without memory.
     pub fn from_bytes(given: &[u8]) -> Result<Self> {
-        if !(SECRET_LENGTH..=LONGEST_SECRET).contains(&given.len()) {
+        if !(SECRET_LENGTH..=MAX_SECRET_LENGTH).contains(&given.len()) {
             return Err(Error::invalid_argument(format!(
-                "secret has {} bytes; {SECRET_LENGTH} to {LONGEST_SECRET} are allowed",
+                "secret has {} bytes; {SECRET_LENGTH} to {MAX_SECRET_LENGTH} are allowed",
                 given.len()
             )));
         }
@@ -59,36 +60,35 @@ impl Secret {
         })
     }
 
-    /// Whether both are the same, in time that does not depend on where they differ.
+    /// Returns whether both are equal, in time that does not depend on where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.compute(|bytes| other.compute(|others| bytes.ct_eq(others).into()))
+        self.with_key_scrubbed(|bytes| other.with_key_scrubbed(|others| bytes.ct_eq(others).into()))
     }
 
-    /// What `computation` makes of the bytes. It must take the same way whatever they are, as what is constant in time
-    /// does.
+    /// Calls `computation` with the key and returns its result. `computation` must run in constant time, whatever the
+    /// key is.
     ///
-    /// What it leaves on the stack and in registers, which core dumps have too, is overwritten.
-    pub(crate) fn compute<R>(&self, computation: impl Fn(&[u8]) -> R) -> R {
+    /// Afterwards its traces on the stack and in registers are overwritten, because core dumps contain both.
+    pub(crate) fn with_key_scrubbed<R>(&self, computation: impl Fn(&[u8]) -> R) -> R {
         let bytes = self.bytes.as_slice();
-        let result = apart(&computation, bytes);
-        // The same once more, so that it uses the same registers, with nothing that is worth hiding.
-        black_box(apart(&computation, black_box(ZEROS.get(..bytes.len()).unwrap_or_default())));
+        let result = in_own_frame(&computation, bytes);
+        // Run it again with zeros, so that they replace the key in the same registers.
+        black_box(in_own_frame(&computation, black_box(ZEROS.get(..bytes.len()).unwrap_or_default())));
         zeroize_stack::<WIPED_STACK>();
         result
     }
 
     fn fill(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), Errno>) -> Result<Self> {
-        let bytes =
-            UndumpedBytes::new(length, fill).map_err(|errno| Error::system("could not make a secret", errno))?;
+        let bytes = NoDumpBytes::new(length, fill).map_err(|errno| Error::system("could not make a secret", errno))?;
         Ok(Self { bytes: Arc::new(bytes) })
     }
 }
 
-static ZEROS: [u8; LONGEST_SECRET] = [0; LONGEST_SECRET];
+static ZEROS: [u8; MAX_SECRET_LENGTH] = [0; MAX_SECRET_LENGTH];
 
-/// In a frame of its own, where the next call puts its own.
+/// Calls `computation` in a stack frame of its own, which the second call reuses.
 #[inline(never)]
-fn apart<R>(computation: &impl Fn(&[u8]) -> R, bytes: &[u8]) -> R {
+fn in_own_frame<R>(computation: &impl Fn(&[u8]) -> R, bytes: &[u8]) -> R {
     computation(bytes)
 }
 
@@ -100,7 +100,7 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod traces;
+mod scrub_tests;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,6 @@ mod accept_throttle;
 mod acceptor;
 mod builtin;
 mod call;
-mod counters;
 mod daemonize;
 mod dispatcher;
 mod drain;
@@ -37,16 +36,16 @@ pub use local_call::LocalCall;
 pub use supervisor::{Supervisor, Task};
 
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::{Error, Result};
 use crate::fork;
-use crate::generation_page::GenerationPage;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
+use crate::shared_generations::SharedGenerations;
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Mutex, lock};
-use crate::wait::Wait;
-use counters::Counters;
+use crate::wait::HostLock;
 use dispatcher::Dispatcher;
 use listener::Listener;
 
@@ -56,9 +55,9 @@ pub struct Server {
     options: ServerOptions,
     secret: Secret,
     address: SocketAddr,
-    page: GenerationPage,
-    documents: Arc<Documents>,
-    counters: Arc<Counters>,
+    page: SharedGenerations,
+    documents: Arc<DocumentStore>,
+    counters: Arc<ServerCounters>,
     /// Replaced after a server failed, because its acceptor may still use the old one.
     listener: Mutex<Arc<Listener>>,
     running: Mutex<Option<Running>>,
@@ -81,12 +80,12 @@ impl Server {
     pub fn bind(options: ServerOptions, secret: Secret) -> Result<Self> {
         options.check()?;
         fork::install()?;
-        GenerationPage::install()?;
+        SharedGenerations::install()?;
         let (listener, address) = Listener::bind(SocketAddr::new(options.host, options.port))?;
-        let page = GenerationPage::inherited(address.port()).ok_or_else(fork::inherited)?;
+        let page = SharedGenerations::for_port(address.port()).ok_or_else(fork::wrong_process_error)?;
         Ok(Self {
-            documents: Arc::new(Documents::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
-            counters: Arc::new(Counters::default()),
+            documents: Arc::new(DocumentStore::new(options.max_frame_size.saturating_sub(DOCUMENT_ENVELOPE))),
+            counters: Arc::new(ServerCounters::default()),
             listener: Mutex::new(Arc::new(listener)),
             running: Mutex::new(None),
             generation: fork::generation(),
@@ -179,9 +178,9 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Interrupted`]; the connections are closed all the same.
-    pub fn close_connections(&self, allowed: Duration, wait: &impl Wait) -> Result<u64> {
+    pub fn close_connections(&self, allowed: Duration, host: &impl HostLock) -> Result<u64> {
         let Some(dispatcher) = self.running_dispatcher() else { return Ok(0) };
-        let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), wait);
+        let drained = drain::drain_notifications(&dispatcher, &Deadline::after(allowed), host);
         self.shut_down();
         drained.map(|()| self.counters.dropped_notifications.read().saturating_sub(dispatcher.dropped_before))
     }
@@ -227,7 +226,7 @@ impl Server {
         self.check_process()?;
         let (generation, is_new) = self.documents.publish(key, json)?;
         if is_new {
-            self.page.announce(key);
+            self.page.bump(key);
         }
         Ok(generation)
     }
@@ -245,7 +244,7 @@ impl Server {
         self.check_process()?;
         let was_there = self.documents.unpublish(key);
         if was_there {
-            self.page.announce(key);
+            self.page.bump(key);
         }
         Ok(was_there)
     }

@@ -1,60 +1,62 @@
-//! How a caller waits. The core never leaves or takes the host's lock itself: it says when it is about to block.
+//! How the core blocks in a process that has a global lock. The core never releases or takes that lock itself: it
+//! passes what may block to a `HostLock`.
 
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// What surrounds a system call that may block, and what happens when a signal ends one early.
-pub trait Wait {
-    /// Runs `operation`, which may block until a signal comes; a host with a global lock leaves it meanwhile.
+/// Runs system calls that may block, and asks the host about interrupts when a signal ended one early.
+pub trait HostLock {
+    /// Runs `operation`, which may block until a signal comes. A host with a global lock releases it meanwhile.
     ///
     /// # Returns
     ///
-    /// What `operation` returned, or `None` if it was not run because the host wants its thread back.
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
+    /// The value of `operation`, or `None` if it was not run because the host wants its thread back.
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R>;
 
-    /// Runs `operation` with the host's lock, if the host thinks it worth it: it may block for as long as it is told,
-    /// which is so short that nobody else misses the lock. For answers that are nearly always quick.
+    /// Runs `operation` with the host's lock held, if the host's policy allows it. `operation` may block for the given
+    /// time, which is too short for other threads to miss the lock. Meant for answers that nearly always come quickly.
     ///
     /// # Returns
     ///
-    /// What `operation` returned, or `None` if it was not run.
-    fn block_briefly<R>(&self, _operation: impl FnOnce(Duration) -> R) -> Option<R> {
+    /// The value of `operation`, or `None` if it was not run.
+    fn spin_with_lock<R>(&self, _operation: impl FnOnce(Duration) -> R) -> Option<R> {
         None
     }
 
-    /// Called, with the host's lock, after a wait ended early.
+    /// Asks the host about interrupts, with its lock held, after a wait ended early.
     ///
     /// # Errors
     ///
-    /// [`Error::Interrupted`] if the caller must give up; otherwise it goes on waiting.
-    fn interrupted(&self) -> Result<()>;
+    /// [`Error::Interrupted`] if the caller must give up. Otherwise the wait continues.
+    fn check_interrupts(&self) -> Result<()>;
 }
 
-/// Waits without a host: blocks where it stands, and goes on after signals.
+/// A host without a global lock: blocks in the calling thread and continues after signals.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Uninterrupted;
+pub struct NoHost;
 
-impl Wait for Uninterrupted {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for NoHost {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         Some(operation())
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Waits until the first signal: for work that has left the host's lock already and asks the host about signals later.
+/// A wait that ends with the first signal, for code that already runs without the host's lock and asks the host about
+/// interrupts later.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct UntilSignal;
 
-impl Wait for UntilSignal {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for UntilSignal {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         Some(operation())
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Err(Error::Interrupted)
     }
 }

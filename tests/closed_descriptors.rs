@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use support::child::{Child, open_descriptors};
 use support::{PATIENCE, TestServer, echo, eventually, serve};
-use zen_ipc::Uninterrupted;
+use zen_ipc::NoHost;
 
 #[test]
 fn a_server_whose_descriptors_are_closed_ends_with_one_line_and_can_be_started_again() {
@@ -85,7 +85,7 @@ fn a_child_closes_no_file_whose_number_was_ours() {
 fn started_server() -> (TestServer, Vec<(i32, String)>) {
     let before = open_descriptors();
     let server = TestServer::start(echo);
-    server.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    server.client().ping(PATIENCE, &NoHost).unwrap();
     let mut ours = Vec::new();
     eventually("the end of the client's connection", || {
         ours = open_descriptors().into_iter().filter(|descriptor| !before.contains(descriptor)).collect();
@@ -104,9 +104,9 @@ fn assert_ended_and_restart(server: &TestServer) {
     eventually("a line in the log", || lines() > 0);
     assert_eq!(lines(), 1);
     serve(&server.server, Arc::new(echo));
-    server.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    server.client().ping(PATIENCE, &NoHost).unwrap();
     assert!(server.server.stop_accepting(), "it was not started");
-    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.close_connections(Duration::ZERO, &NoHost).unwrap();
 }
 
 fn numbers(descriptors: &[(i32, String)], kind: &str) -> Vec<i32> {

@@ -9,14 +9,14 @@ use std::net::TcpStream;
 
 use support::peer::Peer;
 use support::{PATIENCE, TestServer, echo, eventually};
-use zen_ipc::Uninterrupted;
+use zen_ipc::NoHost;
 use zen_ipc::handshake::{ClientHandshake, MAC_LENGTH};
 
 #[test]
 fn without_descriptors_accepting_pauses_and_resumes_while_connections_stay() {
     let server = TestServer::start(echo);
     let connected = server.client();
-    connected.ping(PATIENCE, &Uninterrupted).unwrap();
+    connected.ping(PATIENCE, &NoHost).unwrap();
     allow_descriptors(64);
     let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
 
@@ -25,7 +25,7 @@ fn without_descriptors_accepting_pauses_and_resumes_while_connections_stay() {
     let stream = TcpStream::connect(server.server.address()).unwrap();
     eventually("a pause", || server.stat("accept_pauses") >= 2);
     assert_eq!(server.stat("accepted"), 1);
-    connected.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    connected.invoke("echo", b"[]", b"{}", PATIENCE, &NoHost).unwrap();
 
     drop(hoard);
     let mut peer = Peer::new(stream);

@@ -1,4 +1,5 @@
-//! What a forked child has and has not. The tests take turns, for a fork copies the whole process.
+//! The descriptors, clients and servers of forked children. The tests run one after another, because a fork copies the
+//! whole process.
 
 mod support;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use support::child::{Child, open_descriptors, survives_exec};
 use support::{PATIENCE, TestServer, client_of, echo, eventually, serve, stat_of};
-use zen_ipc::{ClientOptions, Error, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, Error, NoHost, ServerOptions};
 
 #[test]
 fn a_child_has_none_of_the_parents_descriptors() {
@@ -19,19 +20,19 @@ fn a_child_has_none_of_the_parents_descriptors() {
     let before = open_descriptors();
     let server = TestServer::start(echo);
     let client = server.client();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     let ours = opened_since(&before);
     let identities: HashSet<&String> = ours.iter().map(|(_, identity)| identity).collect();
-    // Listening, both ends of the connection, three pipes.
+    // A listening socket, both ends of the connection, three pipes.
     assert!(identities.len() >= 6, "{ours:?}");
     assert!(!ours.iter().any(|(number, _)| survives_exec(*number)), "{ours:?}");
     Child::fork(|| {
         let here = open_descriptors();
         assert!(!here.iter().any(|(_, identity)| identities.contains(identity)), "{here:?} of {ours:?}");
         assert!(!here.iter().any(|(_, identity)| identity == "anon_inode:[eventpoll]"), "a poll in {here:?}");
-        // And so at any depth.
-        let own = client.afresh();
-        own.ping(PATIENCE, &Uninterrupted).unwrap();
+        // The same at any depth.
+        let own = client.for_forked_child();
+        own.ping(PATIENCE, &NoHost).unwrap();
         let own = opened_since(&here);
         assert!(!own.is_empty(), "it has no socket of its own in {own:?}");
         Child::fork(|| {
@@ -43,7 +44,7 @@ fn a_child_has_none_of_the_parents_descriptors() {
     .join();
     let still_open = open_descriptors();
     assert!(ours.iter().all(|descriptor| still_open.contains(descriptor)), "{still_open:?} of {ours:?}");
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
 }
 
 #[test]
@@ -51,23 +52,23 @@ fn a_child_uses_connections_of_its_own() {
     let _turn = turn();
     let server = TestServer::start(echo);
     let client = server.client();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     Child::fork(|| {
-        assert!(!client.is_of_this_process() && !client.is_connected(), "it takes itself for the original");
-        let refused = client.ping(PATIENCE, &Uninterrupted);
+        assert!(!client.is_owner() && !client.is_connected(), "it takes itself for the original");
+        let refused = client.ping(PATIENCE, &NoHost);
         assert!(matches!(refused, Err(Error::Closed { .. })), "{refused:?}");
-        let own = client.afresh();
+        let own = client.for_forked_child();
         for number in 0..10 {
             let args = format!("[{number}]");
-            let result = own.invoke("echo", args.as_bytes(), b"{}", PATIENCE, &Uninterrupted).unwrap();
+            let result = own.invoke("echo", args.as_bytes(), b"{}", PATIENCE, &NoHost).unwrap();
             assert_eq!(result.as_slice(), args.as_bytes(), "another answer");
         }
         assert_eq!(stat_of(&own, "connects"), 1, "connections");
-        Child::fork(|| own.afresh().ping(PATIENCE, &Uninterrupted).unwrap()).join();
-        own.ping(PATIENCE, &Uninterrupted).unwrap();
+        Child::fork(|| own.for_forked_child().ping(PATIENCE, &NoHost).unwrap()).join();
+        own.ping(PATIENCE, &NoHost).unwrap();
     })
     .join();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     assert_eq!((stat_of(&client, "connects"), stat_of(&client, "disconnects")), (1, 0));
     assert_eq!(server.stat("admitted"), 3);
 }
@@ -77,7 +78,7 @@ fn an_inherited_server_knows_its_address_and_secret_and_does_nothing() {
     let _turn = turn();
     let server = TestServer::start(echo);
     let client = server.client();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     let address = server.server.address();
     Child::fork(|| {
         let inherited = &server.server;
@@ -86,15 +87,15 @@ fn an_inherited_server_knows_its_address_and_secret_and_does_nothing() {
             !inherited.is_started() && !inherited.stop_accepting() && !inherited.stop_listening(),
             "it did something"
         );
-        inherited.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+        inherited.close_connections(Duration::ZERO, &NoHost).unwrap();
         assert!(inherited.start().is_err() && inherited.publish("key", b"1".to_vec()).is_err(), "it did something");
         assert_eq!((inherited.address(), inherited.stats()), (address, Vec::new()), "what it knows");
         let secret = inherited.secret().clone();
         let own = zen_ipc::Client::new(address, secret, ClientOptions::default()).unwrap();
-        own.ping(PATIENCE, &Uninterrupted).unwrap();
+        own.ping(PATIENCE, &NoHost).unwrap();
     })
     .join();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     assert_eq!((stat_of(&client, "connects"), server.server.is_started()), (1, true));
 }
 
@@ -104,7 +105,7 @@ fn a_successor_has_the_options_documents_secret_and_counters_of_the_original_at_
     let options = ServerOptions { max_connections: 2, ..ServerOptions::default() };
     let original = TestServer::start_with(options, echo);
     original.server.publish("key", b"1".to_vec()).unwrap();
-    original.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    original.client().ping(PATIENCE, &NoHost).unwrap();
     let snapshot = original.server.snapshot().unwrap();
     Child::fork(|| {
         let successor = original.server.successor(&snapshot, true).unwrap();
@@ -112,21 +113,21 @@ fn a_successor_has_the_options_documents_secret_and_counters_of_the_original_at_
         assert!(!successor.is_started() && snapshot.is_started(), "it was started already");
         let _threads = serve(&successor, std::sync::Arc::new(echo));
         let client = client_of(&successor);
-        assert_eq!(client.fetch("key", None, PATIENCE, &Uninterrupted).unwrap(), Some((1, b"1".to_vec())));
+        assert_eq!(client.fetch("key", None, PATIENCE, &NoHost).unwrap(), Some((1, b"1".to_vec())));
         assert_eq!(successor.publish("key", b"2".to_vec()), Ok(2));
         let count = |name| successor.stats().iter().find(|(known, _)| *known == name).unwrap().1;
-        assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "figures");
+        assert_eq!((count("admitted"), count("connections"), count("documents")), (2, 1, 1), "stats");
         Child::fork(|| {
-            let own = client.afresh();
-            let document = own.fetch("key", Some(1), PATIENCE, &Uninterrupted).unwrap();
+            let own = client.for_forked_child();
+            let document = own.fetch("key", Some(1), PATIENCE, &NoHost).unwrap();
             assert_eq!(document, Some((2, b"2".to_vec())));
-            assert!(client_of(&successor).ping(PATIENCE, &Uninterrupted).is_err(), "there was room for a third one");
+            assert!(client_of(&successor).ping(PATIENCE, &NoHost).is_err(), "there was room for a third one");
             assert!(successor.snapshot().is_err(), "the copy takes itself for the original");
         })
         .join();
     })
     .join();
-    original.client().ping(PATIENCE, &Uninterrupted).unwrap();
+    original.client().ping(PATIENCE, &NoHost).unwrap();
 }
 
 #[test]
@@ -149,10 +150,10 @@ fn a_successor_listens_at_a_fixed_port_as_soon_as_the_original_does_not() {
     });
     here.read_exact(&mut [0]).unwrap();
     original.server.stop_accepting();
-    original.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+    original.server.close_connections(Duration::ZERO, &NoHost).unwrap();
     here.write_all(b"!").unwrap();
     here.read_exact(&mut [0]).unwrap();
-    worker.ping(PATIENCE, &Uninterrupted).unwrap();
+    worker.ping(PATIENCE, &NoHost).unwrap();
     here.write_all(b"!").unwrap();
     daemon.join();
 }
@@ -171,7 +172,7 @@ fn a_successor_listens_no_more_than_the_original_did_and_no_more_than_it_may() {
             assert!(successor.start_without_rebinding().unwrap().is_some(), "it was started already");
             assert!(successor.start_without_rebinding().unwrap().is_none(), "it was not started");
             assert!(successor.is_started() && !successor.stop_listening(), "it listens");
-            let refused = client_of(&successor).ping(PATIENCE, &Uninterrupted);
+            let refused = client_of(&successor).ping(PATIENCE, &NoHost);
             assert!(matches!(refused, Err(Error::ConnectionRefused { .. })), "{refused:?}");
             assert!(successor.stop_accepting(), "it was not started");
         }
@@ -184,9 +185,9 @@ fn a_child_that_drops_what_it_inherited_takes_nothing_from_the_parent() {
     let _turn = turn();
     let mut server = Some(TestServer::start(echo));
     let mut client = server.as_ref().map(TestServer::client);
-    client.as_ref().unwrap().ping(PATIENCE, &Uninterrupted).unwrap();
+    client.as_ref().unwrap().ping(PATIENCE, &NoHost).unwrap();
     Child::fork(|| drop((server.take(), client.take()))).join();
-    client.unwrap().ping(PATIENCE, &Uninterrupted).unwrap();
+    client.unwrap().ping(PATIENCE, &NoHost).unwrap();
     assert_eq!(server.unwrap().stat("admitted"), 1);
 }
 
@@ -195,32 +196,32 @@ fn a_child_waits_for_no_lock_that_a_thread_of_the_parent_held() {
     let _turn = turn();
     let server = TestServer::start(echo);
     let client = server.client();
-    let mut inherited = Some(client.afresh());
+    let mut inherited = Some(client.for_forked_child());
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    client.ping(PATIENCE, &Uninterrupted).unwrap();
+                    client.ping(PATIENCE, &NoHost).unwrap();
                     server.server.publish("key", b"1".to_vec()).unwrap();
                     // Opens and closes descriptors all the time.
-                    server.client().ping(PATIENCE, &Uninterrupted).unwrap();
-                    inherited.as_ref().unwrap().ping(PATIENCE, &Uninterrupted).unwrap();
+                    server.client().ping(PATIENCE, &NoHost).unwrap();
+                    inherited.as_ref().unwrap().ping(PATIENCE, &NoHost).unwrap();
                 }
             });
         }
         for _ in 0..40 {
             Child::fork(|| {
-                assert!(client.stats().is_empty() && server.server.stats().is_empty(), "figures of another process");
+                assert!(client.stats().is_empty() && server.server.stats().is_empty(), "stats of another process");
                 assert!(client.close() && !server.server.stop_accepting(), "it did something");
-                inherited.as_ref().unwrap().afresh().ping(PATIENCE, &Uninterrupted).unwrap();
+                inherited.as_ref().unwrap().for_forked_child().ping(PATIENCE, &NoHost).unwrap();
             })
             .join();
         }
         is_over.store(true, Ordering::Relaxed);
     });
     assert_eq!(stat_of(&client, "disconnects"), 0);
-    // A copy of a client that other threads were using.
+    // A copied client that other threads were using at the fork.
     Child::fork(|| drop(inherited.take())).join();
 }
 
@@ -229,7 +230,7 @@ fn a_handler_that_forks_leaves_its_call_to_the_parent() {
     let _turn = turn();
     let server = TestServer::start(|call| {
         Child::fork(|| {
-            let outcome = call.respond(b"\"child\"", &Uninterrupted);
+            let outcome = call.respond(b"\"child\"", &NoHost);
             assert_eq!(outcome, Ok(false), "the child answered");
             assert!(!call.is_expired(), "expired");
         })
@@ -237,7 +238,7 @@ fn a_handler_that_forks_leaves_its_call_to_the_parent() {
         Ok(Some("\"parent\"".to_owned()))
     });
     let client = server.client();
-    let result = client.invoke("fork", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    let result = client.invoke("fork", b"[]", b"{}", PATIENCE, &NoHost).unwrap();
     assert_eq!(result.as_slice(), b"\"parent\"");
 }
 
@@ -246,18 +247,18 @@ fn a_worker_learns_of_the_parents_end_although_a_child_of_the_parent_lives_on() 
     let _turn = turn();
     let server = TestServer::start(echo);
     let client = server.client();
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     let (mut here, mut there) = UnixStream::pair().unwrap();
     let sibling = Child::fork(|| {
-        // It has been forked, and stays until the parent has seen what it wants.
+        // The child stays until the parent has looked at it.
         there.write_all(b"!").unwrap();
         there.read_exact(&mut [0]).unwrap();
     });
     here.read_exact(&mut [0]).unwrap();
     server.server.stop_accepting();
-    server.server.close_connections(Duration::ZERO, &Uninterrupted).unwrap();
+    server.server.close_connections(Duration::ZERO, &NoHost).unwrap();
     eventually("the end of the connection", || !client.is_connected());
-    let outcome = client.ping(PATIENCE, &Uninterrupted);
+    let outcome = client.ping(PATIENCE, &NoHost);
     assert!(matches!(outcome, Err(Error::ConnectionRefused { .. })), "{outcome:?}");
     here.write_all(b"!").unwrap();
     sibling.join();

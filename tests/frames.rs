@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use support::peer::{Peer, frame};
 use support::{PATIENCE, TestServer, echo, eventually};
-use zen_ipc::{ServerOptions, Uninterrupted};
+use zen_ipc::{NoHost, ServerOptions};
 
 /// Longer than a request takes to arrive on a busy machine, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(200);
@@ -56,7 +56,7 @@ fn a_request_that_was_read_with_one_whose_handler_answered_and_goes_on_is_not_fo
     for cut in [7, second.len()] {
         let both_there = Barrier::new(2);
         let server = TestServer::start(move |call| {
-            call.respond(b"1", &Uninterrupted).unwrap();
+            call.respond(b"1", &NoHost).unwrap();
             // The barrier opens only if the second request reaches its handler before the first handler has ended.
             both_there.wait();
             Ok(None)
@@ -194,9 +194,9 @@ fn a_peer_that_never_reads_its_answer_is_ended_by_write_timeout_and_delays_no_ot
     deaf_to_documents.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
     let client = server.client();
     eventually("both requests", || server.stat("requests") >= 2);
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     eventually("the end of both", || server.stat("connections") == 1);
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     assert_eq!(stat_pair(&server), (3, 4));
 }
 

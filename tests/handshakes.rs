@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::peer::Peer;
 use support::{PATIENCE, TestServer, echo, eventually, log_of};
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, HELLO_LENGTH, MAC_LENGTH};
-use zen_ipc::{ClientOptions, Error, Secret, Server, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, Error, NoHost, Secret, Server, ServerOptions};
 
 /// Long enough for a client on a busy machine to complete its handshake, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(150);
@@ -18,7 +18,7 @@ fn a_client_with_another_secret_is_told_and_counted() {
     let server = TestServer::start(echo);
     let client =
         zen_ipc::Client::new(server.server.address(), Secret::generate().unwrap(), ClientOptions::default()).unwrap();
-    let outcome = client.ping(PATIENCE, &Uninterrupted);
+    let outcome = client.ping(PATIENCE, &NoHost);
     assert!(matches!(outcome, Err(Error::Handshake { .. })), "{outcome:?}");
     assert_rejected(&server, 1);
 }
@@ -161,13 +161,13 @@ fn beyond_max_connections_a_worker_is_refused_until_another_leaves() {
     let options = ServerOptions { max_connections: 1, ..ServerOptions::default() };
     let server = TestServer::start_with(options, echo);
     let first = server.client();
-    first.ping(PATIENCE, &Uninterrupted).unwrap();
+    first.ping(PATIENCE, &NoHost).unwrap();
     let second = server.client_with(ClientOptions { reconnect_delay: Duration::ZERO, ..ClientOptions::default() });
-    let outcome = second.ping(PATIENCE, &Uninterrupted);
+    let outcome = second.ping(PATIENCE, &NoHost);
     assert!(matches!(outcome, Err(Error::Handshake { .. })), "{outcome:?}");
     assert_eq!((server.stat("refused_connections"), server.stat("rejected_handshakes")), (1, 0));
     first.close();
-    eventually("the second client's turn", || second.ping(PATIENCE, &Uninterrupted).is_ok());
+    eventually("the second client's turn", || second.ping(PATIENCE, &NoHost).is_ok());
 }
 
 #[test]
@@ -210,5 +210,5 @@ fn assert_rejected_among(server: &TestServer, count: usize, admitted: u64) {
     let expected = (count as u64, admitted);
     eventually("the last handshake's end", || seen() >= expected && server.stat("pending_handshakes") == 0);
     assert_eq!(seen(), expected);
-    assert_eq!(server.client().ping(PATIENCE, &Uninterrupted), Ok(()));
+    assert_eq!(server.client().ping(PATIENCE, &NoHost), Ok(()));
 }

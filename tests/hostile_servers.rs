@@ -1,4 +1,4 @@
-//! What listens where the parent should: a client among broken and hostile servers.
+//! Something else listens on the parent's port: a client among broken and hostile servers.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::peer::{Peer, frame};
 use support::{PATIENCE, stat_of};
 use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, MAC_LENGTH, ServerHandshake};
 use zen_ipc::message::ResultText;
-use zen_ipc::{Client, ClientOptions, Error, Phase, Result, Secret, Uninterrupted};
+use zen_ipc::{Client, ClientOptions, Error, NoHost, Phase, Result, Secret};
 
 /// Longer than a message takes to arrive on a busy machine, short enough to wait for.
 const SHORT: Duration = Duration::from_millis(200);
@@ -56,7 +56,7 @@ fn a_server_with_another_secret_is_not_believed() {
     let outcome = greeted_by(|peer| {
         let handshake = ServerHandshake::with_nonce([1; 32]);
         peer.write(&handshake.hello());
-        // Checked with a wrong secret nothing can be answered, so it answers what it can make up.
+        // With a wrong secret it cannot compute the answer, so it sends made-up bytes.
         assert!(handshake.verify(&Secret::generate().unwrap(), &peer.read()).is_err());
         peer.write(&[7; MAC_LENGTH]);
         peer.rest();
@@ -80,7 +80,7 @@ fn a_silent_server_costs_at_most_the_handshake_timeout() {
     let server = FakeServer::bind();
     let client = server.client_with(ClientOptions { handshake_timeout: SHORT, ..ClientOptions::default() });
     let begin = Instant::now();
-    let outcome = client.ping(Duration::from_secs(3600), &Uninterrupted);
+    let outcome = client.ping(Duration::from_secs(3600), &NoHost);
     assert!(matches!(outcome, Err(Error::Timeout { phase: Phase::Handshake, .. })), "{outcome:?}");
     assert!(begin.elapsed() < PATIENCE);
 }
@@ -90,7 +90,7 @@ fn a_connection_over_which_no_greeting_comes_is_given_up_for_another() {
     let server = FakeServer::bind();
     let client = server.client();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.start(&Uninterrupted));
+        let call = scope.spawn(|| client.start(&NoHost));
         let mut silent = server.accept();
         let _admitted = server.accept_authenticated();
         call.join().unwrap().unwrap();
@@ -104,7 +104,7 @@ fn a_greeting_that_trickles_in_does_not_move_the_handshake_timeout() {
     let server = FakeServer::bind();
     let client = server.client_with(ClientOptions { handshake_timeout: SHORT, ..ClientOptions::default() });
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        let call = scope.spawn(|| client.ping(PATIENCE, &NoHost));
         let mut peer = server.accept();
         let hello = ServerHandshake::new().unwrap().hello();
         let sent =
@@ -226,18 +226,18 @@ fn a_connection_over_which_something_came_unasked_is_never_used_again() {
     });
 }
 
-/// What a call ends with when this is all that the server says.
+/// The error of a call if the server sends only this.
 fn greeted_by(greeting: impl FnOnce(&mut Peer)) -> Result<()> {
     let server = FakeServer::bind();
     let client = server.client();
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| client.ping(PATIENCE, &Uninterrupted));
+        let call = scope.spawn(|| client.ping(PATIENCE, &NoHost));
         greeting(&mut server.accept());
         call.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-/// What a call ends with when the server answers so, and then waits for the client to end the connection.
+/// The error of a call if the server answers with this, and then waits for the client to close the connection.
 fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
     let server = FakeServer::bind();
     let client = server.client();
@@ -252,5 +252,5 @@ fn answered_by(answer: impl FnOnce(&mut Peer)) -> Result<ResultText> {
 }
 
 fn invoke(client: &Client, timeout: Duration) -> Result<ResultText> {
-    client.invoke("method", b"[]", b"{}", timeout, &Uninterrupted)
+    client.invoke("method", b"[]", b"{}", timeout, &NoHost)
 }

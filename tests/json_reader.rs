@@ -1,23 +1,23 @@
-//! The reader of the binding's codec, which needs no Ruby, beside serde_json: both accept the same texts, and read the
-//! same from them.
+//! Compares the JSON reader of the binding, which needs no Ruby, with serde_json: both accept the same texts and read
+//! the same values.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use codec::decode::reader::{Flaw, Reader, Token};
+use codec::decode::reader::{Reader, SyntaxError, Token};
 
-/// Where the binding has them.
+/// The binding's modules.
 #[path = "../ext/aikido_zen_ipc/src/codec"]
 mod codec {
     pub(crate) mod decode {
         pub(crate) mod reader;
     }
-    pub(crate) mod plain;
+    pub(crate) mod unescaped;
 }
 
-/// What a text holds. A Float is its bits.
+/// The value of a text. A Float is its bits.
 #[derive(Debug, PartialEq)]
 enum Json {
     Null,
@@ -33,10 +33,10 @@ enum Json {
 fn read(text: &str) -> Result<Json, String> {
     let mut reader = Reader::new(text);
     let value = read_value(&mut reader).and_then(|value| reader.end().map(|()| value));
-    value.map_err(|flaw| reader.describe(&flaw))
+    value.map_err(|error| reader.describe(&error))
 }
 
-fn read_value(reader: &mut Reader<'_>) -> Result<Json, Flaw> {
+fn read_value(reader: &mut Reader<'_>) -> Result<Json, SyntaxError> {
     if let Some(text) = reader.plain_string() {
         return Ok(Json::String(text.to_owned()));
     }

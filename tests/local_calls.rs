@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zen_ipc::error::FailureCode;
 use zen_ipc::server::LocalCall;
-use zen_ipc::{Error, RemoteFailure, Secret, Server, ServerOptions, Uninterrupted};
+use zen_ipc::{Error, NoHost, RemoteFailure, Secret, Server, ServerOptions};
 
 const LIMIT: usize = 1000;
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
@@ -19,8 +19,8 @@ fn a_handler_is_given_the_call_and_its_caller_the_answer() {
     assert!(!call.is_notification() && !call.is_answered() && !call.is_expired());
     assert!(call.deadline().is_bounded());
 
-    assert_eq!(call.respond(b"3", &Uninterrupted), Ok(true));
-    assert_eq!(call.respond(b"4", &Uninterrupted), Ok(false));
+    assert_eq!(call.respond(b"3", &NoHost), Ok(true));
+    assert_eq!(call.respond(b"4", &NoHost), Ok(false));
     assert!(call.is_answered());
     local.finish(None).unwrap();
     assert_eq!(local.take_result().unwrap().as_slice(), b"3");
@@ -44,7 +44,7 @@ fn a_handler_that_does_not_answer_answers_null_and_one_that_fails_its_failure() 
 fn a_failure_after_the_answer_changes_nothing() {
     let server = server();
     let mut local = call(&server, "[]");
-    local.call().unwrap().respond(b"1", &Uninterrupted).unwrap();
+    local.call().unwrap().respond(b"1", &NoHost).unwrap();
     local.finish(Some(&RemoteFailure::default())).unwrap();
     assert_eq!(local.take_result().unwrap().as_slice(), b"1");
 }
@@ -55,7 +55,7 @@ fn a_notification_has_no_deadline_and_is_not_answered() {
     let local = server.call_locally("seen".to_owned(), b"[]", b"{}", None, LIMIT).unwrap();
     let call = local.call().unwrap();
     assert!(call.is_notification() && call.is_answered() && !call.deadline().is_bounded());
-    assert_eq!(local.call().unwrap().respond(b"1", &Uninterrupted), Ok(false));
+    assert_eq!(local.call().unwrap().respond(b"1", &NoHost), Ok(false));
     assert_eq!(local.finish(Some(&RemoteFailure::default())), Ok(()));
 }
 
@@ -95,7 +95,7 @@ fn a_result_over_the_servers_limit_is_the_handlers_error_and_its_callers() {
     let server = server();
     let mut local = call(&server, "[]");
     let large = format!("\"{}\"", "x".repeat(LIMIT));
-    let refused = local.call().unwrap().respond(large.as_bytes(), &Uninterrupted);
+    let refused = local.call().unwrap().respond(large.as_bytes(), &NoHost);
     assert!(matches!(refused, Err(Error::FrameTooLarge { limit: 1000, .. })), "{refused:?}");
     local.finish(None).unwrap();
     let outcome = local.take_result();
@@ -106,7 +106,7 @@ fn a_result_over_the_servers_limit_is_the_handlers_error_and_its_callers() {
 fn a_result_over_the_clients_limit_is_the_callers_error() {
     let server = server();
     let mut local = server.call_locally("any".to_owned(), b"[]", b"{}", PATIENCE, 100).unwrap();
-    local.call().unwrap().respond(format!("\"{}\"", "x".repeat(100)).as_bytes(), &Uninterrupted).unwrap();
+    local.call().unwrap().respond(format!("\"{}\"", "x".repeat(100)).as_bytes(), &NoHost).unwrap();
     local.finish(None).unwrap();
     let outcome = local.take_result();
     assert!(matches!(outcome, Err(Error::FrameTooLarge { limit: 100, .. })), "{outcome:?}");
@@ -116,7 +116,7 @@ fn a_result_over_the_clients_limit_is_the_callers_error() {
 fn an_answer_for_which_there_is_no_room_at_all_ends_the_call() {
     let server = server_with(60);
     let mut local = call(&server, "[]");
-    assert_eq!(local.call().unwrap().respond(&[b'1'; 60], &Uninterrupted), Ok(false));
+    assert_eq!(local.call().unwrap().respond(&[b'1'; 60], &NoHost), Ok(false));
     local.finish(None).unwrap();
     assert!(matches!(local.take_result(), Err(Error::Disconnected { .. })));
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use support::peer::Peer;
 use support::recorder::{Recorder, SENDER};
 use support::{PATIENCE, TestServer, eventually, stat_of};
-use zen_ipc::{Client, ClientOptions, Error, Phase, ServerOptions, Uninterrupted};
+use zen_ipc::{Client, ClientOptions, Error, NoHost, Phase, ServerOptions};
 
 fn notify(client: &Client, number: usize) -> zen_ipc::Result<()> {
-    client.notify("seen", format!("[{number}]").as_bytes(), b"{}", PATIENCE, &Uninterrupted)
+    client.notify("seen", format!("[{number}]").as_bytes(), b"{}", PATIENCE, &NoHost)
 }
 
 fn send_number(peer: &mut Peer, number: usize) {
@@ -117,10 +117,10 @@ fn a_client_whose_earlier_connections_are_not_read_waits_and_gets_a_timeout() {
     for number in 0..4 {
         // Connects first, so that the next notification's timeout covers sending only.
         notify(&client, number).unwrap();
-        let sent = client.notify("seen", large.as_bytes(), b"{}", Duration::from_millis(200), &Uninterrupted);
+        let sent = client.notify("seen", large.as_bytes(), b"{}", Duration::from_millis(200), &NoHost);
         assert!(matches!(sent, Err(Error::Timeout { phase: Phase::Send, .. })), "{sent:?}");
     }
-    let refused = client.notify("seen", b"[]", b"{}", Duration::from_millis(200), &Uninterrupted);
+    let refused = client.notify("seen", b"[]", b"{}", Duration::from_millis(200), &NoHost);
     assert!(matches!(refused, Err(Error::Timeout { .. })), "{refused:?}");
     eventually("the end of those that were refused", || recorder.server.stat("connections") == 4);
     (0..5).for_each(|_| recorder.permit());
@@ -135,10 +135,10 @@ fn when_the_handler_falls_behind_the_sender_waits_and_calls_are_answered_meanwhi
     let recorder = Recorder::waiting();
     let client = recorder.server.client();
     let args = format!("[\"{}\"]", "x".repeat(10_000));
-    let send = || client.notify("seen", args.as_bytes(), b"{}", Duration::from_millis(50), &Uninterrupted);
+    let send = || client.notify("seen", args.as_bytes(), b"{}", Duration::from_millis(50), &NoHost);
     let refused = (0..10_000).map(|_| send()).find(|sent| sent.is_err());
     assert!(matches!(refused, Some(Err(Error::Timeout { .. }))), "{refused:?}");
-    client.invoke("any", b"[]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    client.invoke("any", b"[]", b"{}", PATIENCE, &NoHost).unwrap();
     assert!(recorder.server.stat("threads") < 10);
     drop(recorder.permits);
 }
@@ -208,7 +208,7 @@ fn notifications_sent_before_a_stop_are_handled_also_if_their_sender_has_ended()
     let client = recorder.server.client();
     let args = format!("[\"{}\"]", "x".repeat(1000));
     // More than the receiving side of the connection buffers.
-    let send = || client.notify("seen", args.as_bytes(), b"{}", Duration::from_millis(50), &Uninterrupted);
+    let send = || client.notify("seen", args.as_bytes(), b"{}", Duration::from_millis(50), &NoHost);
     let sent = (0..5000).take_while(|_| send().is_ok()).count();
     assert!(sent > 500, "{sent}");
     client.close();
@@ -216,7 +216,7 @@ fn notifications_sent_before_a_stop_are_handled_also_if_their_sender_has_ended()
     (0..=sent).for_each(|_| recorder.permit());
     eventually("the end of the connection", || recorder.server.stat("connections") == 0);
     assert_eq!(recorder.seen.lock().unwrap().len(), sent);
-    assert_eq!(recorder.server.server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(recorder.server.server.close_connections(PATIENCE, &NoHost), Ok(0));
 }
 
 #[test]
@@ -252,15 +252,14 @@ fn notifications_that_no_thread_handles_in_time_are_counted_at_the_end_of_a_stop
     let server = zen_ipc::Server::bind(ServerOptions::default(), zen_ipc::Secret::generate().unwrap()).unwrap();
     // This supervisor starts no threads, as if all had been killed.
     let supervisor = server.start().unwrap().unwrap();
-    let zen_ipc::server::Task::SpawnThread(mut handler_thread) = supervisor.next_task(&Uninterrupted).unwrap().unwrap()
-    else {
+    let zen_ipc::server::Task::SpawnThread(mut handler_thread) = supervisor.next_task(&NoHost).unwrap().unwrap() else {
         panic!("a server that was just started needs a thread");
     };
     let client = Client::new(server.address(), server.secret().clone(), ClientOptions::default()).unwrap();
     std::thread::scope(|scope| {
         // The first is being handled until its thread exits; the rest waits behind it.
         scope.spawn(|| {
-            handler_thread.next_call(&Uninterrupted).unwrap().unwrap();
+            handler_thread.next_call(&NoHost).unwrap().unwrap();
             server.stop_accepting();
             handler_thread.exit();
         });
@@ -270,8 +269,7 @@ fn notifications_that_no_thread_handles_in_time_are_counted_at_the_end_of_a_stop
         });
     });
     client.close();
-    let (sent, dropped) =
-        (stat_of(&client, "notifications"), server.close_connections(PATIENCE, &Uninterrupted).unwrap());
+    let (sent, dropped) = (stat_of(&client, "notifications"), server.close_connections(PATIENCE, &NoHost).unwrap());
     assert!((1..=sent).contains(&dropped), "{dropped} of {sent}");
-    assert_eq!(server.close_connections(PATIENCE, &Uninterrupted), Ok(0));
+    assert_eq!(server.close_connections(PATIENCE, &NoHost), Ok(0));
 }

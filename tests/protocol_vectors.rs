@@ -1,4 +1,4 @@
-//! What `docs/protocol.md` shows is what the core says and understands, byte for byte.
+//! The test vectors of `docs/protocol.md`: the core writes and reads the same bytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "clippy does not take a test's support for a test")]
 
 use std::collections::HashMap;
@@ -75,7 +75,7 @@ fn requests_in_the_vectors_are_understood() {
 
     assert_eq!(vectors.request("ping_request_frame").name, "ping");
     let question = vectors.request("document_request_frame");
-    assert_eq!(question.document_wanted(), Some(("config".to_owned(), None)));
+    assert_eq!(question.document_params(), Some(("config".to_owned(), None)));
 }
 
 #[test]
@@ -138,10 +138,10 @@ impl Vectors {
         message(Response::parse(self.body(name)), name).into_result()
     }
 
-    /// The one frame that the value holds, without its length.
+    /// The frame in the value, without its length.
     fn body(&self, name: &str) -> Vec<u8> {
         let mut decoder = FrameDecoder::new(1 << 20);
-        decoder.room().unwrap().extend(self.bytes(name));
+        decoder.read_buffer().unwrap().extend(self.bytes(name));
         let body = decoder.next_frame().unwrap().unwrap_or_else(|| panic!("{name} is no whole frame"));
         assert!(decoder.is_empty(), "{name} is more than a frame");
         body
@@ -160,7 +160,7 @@ fn from_hexadecimal(digits: &str) -> Vec<u8> {
 fn message<T>(parsed: Result<Parsed<T>, Error>, name: &str) -> T {
     match parsed.unwrap() {
         Parsed::Message(message) => message,
-        Parsed::Unusable { .. } | Parsed::Other => panic!("{name} is no message"),
+        Parsed::Unusable { .. } | Parsed::Unrecognized => panic!("{name} is no message"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A host that keeps its lock for a moment while it waits for an answer.
+//! A host that holds its lock for a short wait for a response.
 
 mod support;
 
@@ -7,33 +7,33 @@ use std::time::Duration;
 
 use support::gate::gated_server;
 use support::{PATIENCE, TestServer, echo};
-use zen_ipc::{Error, Phase, Result, Uninterrupted, Wait};
+use zen_ipc::{Error, HostLock, NoHost, Phase, Result};
 
-/// Keeps its lock for `patience`, and does something whenever it has left it.
+/// Holds its lock for `max_wait`, and runs an action whenever it has released it.
 struct Host<F> {
-    patience: Duration,
+    max_wait: Duration,
     times_left: Cell<usize>,
     once_left: F,
 }
 
 impl<F: Fn()> Host<F> {
-    fn new(patience: Duration, once_left: F) -> Self {
-        Self { patience, times_left: Cell::new(0), once_left }
+    fn new(max_wait: Duration, once_left: F) -> Self {
+        Self { max_wait, times_left: Cell::new(0), once_left }
     }
 }
 
-impl<F: Fn()> Wait for Host<F> {
-    fn block<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
+impl<F: Fn()> HostLock for Host<F> {
+    fn without_lock<R>(&self, operation: impl FnOnce() -> R) -> Option<R> {
         self.times_left.set(self.times_left.get() + 1);
         (self.once_left)();
         Some(operation())
     }
 
-    fn block_briefly<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
-        Some(operation(self.patience))
+    fn spin_with_lock<R>(&self, operation: impl FnOnce(Duration) -> R) -> Option<R> {
+        Some(operation(self.max_wait))
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Ok(())
     }
 }
@@ -42,7 +42,7 @@ impl<F: Fn()> Wait for Host<F> {
 fn an_answer_that_comes_soon_is_waited_for_with_the_lock() {
     let server = TestServer::start(echo);
     let client = server.client();
-    client.start(&Uninterrupted).unwrap();
+    client.start(&NoHost).unwrap();
     let host = Host::new(PATIENCE, || {});
     let result = client.invoke("echo", b"[1]", b"{}", PATIENCE, &host).unwrap();
     assert_eq!(result.as_slice(), b"[1]");
@@ -62,7 +62,7 @@ fn an_answer_that_comes_in_pieces_is_whole() {
 fn an_answer_that_takes_longer_is_waited_for_without_it() {
     let (server, gate) = gated_server(false);
     let client = server.client();
-    client.start(&Uninterrupted).unwrap();
+    client.start(&NoHost).unwrap();
     let host = Host::new(Duration::from_millis(1), || {
         gate.wait_for_handler();
         gate.open();
@@ -76,7 +76,7 @@ fn an_answer_that_takes_longer_is_waited_for_without_it() {
 fn a_deadline_that_passes_meanwhile_is_a_timeout() {
     let (server, gate) = gated_server(false);
     let client = server.client();
-    client.start(&Uninterrupted).unwrap();
+    client.start(&NoHost).unwrap();
     let timeout = Duration::from_millis(20);
     let outcome = client.invoke("wait", b"[]", b"{}", timeout, &Host::new(PATIENCE, || {}));
     assert!(matches!(outcome, Err(Error::Timeout { phase: Phase::Response, .. })), "{outcome:?}");

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use support::peer::{Peer, frame};
 use support::{Log, PATIENCE, client_of, echo, eventually, run_supervisor, stat_of};
 use zen_ipc::error::Cause;
-use zen_ipc::{Error, Secret, Server, ServerOptions, Uninterrupted};
+use zen_ipc::{Error, NoHost, Secret, Server, ServerOptions};
 
 #[test]
 fn calls_for_handlers_fail_at_once_and_builtin_methods_are_answered() {
     let server = server_without_threads();
     let client = client_of(&server);
     for number in 0..3 {
-        let refused = client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).unwrap_err();
+        let refused = client.invoke("echo", b"[1]", b"{}", PATIENCE, &NoHost).unwrap_err();
         let Error::ConnectionRefused { reason, cause: Cause::Unavailable } = refused else {
             panic!("call {number}: {refused}")
         };
         assert!(reason.starts_with("no thread of the parent is left to serve this call: "), "{reason}");
-        client.ping(PATIENCE, &Uninterrupted).unwrap();
-        assert_eq!(client.fetch("key", None, PATIENCE, &Uninterrupted).unwrap(), Some((1, b"1".to_vec())));
+        client.ping(PATIENCE, &NoHost).unwrap();
+        assert_eq!(client.fetch("key", None, PATIENCE, &NoHost).unwrap(), Some((1, b"1".to_vec())));
     }
     assert_eq!(stat_of(&client, "connects"), 1);
 }
@@ -31,11 +31,11 @@ fn calls_for_handlers_fail_at_once_and_builtin_methods_are_answered() {
 fn threads_that_come_afterwards_serve_the_same_connections() {
     let server = server_without_threads();
     let client = client_of(&server);
-    assert!(client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).is_err());
+    assert!(client.invoke("echo", b"[1]", b"{}", PATIENCE, &NoHost).is_err());
     let supervisor = server.replace_supervisor().unwrap();
     assert!(server.replace_supervisor().is_none(), "two supervisors");
     let _threads = run_supervisor(supervisor, Arc::new(echo), &Log::default());
-    let result = client.invoke("echo", b"[1]", b"{}", PATIENCE, &Uninterrupted).unwrap();
+    let result = client.invoke("echo", b"[1]", b"{}", PATIENCE, &NoHost).unwrap();
     assert_eq!(result.as_slice(), b"[1]");
     assert_eq!(stat_of(&client, "connects"), 1);
 }
@@ -62,7 +62,7 @@ fn a_worker_that_takes_no_answers_holds_up_no_other_for_long() {
     let mut peer = Peer::authenticated(server.address(), server.secret());
     peer.send_frame(b"[\"1\",\"rpc.document\",[\"large\",null],{}]");
     let client = client_of(&server);
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     eventually("the end of its connection", || stat(&server, "connections") == 1);
 }
 
@@ -72,9 +72,9 @@ fn notifications_wait_for_threads_and_are_handled_in_order() {
     let client = client_of(&server);
     for number in 0..10 {
         let args = format!("[{number}]");
-        client.notify("see", args.as_bytes(), b"{}", PATIENCE, &Uninterrupted).unwrap();
+        client.notify("see", args.as_bytes(), b"{}", PATIENCE, &NoHost).unwrap();
     }
-    assert!(client.invoke("echo", b"[]", b"{}", PATIENCE, &Uninterrupted).is_err());
+    assert!(client.invoke("echo", b"[]", b"{}", PATIENCE, &NoHost).is_err());
     let (seen, numbers) = std::sync::mpsc::channel();
     let _threads = run_supervisor(
         server.replace_supervisor().unwrap(),
@@ -93,10 +93,10 @@ fn notifications_wait_for_threads_and_are_handled_in_order() {
 fn it_can_be_stopped() {
     let server = server_without_threads();
     let client = client_of(&server);
-    client.ping(PATIENCE, &Uninterrupted).unwrap();
+    client.ping(PATIENCE, &NoHost).unwrap();
     assert!(server.stop_accepting());
     assert!(server.replace_supervisor().is_none(), "a supervisor of a server that stops");
-    assert!(client.ping(PATIENCE, &Uninterrupted).is_err());
+    assert!(client.ping(PATIENCE, &NoHost).is_err());
 }
 
 fn server_without_threads() -> Server {

@@ -91,7 +91,7 @@ module Bench
     end
 
     def callers
-      load, at_once = %w[adaptive give_up].map { |mode| Sections::Callers.load(mode:) }
+      load, at_once = %w[adaptive release].map { |mode| Sections::Callers.load(mode:) }
       row("five threads that do nothing but call",
           "p99.9 under 5 ms, the longest under 20 ms; throughput not below that of giving the GVL up at once",
           part("p99.9", spread("zen", load) { |round| round.p999 / 1000 }, " ms") { |it| it < 5 },
@@ -101,7 +101,7 @@ module Bench
 
     def working
       pause = Sections::Callers::PAUSE
-      load, *extremes = %w[adaptive keep give_up].map { |mode| Sections::Callers.load(pause:, mode:) }
+      load, *extremes = %w[adaptive hold release].map { |mode| Sections::Callers.load(pause:, mode:) }
       names = ["that of always keeping it", "that of never keeping it"]
       row("a worker whose threads do 1 ms of Ruby work between calls", "mean latency no worse than with either extreme",
           *extremes.zip(names).map do |extreme, name|

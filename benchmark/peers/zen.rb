@@ -42,7 +42,7 @@ module Bench
     def client
       client = Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server)
       # Private: there to compare what the client does by itself with the two extremes.
-      ENV["GVL_HABIT"]&.then { |habit| client.send(:gvl_habit=, habit.to_sym) }
+      ENV["GVL_MODE"]&.then { |mode| client.send(:gvl_mode=, mode.to_sym) }
       client
     end
 

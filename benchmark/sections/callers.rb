@@ -15,14 +15,14 @@ module Bench
       SECONDS = 2.0
       SECONDS_OF_OTHERS = 0.5
 
-      # How the client waits for an answer: its `gvl_habit`.
-      MODES = { "adaptive" => "adaptive (as it is)", "keep" => "always keeps the GVL for a while",
-                "give_up" => "gives the GVL up at once" }.freeze
+      # How the client waits for an answer: its `gvl_mode`.
+      MODES = { "adaptive" => "adaptive (as it is)", "hold" => "always keeps the GVL for a while",
+                "release" => "gives the GVL up at once" }.freeze
 
       OTHERS = %w[json redis drb].freeze
 
       def self.load(pause: 0.0, mode: nil)
-        environment = mode ? { "GVL_HABIT" => mode } : {}
+        environment = mode ? { "GVL_MODE" => mode } : {}
         Load.new(work: "check", threads: THREADS, pause:, environment:, seconds: mode ? SECONDS : SECONDS_OF_OTHERS)
       end
 

@@ -56,10 +56,10 @@ module Faults
 
     # Built apart, and loaded in place of the gem's library.
     def force_panics
-      build, status = run_program("rake", "--silent", "faults:panic_points")
+      build, status = run_program("rake", "--silent", "faults:failpoints")
       if status.success?
         judge_panics(*rehearse_panics)
-        mark = "AIKIDO_ZEN_IPC_PANIC_POINTS"
+        mark = "AIKIDO_ZEN_IPC_FAILPOINTS"
         holds("the gem's own library has no such places", !File.binread(own_library).include?(mark))
       else
         holds("the extension that panics cannot be built: #{build.lines.last(3).join}", false)
@@ -68,7 +68,7 @@ module Faults
 
     # @return [(String, String, Process::Status)] what was printed, what Rust said on stderr, how it ended
     def rehearse_panics
-      Open3.capture3(RbConfig.ruby, "-w", "-I", "#{ROOT}/target/panic_points/lib", "-I", "#{ROOT}/lib",
+      Open3.capture3(RbConfig.ruby, "-w", "-I", "#{ROOT}/target/failpoints/lib", "-I", "#{ROOT}/lib",
                      "#{PROGRAMS}/panics.rb")
     end
 
@@ -88,7 +88,7 @@ module Faults
       # Doctests have no program that the sanitizer could be linked to. It keeps frames apart from the stack, so what is
       # left there by the others says nothing.
       output, status = run_program(ASAN_ENVIRONMENT, "cargo", "test", "--locked", "--all-targets", "--target",
-                                   ASAN_TARGET, "--target-dir", "target/asan", "--", "--skip", "secret::traces")
+                                   ASAN_TARGET, "--target-dir", "target/asan", "--", "--skip", "secret::scrub_tests")
       programs = output.scan(/^     Running /).length
       watched = output.scan("AddressSanitizer Init done").length
       passed = output.scan(/test result: ok\. (\d+) passed/).flatten.sum { |count| Integer(count) }

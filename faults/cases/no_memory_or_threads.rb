@@ -3,26 +3,22 @@
 require "etc"
 
 module Faults
-  # Processes that get no further memory, or no further thread, from the operating system.
+  # A process that has no memory for a message that its peer announces, and one that gets no further thread.
   class NoMemoryOrThreads < Case
-    declare 14, "no memory or threads to be had", "a clear error or the fallback; no abort", full: 300, quick: 120
+    declare 14, "no memory for a message, or no threads to be had", "a clear error or the fallback; no abort",
+            full: 60, quick: 60
 
     MEGABYTE = 1_000_000
 
-    # Megabytes that a process may have beyond what it uses: from nothing to what all of the calls below need.
-    HEADROOMS = [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128].freeze
+    # Megabytes that a process may have beyond what it uses: enough for everything small, too little for {LENGTH}.
+    HEADROOM = 32
 
-    # Bytes: what a process takes all memory in, first the large blocks and then what is left between them.
-    PIECES = [MEGABYTE, 20_000].freeze
+    # Megabytes of a message, which is below `max_frame_size`.
+    LENGTH = 60
 
-    # What may become of a call: the right value; what Ruby or the gem says where there is no memory, here or there;
-    # that a handler's thread has ended for that; or that the parent has given up a connection for whose request it had
-    # none.
-    CLEAR = %w[right NoMemoryError Errno::ENOMEM RemoteError(NoMemoryError) RemoteError(Errno::ENOMEM) RemoteError
-               DisconnectedError].freeze
-
-    # How often Ruby may end a process, each time with a megabyte more.
-    RUBY_ATTEMPTS = 3
+    # What may become of a message for which the other side has no memory: an error of the system here; or the end of
+    # the connection.
+    WITHOUT_MEMORY = %w[NoMemoryError Errno::ENOMEM DisconnectedError].freeze
 
     # Seconds for calls that need not wait.
     PATIENCE = 20.0
@@ -32,107 +28,59 @@ module Faults
 
     # Seconds for a call that may wait in vain for a thread.
     TIMEOUT = 1.0
-    private_constant :MEGABYTE, :HEADROOMS, :PIECES, :CLEAR, :RUBY_ATTEMPTS, :PATIENCE, :CONNECTIONS, :TIMEOUT
-
-    # What became of the calls, and of one more when there was memory again.
-    Account = Struct.new(:outcomes, :recovered)
-    private_constant :Account
+    private_constant :MEGABYTE, :HEADROOM, :LENGTH, :WITHOUT_MEMORY, :PATIENCE, :CONNECTIONS, :TIMEOUT
 
     def run
-      make_values
-      headrooms = scale(full: HEADROOMS, quick: HEADROOMS.values_at(0, 4, 9))
-      judge_memory("workers", headrooms) { |headroom| worker_without_memory(headroom) }
-      judge_memory("parents", headrooms) { |headroom| parent_without_memory(headroom) }
+      # Made here, so that no process below needs memory for it.
+      @text = ("a" * LENGTH * MEGABYTE).freeze
+      judge_memory("a worker", *worker_without_memory)
+      judge_memory("a parent", *parent_without_memory)
       judge_starts(*in_child { starts_without_threads })
       judge_parent_without_threads
     end
 
     private
 
-    # Before anybody is without memory, and in no other case's process.
-    def make_values
-      @text = ("a" * 8 * MEGABYTE).freeze
-      @list = Array.new(500_000) { |index| index }.freeze
-      # Of few objects: where Ruby has no memory for a further object of its own it ends the process, whoever asks.
-      @document = "[#{%("#{"a" * 100_000}",) * 200}0]".freeze
+    def judge_memory(role, large, small, recovered)
+      holds("#{role} without memory for a message of #{LENGTH} MB: #{large}", WITHOUT_MEMORY.include?(large))
+      holds("it went on with small ones, and with large ones when there was memory", small == "right" && recovered)
     end
 
-    # @yieldreturn [Account, Process::Status] how it died
-    def judge_memory(who, headrooms, &)
-      accounts = headrooms.map { |headroom| account_of(headroom, &) }
-      alive = accounts.grep(Account)
-      outcomes = alive.flat_map(&:outcomes)
-      holds("#{alive.length} of #{accounts.length} #{who} without memory lived, and went on when there was some",
-            alive.length == accounts.length && alive.all?(&:recovered))
-      holds("of their calls #{counted(outcomes)}", (outcomes - CLEAR).empty? && outcomes.include?("right"))
-    end
-
-    # Ruby itself ends a process ("[FATAL] failed to allocate memory") that has not even memory for the exception, such
-    # as after a call that just succeeded with the last of it. That says nothing of the gem unless it is so with a
-    # little more memory as well; a signal does.
-    def account_of(headroom, &)
-      attempts = (headroom...(headroom + RUBY_ATTEMPTS)).lazy.map(&)
-      attempts.find { |account| account.is_a?(Account) || account.signaled? }
-    end
-
-    def worker_without_memory(headroom)
-      parent, port = start_generous_parent
+    # @return [Array] what became of a large answer, and of the small one that followed; whether a large one came once
+    #   there was memory
+    def worker_without_memory
+      _, port = start_generous_parent
       worker = start_child do
         client = client_at(port).tap(&:start)
-        limit(:AS, take_all_memory + (headroom * MEGABYTE))
-        outcomes = outcomes_of_calls(client)
+        limit(:AS, ProcessStatus.mapped_bytes("self") + (HEADROOM * MEGABYTE))
+        outcomes = [outcome { client.invoke("text", PATIENCE) == @text }, outcome { client.ping(PATIENCE) }]
         limit(:AS, nil)
-        [outcomes, client.ping(PATIENCE)]
+        [*outcomes, client.invoke("text", PATIENCE) == @text]
       end
-      Account.new(*worker.value(within: PATIENCE * 2))
-    rescue ChildProcess::Ended
-      worker.wait
-    ensure
-      parent&.kill
+      worker.value(within: PATIENCE * 2)
     end
 
-    def parent_without_memory(headroom)
+    # @return [Array] the same of large arguments
+    def parent_without_memory
       parent, port = start_generous_parent
       client = client_at(port, reconnect_delay: 0).tap(&:start)
-      most = client.invoke("take", PATIENCE)
-      limit_memory_of(parent, most + (headroom * MEGABYTE))
-      outcomes = outcomes_of_calls(client)
+      limit_memory_of(parent, ProcessStatus.mapped_bytes(parent.pid) + (HEADROOM * MEGABYTE))
+      outcomes = [outcome { length_at(client) == @text.length }, outcome { client.ping(PATIENCE) }]
       limit_memory_of(parent, nil)
-      Account.new(outcomes, client.ping(PATIENCE) && client.invoke("length", PATIENCE, @text) == @text.length)
-    rescue Aikido::Zen::IPC::Error
-      parent.wait
+      [*outcomes, length_at(client) == @text.length]
     ensure
       client&.close
-      parent&.kill
+    end
+
+    def length_at(client)
+      client.invoke("length", PATIENCE, @text)
     end
 
     def start_generous_parent
       start_parent do |server|
-        server.publish("document", @document)
-        server.handle("take") { |respond| respond.call(take_all_memory) }
         server.handle("length") { |respond, value| respond.call(value.length) }
         server.handle("text") { |respond| respond.call(@text) }
-        server.handle("list") { |respond| respond.call(@list) }
-        server.handle("fail") { |_respond| raise @text }
-        server.handle("publish") { |respond| respond.call(server.publish("other", @document)) }
       end
-    end
-
-    # Limits the memory of this process to what it has, and uses up what is free of it, as long as the process lives.
-    #
-    # @return [Integer] bytes of its address space
-    def take_all_memory
-      ProcessStatus.mapped_bytes("self").tap do |most|
-        limit(:AS, most)
-        @taken = PIECES.flat_map { |length| take_pieces(length) }
-      end
-    end
-
-    def take_pieces(length)
-      pieces = []
-      loop { pieces << ("a" * length) }
-    rescue NoMemoryError
-      pieces
     end
 
     # @param resource [Symbol] of this process
@@ -147,31 +95,8 @@ module Faults
       system("prlimit", "--pid", child.pid.to_s, "--as=#{most || "unlimited"}:", exception: true)
     end
 
-    def outcomes_of_calls(client)
-      [
-        outcome { client.invoke("length", PATIENCE, @text) == @text.length },
-        outcome { client.invoke("length", PATIENCE, @list) == @list.length },
-        outcome { client.invoke("text", PATIENCE) == @text },
-        outcome { client.invoke("list", PATIENCE) == @list },
-        outcome { client.fetch("document").value.length == 201 },
-        outcome { client.invoke("publish", PATIENCE) == 1 },
-        outcome { failure_of(client) == @text },
-        outcome { client.ping(PATIENCE) }
-      ]
-    end
-
-    def failure_of(client)
-      client.invoke("fail", PATIENCE)
-    rescue Aikido::Zen::IPC::RemoteError => e
-      raise unless e.remote_class == "RuntimeError"
-
-      e.message
-    end
-
     def outcome
       yield ? "right" : "wrong"
-    rescue Aikido::Zen::IPC::RemoteError => e
-      e.remote_class ? "RemoteError(#{e.remote_class})" : "RemoteError"
     rescue Aikido::Zen::IPC::Error, NoMemoryError => e
       e.class.name.delete_prefix("Aikido::Zen::IPC::")
     ensure

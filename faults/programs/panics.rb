@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# Makes an extension that was built for it (src/panic_point.rs) panic, at one place after the other, and prints what
+# Makes an extension that was built for it (src/failpoint.rs) panic, at one place after the other, and prints what
 # became of everybody: a JSON Array of `[text, whether it is as it must be]`.
 #
-# ruby -I target/panic_points/lib -I lib faults/programs/panics.rb
+# ruby -I target/failpoints/lib -I lib faults/programs/panics.rb
 
 require "aikido-zen-ipc"
 require "json"
@@ -191,7 +191,7 @@ class Panics < Faults::Case
   def work(link)
     client = client_at(@port, reconnect_delay: 0.0)
     # So that every call waits without the GVL, as nearly all do.
-    client.__send__(:gvl_habit=, :give_up)
+    client.__send__(:gvl_mode=, :release)
     answer_questions(link) { |question| reply_of_worker(client, question) }
   end
 
@@ -226,8 +226,8 @@ end
 
 # Says which place is to panic.
 module Rehearsal
-  DIRECTORY = Dir.mktmpdir("panic-points-")
-  ENV["AIKIDO_ZEN_IPC_PANIC_POINTS"] = DIRECTORY
+  DIRECTORY = Dir.mktmpdir("failpoints-")
+  ENV["AIKIDO_ZEN_IPC_FAILPOINTS"] = DIRECTORY
 
   def self.arm(pid, place)
     File.write(File.join(DIRECTORY, "#{pid}.#{place}"), "")

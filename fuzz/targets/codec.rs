@@ -1,5 +1,5 @@
-//! JSON to Ruby values and back, in a Ruby: accepted is what serde_json accepts and what can be published, and the values
-//! are those that Ruby's own parser makes.
+//! Fuzzes the codec in an embedded Ruby: it accepts what serde_json accepts and what can be published, and builds the
+//! values that Ruby's own parser builds.
 #![no_main]
 
 use std::mem::ManuallyDrop;
@@ -7,18 +7,18 @@ use std::mem::ManuallyDrop;
 use libfuzzer_sys::fuzz_target;
 use magnus::block::Proc;
 use magnus::{Error, IntoValue, RArray, RHash, RModule, Ruby, Value, prelude::*};
-use zen_ipc::document::Documents;
+use zen_ipc::document::DocumentStore;
 
 use binding::codec::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
-// Where the binding's modules look for each other.
-use binding::{codec, failure, ruby_bytes};
+// The binding's modules refer to each other by these paths.
+use binding::{codec, failure, ruby_ffi};
 
-/// The binding's own; it cannot be linked.
+/// The binding's modules; the crate cannot be linked.
 #[path = "../../ext/aikido_zen_ipc/src"]
 mod binding {
     pub(crate) mod codec;
     pub(crate) mod failure;
-    pub(crate) mod ruby_bytes;
+    pub(crate) mod ruby_ffi;
 }
 
 fuzz_target!(init: start_ruby(), |text: &[u8]| compare(&Ruby::get().unwrap(), text));
@@ -28,16 +28,17 @@ fn start_ruby() {
     let ruby = ManuallyDrop::new(unsafe { magnus::embed::init() });
     codec::prepare_key_cache(&ruby);
     ruby.require("json").unwrap();
-    // libFuzzer's own, which it leaves to others where they have a handler: to look at the time, and to be stopped.
+    // Restore the default handlers of the signals that libFuzzer uses for timeouts and for stopping: it installs its
+    // own only over those.
     ruby.eval::<Value>("%w[ALRM INT TERM].each { |name| trap(name, 'SYSTEM_DEFAULT') }").unwrap();
 }
 
 fn compare(ruby: &Ruby, text: &[u8]) {
     let is_json = serde_json_takes(text);
     let decoded = accepted(decode(ruby, text));
-    assert_eq!(Documents::new(text.len()).publish("key", text.to_vec()).is_ok(), decoded.is_some());
+    assert_eq!(DocumentStore::new(text.len()).publish("key", text.to_vec()).is_ok(), decoded.is_some());
     let Some(value) = decoded else {
-        // Its limit to nesting is a higher one.
+        // serde_json allows deeper nesting.
         return assert!(!is_json || nests_too_deep(decode(ruby, text)));
     };
     assert!(is_json);
@@ -47,14 +48,14 @@ fn compare(ruby: &Ruby, text: &[u8]) {
     encode_again(ruby, value);
 }
 
-/// Not as a `serde_json::Value`, which keeps some keys of objects for itself.
+/// Not parsed to a `serde_json::Value`, which reserves some keys of objects.
 fn serde_json_takes(text: &[u8]) -> bool {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let mut serializer = serde_json::Serializer::new(std::io::sink());
     serde_transcode::transcode(&mut deserializer, &mut serializer).and_then(|()| deserializer.end()).is_ok()
 }
 
-/// What is an Array or a Hash may also be all arguments of a call.
+/// An Array or a Hash can also be the arguments of a call.
 fn decode_in_other_forms(ruby: &Ruby, text: &[u8], value: Value) {
     let arguments = accepted(decode_arguments(ruby, text));
     assert_eq!(arguments.is_some(), RArray::from_value(value).is_some());
@@ -69,7 +70,7 @@ fn decode_in_other_forms(ruby: &Ruby, text: &[u8], value: Value) {
     }
 }
 
-/// Only a number that is too large for a Float has no text.
+/// Only a number that is too large for a Float cannot be encoded.
 fn encode_again(ruby: &Ruby, value: Value) {
     let mut text = Vec::new();
     if encode(ruby, value, "value", &mut text).is_ok() {

@@ -1,23 +1,24 @@
-//! A stream of frames, cut anywhere: the decoder gives what stands there, and refuses a length over its limit.
+//! Fuzzes the decoder with a stream of frames that is cut anywhere: it returns the frames in it, and refuses a length
+//! over its limit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use zen_ipc::Error;
 use zen_ipc::frame::{FrameDecoder, HEADER_LENGTH, header};
 
-// The first byte is the limit, the second the length of the pieces.
+// The first byte of the input is the limit, the second the length of the pieces.
 fuzz_target!(|input: &[u8]| if let [limit, cut, stream @ ..] = input {
     assert_eq!(decoded((*limit).into(), (*cut).into(), stream), sliced((*limit).into(), stream));
 });
 
-/// The frames, and the size for which the stream was refused.
+/// The decoded frames, and the size for which the stream was refused.
 type Frames = (Vec<Vec<u8>>, Option<u64>);
 
 fn decoded(limit: usize, cut: usize, stream: &[u8]) -> Frames {
     let mut decoder = FrameDecoder::new(limit);
     let mut frames = Vec::new();
     for piece in stream.chunks(cut.max(1)) {
-        decoder.room().unwrap().extend(piece);
+        decoder.read_buffer().unwrap().extend(piece);
         loop {
             let has_frame = decoder.has_whole_frame();
             match decoder.next_frame() {

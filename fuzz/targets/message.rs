@@ -1,4 +1,5 @@
-//! A frame's body, as a request and as a response: refused is what serde_json refuses, and understood what it reads.
+//! Fuzzes a frame's body as a request and as a response: the parser refuses what serde_json refuses, and reads the same
+//! from the rest.
 #![no_main]
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn request(body: &[u8]) {
     assert_eq!(request.args(), parts[2].get().as_bytes());
     assert_eq!(request.kwargs(), parts[3].get().as_bytes());
     assert!(request.args().starts_with(b"[") && request.kwargs().starts_with(b"{"));
-    request.document_wanted();
+    request.document_params();
 
     let envelope = RequestEnvelope::new(id.as_deref(), &name, request.timeout);
     let again = [&envelope.head, request.args(), b",", request.kwargs(), &envelope.tail].concat();
@@ -54,7 +55,7 @@ fn understood<T>(body: &[u8], parsed: Result<Parsed<T>>) -> Option<T> {
     assert_eq!(parsed.is_ok(), is_json(body));
     match parsed {
         Ok(Parsed::Message(message)) => Some(message),
-        Ok(Parsed::Unusable { .. } | Parsed::Other) | Err(_) => None,
+        Ok(Parsed::Unusable { .. } | Parsed::Unrecognized) | Err(_) => None,
     }
 }
 

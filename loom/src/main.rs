@@ -7,18 +7,18 @@
 
 #[path = "../../src"]
 mod real {
-    pub(crate) mod counter;
+    pub(crate) mod alloc;
     pub(crate) mod document;
     pub(crate) mod error;
+    pub(crate) mod failpoint;
     pub(crate) mod frame;
-    pub(crate) mod journal;
-    pub(crate) mod memory;
+    pub(crate) mod log_buffer;
     pub(crate) mod message;
+    pub(crate) mod metrics;
     pub(crate) mod options;
-    pub(crate) mod panic_point;
     pub(crate) mod wait;
 }
-pub(crate) use real::{counter, document, error, frame, journal, memory, message, options, panic_point, wait};
+pub(crate) use real::{alloc, document, error, failpoint, frame, log_buffer, message, metrics, options, wait};
 
 #[path = "../../src/server"]
 mod server {
@@ -26,7 +26,6 @@ mod server {
     mod acceptor;
     mod builtin;
     mod call;
-    mod counters;
     mod dispatcher;
     mod handler_thread;
     #[path = "../../loom/src/stubs/listener.rs"]
@@ -65,12 +64,12 @@ mod stubs {
     pub(crate) mod connection;
     pub(crate) mod deadline;
     pub(crate) mod fork;
+    pub(crate) mod notifier;
     pub(crate) mod os;
     pub(crate) mod secret;
-    pub(crate) mod semaphore;
     pub(crate) mod sync;
 }
-pub(crate) use stubs::{connection, deadline, fork, os, secret, semaphore, sync};
+pub(crate) use stubs::{connection, deadline, fork, notifier, os, secret, sync};
 
 mod runner;
 

@@ -24,9 +24,14 @@ RSpec.describe Aikido::Zen::IPC::Codec, "while the GC runs at every allocation" 
       value = { symbol: "\\u00E9".encode("UTF-16LE"), 1.5 => convertible, "list" => list, "keys" => keys }
       expected = { "symbol" => "\\u00E9", "1.5" => { "big" => 2**80 }, "list" => list, "keys" => keys }
       text = codec.dump(value).freeze
+      server = Aikido::Zen::WorkerProcess::Agent::Server.new(logger: nil)
+      client = Aikido::Zen::WorkerProcess::Agent::Client.for(server)
+      keywords = nil
+      server.handle("keep") { |_respond, **received| keywords = received }
+      named = value.transform_keys { |key| key.to_s.to_sym }
       GC.stress = true
       copy = codec.load(codec.dump(value))
-      keywords = codec.copy_kwargs(value)
+      server.invoke_here(client, "keep", 60, **named)
       frozen = codec.load_frozen(text)
       GC.stress = false
       print [copy.eql?(expected), keywords.eql?(expected.transform_keys(&:to_sym)), frozen.eql?(expected)]

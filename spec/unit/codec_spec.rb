@@ -13,6 +13,18 @@ RSpec.describe Aikido::Zen::IPC::Codec do
     described_class.load(described_class.dump(value))
   end
 
+  # @return [Array] the arguments and the keywords that a handler gets of these
+  def received(*args, **kwargs)
+    server = Aikido::Zen::WorkerProcess::Agent::Server.new(logger: nil)
+    client = Aikido::Zen::WorkerProcess::Agent::Client.for(server)
+    handled = nil
+    server.handle("keep") { |_respond, *values, **keywords| handled = [values, keywords] }
+    server.invoke_here(client, "keep", 1.0, *args, **kwargs)
+    handled
+  ensure
+    server&.close
+  end
+
   def nest(levels)
     (1..levels).inject(nil) { |value, level| level.odd? ? [value] : { "key" => value } }
   end
@@ -100,7 +112,7 @@ RSpec.describe Aikido::Zen::IPC::Codec do
 
         expect(round_trip(values)).to eql(values)
         expect(described_class.load(JSON.generate(values).gsub("$serde", "\\u0024s\\u0065rde"))).to eql(values)
-        expect(described_class.copy_kwargs({ key.to_sym => "1" })).to eql(key.to_sym => "1")
+        expect(received(key.to_sym => "1")).to eql([[], { key.to_sym => "1" }])
       end
     end
   end
@@ -311,18 +323,17 @@ RSpec.describe Aikido::Zen::IPC::Codec do
     end
 
     it "does not count the Array of arguments or the Hash of keyword arguments" do
-      expect(described_class.copy_args([nest(100)])).to eql([nest(100)])
-      expect(described_class.copy_kwargs({ key: nest(100) })).to eql(key: nest(100))
-      expect { described_class.copy_args([nest(101)]) }
+      expect(received(nest(100), key: nest(100))).to eql([[nest(100)], { key: nest(100) }])
+      expect { received(nest(101)) }
         .to raise_error(Aikido::Zen::IPC::SerializationError, /\Aargs\[0\]\[0\]\["key"\]/)
-      expect { described_class.copy_kwargs({ key: nest(101) }) }
+      expect { received(key: nest(101)) }
         .to raise_error(Aikido::Zen::IPC::SerializationError, /\Akwargs\["key"\]\[0\]\["key"\]/)
     end
   end
 
   describe "keyword arguments" do
     it "have Symbols for keys, and Strings further down" do
-      expect(described_class.copy_kwargs({ route: { method: "GET" } })).to eql(route: { "method" => "GET" })
+      expect(received(route: { method: "GET" })).to eql([[], { route: { "method" => "GET" } }])
     end
   end
 

@@ -18,7 +18,7 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
   # What is the gem's own business (`@api private`), and what every object has.
   let(:not_declared) do
     %i[before_request close_scope continue_after_fork defaults= documents ended_with failure? follow
-       hand_to inspect invoke_here jump keep_inherited_events local_server= made_with? meant_by? notify_here
+       dispatch inspect invoke_here jump keep_inherited_events local_server= made_with? meant_by? notify_here
        open_scope pause prepare_succession revive stopped? succeed tell_end tell_start worker_process_with zen?]
   end
 

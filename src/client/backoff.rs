@@ -1,7 +1,6 @@
-//! After a failure to connect nobody tries again for a while, and everybody is told the first cause at once.
+//! After a failed connect, attempts are refused for a while and fail at once with the first cause.
 //!
-//! How long differs from process to process: those that lost the same parent at the same moment do not all come back at
-//! the same moment.
+//! The delay has random jitter, so that the workers of a lost parent do not all reconnect at the same moment.
 
 use std::time::Duration;
 
@@ -12,11 +11,11 @@ use crate::deadline::Deadline;
 use crate::error::{Cause, Error, Result};
 use crate::sync::{Mutex, lock};
 
-/// What part of the delay is waited in any case; chance decides on the rest. A half: 64 workers then come back 8 ms apart
-/// on average after a delay of a second, which is many times what it takes to admit one.
-const CERTAIN_SHARE: f64 = 0.5;
+/// The shortest delay as a part of `reconnect_delay`; the rest is random. A half: 64 workers then reconnect 8 ms apart
+/// on average after a delay of 1 s, many times what it takes to admit one.
+const MIN_DELAY_RATIO: f64 = 0.5;
 
-/// The last failure to connect, while it is fresh.
+/// The last failed connect, until its delay has passed.
 #[derive(Debug)]
 pub(super) struct Backoff {
     delay: Duration,
@@ -31,23 +30,23 @@ struct Failure {
 }
 
 impl Backoff {
-    /// No failure yet; nobody tries again within `delay` from the beginning of an attempt that failed, or within part of
-    /// it, but no less than half.
+    /// A backoff without a failure. After one, attempts are refused for at least half of `delay`, measured from the
+    /// start of the failed attempt.
     pub(super) fn new(delay: Duration) -> Self {
         Self { delay, failure: Mutex::new(None) }
     }
 
-    /// Begins an attempt, if there may be one.
+    /// Checks whether an attempt to connect may start now.
     ///
     /// # Returns
     ///
-    /// When there may be another, should this one fail. Counted from its beginning: one that failed because its time was
-    /// over has waited already, and a parent that goes on just then is to be found within the delay.
+    /// The earliest time of the next attempt, should this one fail. It is measured from the start of this attempt: one
+    /// that times out has waited already, and a parent that comes back then is to be found within the delay.
     ///
     /// # Errors
     ///
     /// [`Error::ConnectionRefused`] with the first cause while the delay lasts.
-    pub(super) fn attempt(&self) -> Result<Deadline> {
+    pub(super) fn check(&self) -> Result<Deadline> {
         match &*lock(&self.failure) {
             Some(Failure { reason, cause, retry }) if !retry.has_passed() => {
                 let delay = self.delay.as_secs_f64();
@@ -60,23 +59,23 @@ impl Backoff {
         }
     }
 
-    /// A connection could not be made; nobody tries again before `retry`.
-    pub(super) fn begin(&self, error: &Error, retry: Deadline) {
+    /// Records a failed attempt; further ones are refused until `retry`.
+    pub(super) fn record_failure(&self, error: &Error, retry: Deadline) {
         *lock(&self.failure) = Some(Failure { reason: error.to_string(), cause: Cause::of(error), retry });
     }
 
-    /// A connection was made.
-    pub(super) fn end(&self) {
+    /// Forgets the failure, because a connection was made.
+    pub(super) fn reset(&self) {
         *lock(&self.failure) = None;
     }
 
     fn next_delay(&self) -> Duration {
-        self.delay.mul_f64(CERTAIN_SHARE + (1.0 - CERTAIN_SHARE) * random_share())
+        self.delay.mul_f64(MIN_DELAY_RATIO + (1.0 - MIN_DELAY_RATIO) * jitter())
     }
 }
 
-/// Between 0 and 1; 1 where the operating system has no generator, so that the whole delay is waited.
-fn random_share() -> f64 {
+/// A random number from 0 to 1, or 1 (the whole delay) if the operating system has no generator.
+fn jitter() -> f64 {
     SysRng.try_next_u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
@@ -87,21 +86,21 @@ mod tests {
     #[test]
     fn the_first_cause_is_told_until_the_delay_is_over_or_a_connection_was_made() {
         let backoff = Backoff::new(Duration::from_secs(60));
-        let retry = backoff.attempt().unwrap();
-        backoff.begin(&Error::Handshake { reason: "a stranger".to_owned() }, retry);
-        let reason = "a stranger (no new attempt within reconnect_delay, 60 s)".to_owned();
-        assert_eq!(backoff.attempt().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
-        backoff.end();
-        assert!(backoff.attempt().is_ok());
+        let retry = backoff.check().unwrap();
+        backoff.record_failure(&Error::Handshake { reason: "wrong secret".to_owned() }, retry);
+        let reason = "wrong secret (no new attempt within reconnect_delay, 60 s)".to_owned();
+        assert_eq!(backoff.check().unwrap_err(), Error::ConnectionRefused { reason, cause: Cause::Handshake });
+        backoff.reset();
+        assert!(backoff.check().is_ok());
     }
 
     #[test]
     fn the_delay_counts_from_the_beginning_of_the_attempt() {
         let backoff = Backoff::new(Duration::from_millis(1));
-        let retry = backoff.attempt().unwrap();
+        let retry = backoff.check().unwrap();
         while !retry.has_passed() {}
-        backoff.begin(&Error::Interrupted, retry);
-        assert!(backoff.attempt().is_ok());
+        backoff.record_failure(&Error::Interrupted, retry);
+        assert!(backoff.check().is_ok());
     }
 
     #[test]
@@ -112,15 +111,15 @@ mod tests {
         delays.sort();
         let (shortest, longest) = (delays[0], delays[999]);
         assert!(shortest >= delay / 2 && longest <= delay, "{shortest:?} to {longest:?}");
-        // Of a thousand, one at least is in each tenth of the range, unless chance is not even.
+        // With an even distribution, at least one of a thousand delays is in each tenth of the range.
         assert!(shortest < delay * 11 / 20 && longest > delay * 19 / 20, "{shortest:?} to {longest:?}");
     }
 
     #[test]
-    fn without_a_delay_everybody_tries() {
+    fn without_a_delay_every_attempt_is_allowed() {
         let backoff = Backoff::new(Duration::ZERO);
-        let retry = backoff.attempt().unwrap();
-        backoff.begin(&Error::Interrupted, retry);
-        assert!(backoff.attempt().is_ok());
+        let retry = backoff.check().unwrap();
+        backoff.record_failure(&Error::Interrupted, retry);
+        assert!(backoff.check().is_ok());
     }
 }

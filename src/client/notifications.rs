@@ -1,5 +1,5 @@
-//! How notifications are sent: over a connection of their own, which one thread at a time uses, so that they are handled
-//! in the order in which they were sent.
+//! Sends notifications over a connection of their own, which one thread at a time uses, so that they are handled in the
+//! order in which they were sent.
 
 use std::ptr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 
 use super::Client;
-use super::pool::{Lease, Pool};
+use super::pool::{Checkout, Pool};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
@@ -18,7 +18,7 @@ use crate::frame;
 use crate::message::{CARRY_NOTIFICATIONS, RequestEnvelope, Sender};
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 impl Client {
     pub(super) fn send_notification(
@@ -27,72 +27,77 @@ impl Client {
         args: &[u8],
         kwargs: &[u8],
         deadline: &Deadline,
-        wait: &impl Wait,
+        host: &impl HostLock,
     ) -> Result<()> {
         let envelope = RequestEnvelope::new(None, name, None);
         let parts: [&[u8]; 5] = [&envelope.head, args, b",", kwargs, &envelope.tail];
-        // Before there is a connection for it: nothing is to be sent.
+        // Check the size first: nothing may be sent, not even a handshake, for a notification that is too large.
         frame::header(frame::length(&parts), self.options.max_frame_size)?;
-        let is_nested = self.notification_sender.is_held_here();
+        let is_nested = self.notification_sender.is_held_by_this_thread();
         let pool = if is_nested { &self.pool } else { self.notification_sender.pool() };
-        let (lease, idle) = self.lease(pool, deadline, wait)?;
+        let (checkout, idle) = self.checkout(pool, deadline, host)?;
         let _holding = (!is_nested).then(|| self.notification_sender.hold());
         let mut connection = match idle {
-            None if !is_nested => self.notification_connection(&lease, deadline, wait)?,
-            idle => self.connected(&lease, idle, deadline, wait)?,
+            None if !is_nested => self.notification_connection(&checkout, deadline, host)?,
+            idle => self.connected(&checkout, idle, deadline, host)?,
         };
-        connection.send(&parts, deadline, wait).map_err(|error| self.explain(error))?;
-        lease.put_back(connection);
+        connection.send(&parts, deadline, host).map_err(|error| self.closed_if_ours(error))?;
+        checkout.checkin(connection);
         Ok(())
     }
 
-    /// A new connection, of which the server knows that it carries the notifications of this client. Waits while the
-    /// server has too many earlier ones that it has not read to the end.
-    fn notification_connection(&self, lease: &Lease<'_>, deadline: &Deadline, wait: &impl Wait) -> Result<Connection> {
+    /// Opens a connection and tells the server that it carries the notifications of this client. Waits while the server
+    /// has too many earlier ones that it has not read to the end.
+    fn notification_connection(
+        &self,
+        checkout: &Checkout<'_>,
+        deadline: &Deadline,
+        host: &impl HostLock,
+    ) -> Result<Connection> {
         let args = self.notification_sender.name()?.as_args();
         loop {
-            let mut connection = self.connected(lease, None, deadline, wait)?;
+            let mut connection = self.connected(checkout, None, deadline, host)?;
             let response =
-                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, wait)?;
+                self.call_over(&mut connection, CARRY_NOTIFICATIONS, args.as_bytes(), b"{}", deadline, host)?;
             if response.into_result()?.as_slice() == b"true" {
                 return Ok(connection);
             }
             drop(connection);
-            pause(&deadline.within(REFUSED_PAUSE), wait)?;
+            pause(&deadline.within(REFUSED_PAUSE), host)?;
             deadline.check(Phase::EarlierNotifications)?;
         }
     }
 }
 
-/// How long to wait before the server is asked again whether it takes another connection for notifications. 20 ms: a
-/// handler that has fallen behind does not catch up sooner, and a sender that waits costs the server next to nothing.
+/// The pause before asking again after the server refused another connection for notifications. 20 ms: a handler that
+/// is behind does not catch up sooner, and asking costs the server next to nothing.
 const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 
 /// Waits until the deadline.
-fn pause(deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+fn pause(deadline: &Deadline, host: &impl HostLock) -> Result<()> {
     while !deadline.has_passed() {
         let timeout = Timespec::try_from(deadline.remaining()).unwrap_or_default();
-        match wait.block(|| poll(&mut [], Some(&timeout))) {
+        match host.without_lock(|| poll(&mut [], Some(&timeout))) {
             Some(Ok(_)) => {}
-            Some(Err(_)) | None => wait.interrupted()?,
+            Some(Err(_)) | None => host.check_interrupts()?,
         }
     }
     Ok(())
 }
 
-/// The connection, and the name by which the server knows that a later connection continues an earlier one.
+/// The connection, and the name that tells the server that a later connection continues an earlier one.
 #[derive(Debug)]
 pub(super) struct NotificationSender {
-    /// Of one connection: its lease is the lock that threads share it under. A fork cannot leave it locked, since a
-    /// forked client has another one, and the wait for it can be interrupted.
+    /// A pool of one connection, whose checkout is the lock that threads share it under. A fork cannot leave it locked,
+    /// because a forked client has another pool, and the wait for it can be interrupted.
     pool: Pool,
     name: OnceLock<Sender>,
-    /// The thread that has the lease, as [`current_thread`] tells it, or 0.
+    /// The thread with the checkout, as of [`current_thread`], or 0.
     holder: AtomicUsize,
 }
 
 impl NotificationSender {
-    /// Without a connection.
+    /// A sender without a connection.
     pub(super) fn new(idle_timeout: Duration) -> Self {
         Self {
             pool: Pool::of_one(idle_timeout, Phase::EarlierNotifications),
@@ -101,12 +106,12 @@ impl NotificationSender {
         }
     }
 
-    /// The connection.
+    /// The pool with the connection.
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// The name of this client.
+    /// The name of this client, generated at the first use.
     ///
     /// # Errors
     ///
@@ -119,34 +124,34 @@ impl NotificationSender {
         let failed = |_| Error::system("could not make the name of a sender", Errno::NOSYS);
         SysRng.try_fill_bytes(&mut bytes).map_err(failed)?;
         let name = Sender::new(bytes);
-        // The caller has the lease, so no other thread makes one now.
+        // The caller has the checkout, so no other thread generates a name now.
         let _ = self.name.set(name);
         Ok(name)
     }
 
-    /// Notes that the calling thread has the lease, until the guard is dropped.
-    pub(super) fn hold(&self) -> Holding<'_> {
+    /// Marks the calling thread as the one with the checkout, until the guard is dropped.
+    pub(super) fn hold(&self) -> HolderGuard<'_> {
         self.holder.store(current_thread(), Ordering::Relaxed);
-        Holding(self)
+        HolderGuard(self)
     }
 
-    /// Whether the calling thread has the lease: it then is in a signal handler that interrupted it while it sent a
-    /// notification, and to wait for the lease would be to wait for itself.
-    pub(super) fn is_held_here(&self) -> bool {
+    /// Returns whether the calling thread has the checkout. It is then in a signal handler that interrupted its own
+    /// sending, and waiting for the checkout would be a deadlock.
+    pub(super) fn is_held_by_this_thread(&self) -> bool {
         self.holder.load(Ordering::Relaxed) == current_thread()
     }
 }
 
-/// Says that a thread has the lease, as long as it lives.
-pub(super) struct Holding<'sender>(&'sender NotificationSender);
+/// Marks a thread as the one with the checkout, until dropped.
+pub(super) struct HolderGuard<'sender>(&'sender NotificationSender);
 
-impl Drop for Holding<'_> {
+impl Drop for HolderGuard<'_> {
     fn drop(&mut self) {
         self.0.holder.store(0, Ordering::Relaxed);
     }
 }
 
-/// A number that no other thread has while this one lives, and that is not 0: the address of a variable of its own.
+/// A number that identifies the calling thread while it lives, and is not 0: the address of a thread-local variable.
 fn current_thread() -> usize {
     thread_local!(static VARIABLE: u8 = const { 0 });
     VARIABLE.with(|variable| ptr::from_ref(variable).addr())
@@ -159,12 +164,12 @@ mod tests {
     #[test]
     fn only_the_thread_that_holds_it_is_told_so_and_only_while_it_does() {
         let sender = NotificationSender::new(Duration::MAX);
-        assert!(!sender.is_held_here());
+        assert!(!sender.is_held_by_this_thread());
         let holding = sender.hold();
-        assert!(sender.is_held_here());
-        std::thread::scope(|scope| assert!(!scope.spawn(|| sender.is_held_here()).join().unwrap()));
+        assert!(sender.is_held_by_this_thread());
+        std::thread::scope(|scope| assert!(!scope.spawn(|| sender.is_held_by_this_thread()).join().unwrap()));
         drop(holding);
-        assert!(!sender.is_held_here());
+        assert!(!sender.is_held_by_this_thread());
     }
 
     #[test]

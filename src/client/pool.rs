@@ -1,4 +1,4 @@
-//! Connections to use one at a time: idle ones, last in, first out, so that those in excess grow old and are closed.
+//! A pool of connections. Idle ones are used last in, first out, so that surplus ones expire and are closed.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::PoisonError;
@@ -10,34 +10,34 @@ use crate::connection::{Connection, Socket, shut_down};
 use crate::deadline::Deadline;
 use crate::error::{Phase, Result};
 use crate::fork;
-use crate::semaphore::{Semaphore, Waited};
+use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, OnceLock, lock};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
-/// At most `max_connections`, idle and in use.
+/// Up to `max_connections` connections, idle or in use.
 #[derive(Debug)]
 pub(super) struct Pool {
     max_connections: usize,
     idle_timeout: Duration,
-    /// What a caller waits for while all connections are in use.
+    /// The phase in timeout errors of callers that wait for a free connection.
     phase: Phase,
-    /// Whether a caller waits behind those that wait already, although a connection has just become free. Otherwise one
-    /// thread that comes again at once has it for ever where each use blocks.
+    /// If true, a caller queues behind those that wait already, even if a connection has just become free. Otherwise a
+    /// thread that comes again at once could keep a pool of one for itself.
     is_fair: bool,
     state: Mutex<State>,
-    /// Made when a caller must wait for the first time: most clients never need it.
-    freed: OnceLock<Semaphore>,
+    /// Created when a caller waits for the first time; most clients never need it.
+    available: OnceLock<Notifier>,
     generation: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The one that was used last is at the back.
+    /// The connection that was used last is at the back.
     idle: VecDeque<Idle>,
-    /// Leases that are out, and the sockets of those that have one.
-    leased: usize,
+    /// The number of checkouts, and the sockets of those that have a connection.
+    checked_out: usize,
     in_use: HashMap<u64, Socket>,
-    next_lease: u64,
+    next_number: u64,
     waiting: usize,
     closed: bool,
 }
@@ -54,41 +54,45 @@ impl Pool {
         Self::with(max_connections, idle_timeout, phase, false)
     }
 
-    /// A pool of one, whose callers take turns.
+    /// A pool of one connection, whose callers take turns.
     pub(super) fn of_one(idle_timeout: Duration, phase: Phase) -> Self {
         Self::with(1, idle_timeout, phase, true)
     }
 
-    /// The right to use one connection, with an idle one if there is one that is alive. Blocks while all are in use.
-    pub(super) fn lease(&self, deadline: &Deadline, wait: &impl Wait) -> Result<(Lease<'_>, Option<Connection>)> {
+    /// Checks out the right to use one connection, with an idle one if one is alive. Blocks while all are in use.
+    pub(super) fn checkout(
+        &self,
+        deadline: &Deadline,
+        host: &impl HostLock,
+    ) -> Result<(Checkout<'_>, Option<Connection>)> {
         let mut may_try = self.may_overtake();
         loop {
-            if may_try && let Some(leased) = self.try_lease() {
-                return Ok(leased);
+            if may_try && let Some(checked_out) = self.try_checkout() {
+                return Ok(checked_out);
             }
-            let freed = self.freed()?;
+            let available = self.available()?;
             let waited = {
-                let waiting = Waiting::new(self);
-                // Once more, now that whoever puts one back knows that somebody waits.
+                let waiting = WaiterGuard::new(self);
+                // Try again now that the waiter is registered: a checkin before that did not notify it.
                 if (may_try || waiting.is_alone)
-                    && let Some(leased) = self.try_lease()
+                    && let Some(checked_out) = self.try_checkout()
                 {
-                    return Ok(leased);
+                    return Ok(checked_out);
                 }
-                wait.block(|| freed.wait(deadline)).transpose()?
+                host.without_lock(|| available.wait(deadline)).transpose()?
             };
             match waited {
-                Some(Waited::Woken) => {
+                Some(Wakeup::Woken) => {
                     may_try = true;
-                    freed.take();
+                    available.consume();
                 }
-                Some(Waited::TimedOut) => return Err(deadline.timeout(self.phase)),
-                Some(Waited::Signalled) | None => wait.interrupted()?,
+                Some(Wakeup::TimedOut) => return Err(deadline.timeout(self.phase)),
+                Some(Wakeup::Signalled) | None => host.check_interrupts()?,
             }
         }
     }
 
-    /// Closes what is idle and ends what is in use.
+    /// Closes idle connections and shuts down those in use.
     pub(super) fn close(&self) {
         let (idle, in_use) = {
             let mut state = lock(&self.state);
@@ -99,18 +103,18 @@ impl Pool {
         for socket in in_use.values() {
             shut_down(socket, Shutdown::Both);
         }
-        if let Some(freed) = self.freed.get() {
-            freed.post();
+        if let Some(available) = self.available.get() {
+            available.notify();
         }
     }
 
-    /// Whether a connection is in use, or an idle one is alive.
+    /// Returns whether a connection is in use or an idle one is alive.
     pub(super) fn is_connected(&self) -> bool {
         let state = lock(&self.state);
         !state.in_use.is_empty() || state.idle.iter().any(|idle| idle.connection.is_idle())
     }
 
-    /// How many connections there are, and how many of them are idle.
+    /// The number of connections, and of the idle ones among them.
     pub(super) fn connections(&self) -> (usize, usize) {
         let state = lock(&self.state);
         let idle = state.idle.len();
@@ -118,16 +122,16 @@ impl Pool {
     }
 
     fn with(max_connections: usize, idle_timeout: Duration, phase: Phase, is_fair: bool) -> Self {
-        let (state, freed) = (Mutex::default(), OnceLock::new());
-        Self { max_connections, idle_timeout, phase, is_fair, state, freed, generation: fork::generation() }
+        let (state, available) = (Mutex::default(), OnceLock::new());
+        Self { max_connections, idle_timeout, phase, is_fair, state, available, generation: fork::generation() }
     }
 
     fn may_overtake(&self) -> bool {
         !self.is_fair || lock(&self.state).waiting == 0
     }
 
-    fn try_lease(&self) -> Option<(Lease<'_>, Option<Connection>)> {
-        // Dead and expired ones are dropped after the lock is released.
+    fn try_checkout(&self) -> Option<(Checkout<'_>, Option<Connection>)> {
+        // Drop dead and expired connections after the lock is released.
         let mut discarded = Vec::new();
         let mut state = lock(&self.state);
         while state.idle.front().is_some_and(|oldest| oldest.expires.has_passed()) {
@@ -141,49 +145,50 @@ impl Pool {
             }
             discarded.push(newest);
         }
-        if connection.is_none() && state.leased >= self.max_connections && !state.closed {
+        if connection.is_none() && state.checked_out >= self.max_connections && !state.closed {
             return None;
         }
-        let number = state.next_lease;
-        state.next_lease = number.wrapping_add(1);
-        state.leased = state.leased.saturating_add(1);
+        let number = state.next_number;
+        state.next_number = number.wrapping_add(1);
+        state.checked_out = state.checked_out.saturating_add(1);
         if let Some(connection) = &connection {
             state.in_use.insert(number, connection.socket().clone());
         }
         drop(state);
-        Some((Lease { pool: self, number }, connection))
+        Some((Checkout { pool: self, number }, connection))
     }
 
-    fn freed(&self) -> Result<&Semaphore> {
-        if let Some(freed) = self.freed.get() {
-            return Ok(freed);
+    fn available(&self) -> Result<&Notifier> {
+        if let Some(available) = self.available.get() {
+            return Ok(available);
         }
-        // Should two threads make one at once, the second is dropped.
-        let _ = self.freed.set(Semaphore::new()?);
-        self.freed.get().ok_or_else(fork::inherited)
+        // If two threads create one at once, the second is dropped.
+        let _ = self.available.set(Notifier::new()?);
+        self.available.get().ok_or_else(fork::wrong_process_error)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         if self.generation != fork::generation() {
-            // A forked copy: a thread that does not exist here may have been changing it at the fork.
+            // In a forked copy the state may be inconsistent: a thread that does not exist here may have been changing
+            // it.
             let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
             std::mem::forget(std::mem::take(state));
         }
     }
 }
 
-/// The right to use one of the pool's connections. What is not put back is closed.
+/// The right to use one connection of the pool. A connection that is not checked in is closed.
 #[derive(Debug)]
-pub(super) struct Lease<'pool> {
+pub(super) struct Checkout<'pool> {
     pool: &'pool Pool,
     number: u64,
 }
 
-impl Lease<'_> {
-    /// Enters a connection that was made under this lease, so that closing the pool ends it. `None` if it was closed.
-    pub(super) fn adopt(&self, connection: Connection) -> Option<Connection> {
+impl Checkout<'_> {
+    /// Registers a new connection of this checkout, so that closing the pool ends it. `None` if the pool is closed.
+    pub(super) fn attach(&self, connection: Connection) -> Option<Connection> {
         let mut state = lock(&self.pool.state);
         if state.closed {
             return None;
@@ -192,8 +197,8 @@ impl Lease<'_> {
         Some(connection)
     }
 
-    /// Gives back a connection that is in the middle of nothing.
-    pub(super) fn put_back(self, connection: Connection) {
+    /// Returns a connection that is not in the middle of a message.
+    pub(super) fn checkin(self, connection: Connection) {
         let mut state = lock(&self.pool.state);
         if !state.closed {
             let expires = Deadline::after(self.pool.idle_timeout);
@@ -202,29 +207,29 @@ impl Lease<'_> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Checkout<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.pool.state);
-        state.leased = state.leased.saturating_sub(1);
-        // Bound, so that the socket is closed only after the lock is released.
+        state.checked_out = state.checked_out.saturating_sub(1);
+        // Keep the socket, so that it is closed only after the lock is released.
         let socket = state.in_use.remove(&self.number);
         let is_awaited = state.waiting > 0;
         drop(state);
         drop(socket);
-        if is_awaited && let Some(freed) = self.pool.freed.get() {
-            freed.post();
+        if is_awaited && let Some(available) = self.pool.available.get() {
+            available.notify();
         }
     }
 }
 
-/// Says that a caller waits for a lease, as long as it lives.
-struct Waiting<'pool> {
+/// Counts a caller as waiting, until dropped.
+struct WaiterGuard<'pool> {
     pool: &'pool Pool,
-    /// Whether no other did before.
+    /// True if no other caller waited before.
     is_alone: bool,
 }
 
-impl<'pool> Waiting<'pool> {
+impl<'pool> WaiterGuard<'pool> {
     fn new(pool: &'pool Pool) -> Self {
         let mut state = lock(&pool.state);
         let is_alone = state.waiting == 0;
@@ -233,7 +238,7 @@ impl<'pool> Waiting<'pool> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.pool.state);
         state.waiting = state.waiting.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! The parts of a message, borrowed from a frame's body.
+//! Splits a frame's body into the parts of a message, borrowed from it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,20 +10,20 @@ use serde_json::value::RawValue;
 
 use super::Detail;
 use super::scan::{Elements, elements};
+use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::memory;
 
-/// What an array of four or five elements turned out to be.
-pub(super) enum Asked<'a> {
+/// A parsed array of four or five elements.
+pub(super) enum ParsedRequest<'a> {
     Request(RequestParts<'a>),
-    /// A call whose meta says nothing that can be used.
+    /// A call with an invalid meta object.
     Unusable {
         id: Cow<'a, str>,
         meta: &'a str,
     },
 }
 
-/// The parts of a request; `args` is where an array stands, and `kwargs` an object.
+/// The parts of a request; `args` is the range of an array, and `kwargs` that of an object.
 pub(super) struct RequestParts<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) name: Cow<'a, str>,
@@ -39,8 +39,8 @@ pub(super) struct ResponseParts<'a> {
     pub(super) failure: Option<RemoteFailure>,
 }
 
-/// The request in `body`, or `None` if it is some other JSON.
-pub(super) fn request(body: &[u8]) -> Result<Option<Asked<'_>>> {
+/// The request in `body`, or `None` for other JSON.
+pub(super) fn request(body: &[u8]) -> Result<Option<ParsedRequest<'_>>> {
     Ok(array::<5>(body)?.filter(|parts| parts.count() >= 4).and_then(|parts| {
         let (id, name) = (parts.text(0), string(parts.text(1))?);
         let id = if id == "null" { None } else { Some(string(id)?) };
@@ -48,17 +48,17 @@ pub(super) fn request(body: &[u8]) -> Result<Option<Asked<'_>>> {
             return None;
         }
         let meta = if parts.count() == 5 { parts.text(4) } else { "{}" };
-        let Some(timeout) = timeout_in(meta) else { return Some(Asked::Unusable { id: id?, meta }) };
-        Some(Asked::Request(RequestParts { id, name, args: parts.place(2), kwargs: parts.place(3), timeout }))
+        let Some(timeout) = timeout_in(meta) else { return Some(ParsedRequest::Unusable { id: id?, meta }) };
+        Some(ParsedRequest::Request(RequestParts { id, name, args: parts.place(2), kwargs: parts.place(3), timeout }))
     }))
 }
 
-/// The response in `body`, or `None` if it is some other JSON.
+/// The response in `body`, or `None` for other JSON.
 pub(super) fn response(body: &[u8]) -> Result<Option<ResponseParts<'_>>> {
     let Some(parts) = array::<4>(body)?.filter(|parts| parts.count() >= 3) else { return Ok(None) };
     if parts.text(2) != "null" {
-        // Its message and its backtrace are copied.
-        memory::check(body.len())?;
+        // The message and the backtrace are copied by code that cannot report a lack of memory.
+        alloc::probe(body.len())?;
     }
     Ok(response_in(&parts))
 }
@@ -77,25 +77,25 @@ fn response_in<'a>(parts: &Elements<'a, 4>) -> Option<ResponseParts<'a>> {
     Some(ResponseParts { id: string(parts.text(0))?, result: parts.place(1), failure })
 }
 
-/// The elements of the array in `body`, or `None` if it is some other JSON.
+/// The elements of the array in `body`, or `None` for other JSON.
 pub(super) fn array<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>> {
     elements(body).map_err(|_| {
-        // Only now, since it takes longer, but it says where.
+        // Parse again for the error's position, which takes longer.
         let place = serde_json::from_slice::<serde::de::IgnoredAny>(body).err();
         let place = place.map_or_else(|| "not UTF-8".to_owned(), |error| error.to_string());
         Error::protocol(format!("a frame of {} bytes is not JSON: {place}", body.len()))
     })
 }
 
-/// The value of a string, borrowed where it has no escapes.
+/// The value of a string; borrowed if it has no escapes.
 fn string(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
-/// What the meta object of a request says of its caller's patience; `None` if it is no such object.
+/// The timeout in a request's meta object; `None` for an invalid one.
 fn timeout_in(meta: &str) -> Option<Option<Duration>> {
-    // As our own clients write it; whatever else it may be costs a little more.
+    // Fast path for the form that our own clients write.
     let as_ours = meta.strip_prefix("{\"timeout_ms\":").and_then(|rest| rest.strip_suffix('}'));
     let timeout_ms = match as_ours.and_then(|digits| digits.parse().ok()) {
         Some(timeout_ms) => Some(timeout_ms),
@@ -104,7 +104,7 @@ fn timeout_in(meta: &str) -> Option<Option<Duration>> {
     Some(timeout_ms.map(Duration::from_millis))
 }
 
-/// What the last object of a response says of a failure; `None` if it is no such object.
+/// The parsed `detail` object of a response; `None` for an invalid one.
 fn detail_in(json: &str) -> Option<Detail> {
     let members = members(json)?;
     Some(Detail {
@@ -114,12 +114,12 @@ fn detail_in(json: &str) -> Option<Detail> {
     })
 }
 
-/// The members of an object. Of those with the same name the last one counts, as everywhere in this protocol.
+/// The members of an object. The last of several with the same name counts, as everywhere in this protocol.
 fn members(json: &str) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(json).ok()
 }
 
-/// What a member is, or what it is by default if it is left out; `None` if it is something else.
+/// The value of a member, or its default if it is missing; `None` if it has another type.
 fn member<T: Default + DeserializeOwned>(members: &BTreeMap<String, &RawValue>, name: &str) -> Option<T> {
     members.get(name).map_or_else(|| Some(T::default()), |json| serde_json::from_str(json.get()).ok())
 }

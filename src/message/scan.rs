@@ -1,29 +1,30 @@
-//! Where JSON values begin and end: one pass that checks that a text is JSON and builds nothing.
+//! Finds where JSON values begin and end, and checks that a text is JSON, in one pass that builds nothing.
 //!
-//! It accepts what `serde_json` accepts as a `RawValue`, in a fraction of the time, at any depth of nesting.
+//! It accepts the same texts as `serde_json` does for a `RawValue`, in a fraction of the time and at any depth of
+//! nesting.
 
 use std::ops::Range;
 
-/// The elements of an array, each without the white space around it; `None` for JSON that is no array, or one of more
+/// The elements of an array, without the white space around them; `None` for JSON that is no array, or one with more
 /// than `N` elements.
 ///
 /// # Errors
 ///
-/// [`NotJson`] if `body` as a whole is not JSON.
-pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, NotJson> {
-    let text = std::str::from_utf8(body).map_err(|_| NotJson)?;
-    let mut scanner = Scanner { rest: body, due: Vec::new() };
-    let found = scanner.elements(body.len()).ok_or(NotJson)?;
+/// [`InvalidJson`] if `body` as a whole is not JSON.
+pub(super) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, InvalidJson> {
+    let text = std::str::from_utf8(body).map_err(|_| InvalidJson)?;
+    let mut scanner = Scanner { rest: body, open: Vec::new() };
+    let found = scanner.elements(body.len()).ok_or(InvalidJson)?;
     scanner.skip_space();
     if !scanner.rest.is_empty() {
-        return Err(NotJson);
+        return Err(InvalidJson);
     }
     Ok(found.map(|(places, count)| Elements { text, places, count }))
 }
 
 /// The bytes are not JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(super) struct InvalidJson;
 
 /// The elements of an array in `text`.
 pub(super) struct Elements<'a, const N: usize> {
@@ -33,39 +34,39 @@ pub(super) struct Elements<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Elements<'a, N> {
-    /// How many there are.
+    /// The number of elements.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// One of them; empty if there are fewer.
+    /// The text of an element; empty if there are fewer.
     pub(super) fn text(&self, index: usize) -> &'a str {
         self.places.get(index).and_then(|place| self.text.get(place.clone())).unwrap_or_default()
     }
 
-    /// Where in the text it stands.
+    /// The range of an element.
     pub(super) fn place(&self, index: usize) -> Range<usize> {
         self.places.get(index).cloned().unwrap_or_default()
     }
 }
 
-/// What is left of a text. Every step answers `None` where the text is not JSON.
+/// The unread rest of a text. Every method returns `None` if the text is not JSON.
 struct Scanner<'a> {
     rest: &'a [u8],
-    /// The closing brackets that are due.
-    due: Vec<u8>,
+    /// The closing brackets of the open arrays and objects.
+    open: Vec<u8>,
 }
 
 impl Scanner<'_> {
-    /// The places of up to `N` elements of an array in a text of `length` bytes, and how many there are.
+    /// The ranges of up to `N` elements of an array in a text of `length` bytes, and their number.
     fn elements<const N: usize>(&mut self, length: usize) -> Option<Option<([Range<usize>; N], usize)>> {
         self.skip_space();
-        if !self.takes(b'[') {
+        if !self.eat(b'[') {
             return self.skip_value().map(|()| None);
         }
         let (mut places, mut count) = ([const { 0..0 }; N], 0usize);
         self.skip_space();
-        if self.takes(b']') {
+        if self.eat(b']') {
             return Some(Some((places, count)));
         }
         loop {
@@ -91,14 +92,14 @@ impl Scanner<'_> {
             match self.next()? {
                 b'"' => self.skip_string()?,
                 b'[' => {
-                    if !self.takes_after_space(b']') {
-                        self.owe(b']')?;
+                    if !self.eat_after_space(b']') {
+                        self.push_open(b']')?;
                         continue;
                     }
                 }
                 b'{' => {
-                    if !self.takes_after_space(b'}') {
-                        self.owe(b'}')?;
+                    if !self.eat_after_space(b'}') {
+                        self.push_open(b'}')?;
                         self.skip_name()?;
                         continue;
                     }
@@ -112,40 +113,40 @@ impl Scanner<'_> {
                 }
                 first => self.skip_number(first)?,
             }
-            // A value has ended here, and with it perhaps what it is in.
+            // A value has ended, and perhaps the arrays and objects around it as well.
             loop {
-                let Some(closing) = self.due.last().copied() else { return Some(()) };
+                let Some(closing) = self.open.last().copied() else { return Some(()) };
                 self.skip_space();
                 match self.next()? {
                     b',' if closing == b'}' => break self.skip_name()?,
                     b',' => break,
-                    byte if byte == closing => self.due.pop(),
+                    byte if byte == closing => self.open.pop(),
                     _ => return None,
                 };
             }
         }
     }
 
-    /// A bracket was opened. Others can open millions of them, and then there may be no memory to count them.
-    fn owe(&mut self, closing: u8) -> Option<()> {
-        self.due.try_reserve(1).ok()?;
-        self.due.push(closing);
+    /// Records an open bracket. Allocates fallibly, because a peer can open millions of them.
+    fn push_open(&mut self, closing: u8) -> Option<()> {
+        self.open.try_reserve(1).ok()?;
+        self.open.push(closing);
         Some(())
     }
 
-    /// The name of an object's member, and the colon.
+    /// Skips the name of an object's member, and the colon.
     fn skip_name(&mut self) -> Option<()> {
-        if !self.takes_after_space(b'"') {
+        if !self.eat_after_space(b'"') {
             return None;
         }
         self.skip_string()?;
-        self.takes_after_space(b':').then_some(())
+        self.eat_after_space(b':').then_some(())
     }
 
-    /// What follows the opening quotation mark.
+    /// Skips the rest of a string after its opening quotation mark.
     fn skip_string(&mut self) -> Option<()> {
         loop {
-            self.skip_plain()?;
+            self.skip_unescaped()?;
             match self.next()? {
                 b'"' => return Some(()),
                 b'\\' => self.skip_escape()?,
@@ -154,24 +155,24 @@ impl Scanner<'_> {
         }
     }
 
-    /// Bytes of a string up to the next special one.
-    fn skip_plain(&mut self) -> Option<()> {
-        // Most strings are short: a few words.
+    /// Skips the bytes of a string up to the next one that needs an escape.
+    fn skip_unescaped(&mut self) -> Option<()> {
+        // Most strings are only a few words of eight bytes long.
         for _ in 0..4 {
             let Some(word) = self.rest.first_chunk() else { break };
-            let length = plain_length(*word);
+            let length = unescaped_len(*word);
             self.rest = self.rest.get(length..)?;
             if length < word.len() {
                 return Some(());
             }
         }
-        // Long ones in blocks, which the compiler makes vectors of.
+        // Long strings are searched in blocks, for which the compiler uses vector instructions.
         while let Some((block, rest)) = self.rest.split_first_chunk::<16>()
-            && !block.iter().fold(false, |found, byte| found | is_special(*byte))
+            && !block.iter().fold(false, |found, byte| found | needs_escape(*byte))
         {
             self.rest = rest;
         }
-        let length = self.rest.iter().position(|byte| is_special(*byte))?;
+        let length = self.rest.iter().position(|byte| needs_escape(*byte))?;
         self.rest = self.rest.get(length..)?;
         Some(())
     }
@@ -188,18 +189,18 @@ impl Scanner<'_> {
         }
     }
 
-    /// A number from its `first` digit on.
+    /// Skips the rest of a number whose first digit is `first`.
     fn skip_number(&mut self, first: u8) -> Option<()> {
         match first {
             b'0' => {}
             b'1'..=b'9' => self.skip_digits(),
             _ => return None,
         }
-        if self.takes(b'.') {
+        if self.eat(b'.') {
             self.skip_one_or_more_digits()?;
         }
-        if self.takes(b'e') || self.takes(b'E') {
-            let _sign = self.takes(b'+') || self.takes(b'-');
+        if self.eat(b'e') || self.eat(b'E') {
+            let _sign = self.eat(b'+') || self.eat(b'-');
             self.skip_one_or_more_digits()?;
         }
         Some(())
@@ -230,12 +231,12 @@ impl Scanner<'_> {
         }
     }
 
-    fn takes_after_space(&mut self, byte: u8) -> bool {
+    fn eat_after_space(&mut self, byte: u8) -> bool {
         self.skip_space();
-        self.takes(byte)
+        self.eat(byte)
     }
 
-    fn takes(&mut self, byte: u8) -> bool {
+    fn eat(&mut self, byte: u8) -> bool {
         let found = self.rest.first() == Some(&byte);
         if found {
             self.rest = self.rest.get(1..).unwrap_or_default();
@@ -250,14 +251,14 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether a byte ends a run of plain ones in a string.
-pub(super) fn is_special(byte: u8) -> bool {
+/// Returns whether a byte ends a run of unescaped ones in a string.
+pub(super) fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// How many of eight bytes come before the first special one. All are looked at at once: what is subtracted from a byte
-/// borrows from its highest bit if the byte is smaller.
-fn plain_length(word: [u8; 8]) -> usize {
+/// The number of the eight bytes before the first that needs an escape. Compares all at once: a subtraction borrows
+/// from the highest bit of each byte that is smaller.
+fn unescaped_len(word: [u8; 8]) -> usize {
     const EACH: u64 = u64::MAX / 0xff;
     let bytes = u64::from_le_bytes(word);
     let smaller = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH * 0x80);
@@ -267,88 +268,4 @@ fn plain_length(word: [u8; 8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::value::RawValue;
-
-    fn texts(body: &str) -> Option<Vec<&str>> {
-        let elements = elements::<3>(body.as_bytes()).unwrap()?;
-        Some((0..elements.count()).map(|index| elements.text(index)).collect())
-    }
-
-    fn is_json(body: &[u8]) -> bool {
-        elements::<3>(body).is_ok()
-    }
-
-    #[test]
-    fn elements_come_without_the_white_space_around_them() {
-        assert_eq!(texts(" [ 1 ,\t\"a\" , {\"b\" : [2]}\r\n] "), Some(vec!["1", "\"a\"", "{\"b\" : [2]}"]));
-        assert_eq!(texts("[]"), Some(vec![]));
-        assert_eq!(texts("[ ]"), Some(vec![]));
-    }
-
-    #[test]
-    fn what_is_no_array_or_too_long_a_one_has_no_elements() {
-        for body in ["1", "{}", "\"a\"", "null", "[1,2,3,4]"] {
-            assert_eq!(texts(body), None, "{body}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_those_of_json() {
-        for number in ["0", "-0", "10", "1.5", "-1.50e+7", "1E-2", "123456789012345678901234567890", "1e999"] {
-            assert!(is_json(number.as_bytes()), "{number}");
-        }
-        for number in ["01", "-", "+1", "1.", ".5", "1e", "1e+", "0x1", "--1", "Infinity", "NaN"] {
-            assert!(!is_json(number.as_bytes()), "{number}");
-        }
-    }
-
-    #[test]
-    fn strings_are_those_of_json_wherever_the_odd_byte_stands() {
-        for length in 0..40 {
-            let plain = "a".repeat(length);
-            for tail in ["", "\\n", "\\u00e9", "é", "\u{7f}", "\\ud800"] {
-                assert!(is_json(format!("\"{plain}{tail}{plain}\"").as_bytes()), "{plain}{tail}");
-            }
-            for tail in ["\n", "\u{0}", "\\x", "\\u12g4", "\""] {
-                assert!(!is_json(format!("\"{plain}{tail}{plain}\"").as_bytes()), "{plain}{tail}");
-            }
-            assert!(!is_json(format!("\"{plain}").as_bytes()));
-            assert!(!is_json(format!("\"{plain}\\").as_bytes()));
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_not_utf8_are_not_json() {
-        assert!(!is_json(b"[\"\xff\"]"));
-    }
-
-    proptest! {
-        #[test]
-        fn the_plain_bytes_of_a_word_are_those_before_the_first_special_one(word in any::<[u8; 8]>(), byte in 0usize..8, special in 0u8..0x23) {
-            let mut word = word;
-            if let Some(place) = word.get_mut(byte) {
-                *place = special;
-            }
-            let first = word.iter().position(|byte| is_special(*byte)).unwrap_or(8);
-            prop_assert_eq!(plain_length(word), first);
-        }
-
-        #[test]
-        fn it_takes_what_serde_json_takes(body in r#"[\[\]{}",:0-2eE.\\utrfalsn /+-]{0,24}"#) {
-            let theirs = serde_json::from_str::<&RawValue>(&body).is_ok();
-            prop_assert_eq!(is_json(body.as_bytes()), theirs, "{}", body);
-        }
-
-        #[test]
-        fn one_wrong_byte_is_found_where_serde_json_finds_it(place in 0usize..90, byte in any::<u8>()) {
-            let mut body = br#"["17","check",[{"a":"b\n","c":[1.5e3,-2,true]},null,"\u00e9"],{"k":false},{"t":100}]"#.to_vec();
-            if let Some(old) = body.get_mut(place) {
-                *old = byte;
-            }
-            prop_assert_eq!(is_json(&body), serde_json::from_slice::<&RawValue>(&body).is_ok());
-        }
-    }
-}
+mod tests;

@@ -1,3 +1,5 @@
+//! Tests of requests and responses: what is written is read back, and what is invalid is refused.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -12,7 +14,7 @@ fn response(body: &str) -> Parsed<Response> {
 fn message<T>(parsed: Parsed<T>) -> T {
     match parsed {
         Parsed::Message(message) => message,
-        Parsed::Unusable { .. } | Parsed::Other => panic!("no message"),
+        Parsed::Unusable { .. } | Parsed::Unrecognized => panic!("no message"),
     }
 }
 
@@ -58,7 +60,7 @@ fn json_that_is_no_request_is_something_else() {
         r#"["1","add",[],{},{},{}]"#,
         r#"["1",null,null]"#,
     ] {
-        assert_eq!(request(body), Parsed::Other, "{body}");
+        assert_eq!(request(body), Parsed::Unrecognized, "{body}");
     }
 }
 
@@ -135,9 +137,9 @@ fn a_backtrace_is_cut_to_what_fits_and_not_further() {
         ..RemoteFailure::default()
     };
     let whole = failure_response("9", &failure).len();
-    assert_eq!(*fitting("9", &failure, whole), failure);
+    assert_eq!(*fit_backtrace("9", &failure, whole), failure);
     for max_length in [whole - 1, 1000, 200] {
-        let body = failure_response("9", &fitting("9", &failure, max_length));
+        let body = failure_response("9", &fit_backtrace("9", &failure, max_length));
         assert!((max_length - 20..=max_length).contains(&body.len()), "{max_length}: {}", body.len());
         let Err(Error::Remote(cut)) = message(Response::parse(body).unwrap()).into_result() else {
             panic!("no failure");
@@ -178,7 +180,7 @@ fn a_response_that_crosses_no_socket_is_what_its_frame_would_be_parsed_to() {
 #[test]
 fn a_message_is_not_cut() {
     let failure = RemoteFailure { message: "x".repeat(100), ..RemoteFailure::default() };
-    assert_eq!(*fitting("9", &failure, 50), failure);
+    assert_eq!(*fit_backtrace("9", &failure, 50), failure);
 }
 
 #[test]
@@ -229,7 +231,7 @@ fn json_that_is_no_response_is_something_else() {
         r#"["9",1,null,{"backtrace":null}]"#,
         r#"["9",1,null,{},1]"#,
     ] {
-        assert_eq!(response(body), Parsed::Other, "{body}");
+        assert_eq!(response(body), Parsed::Unrecognized, "{body}");
     }
 }
 
@@ -242,15 +244,15 @@ fn a_document_keeps_the_white_space_around_it() {
 #[test]
 fn a_document_is_read_by_key_and_known_generation() {
     assert_eq!(
-        message(request(r#"["1","rpc.document",["config",null],{}]"#)).document_wanted(),
+        message(request(r#"["1","rpc.document",["config",null],{}]"#)).document_params(),
         Some(("config".to_owned(), None))
     );
     assert_eq!(
-        message(request(r#"["1","rpc.document",["config",3],{}]"#)).document_wanted(),
+        message(request(r#"["1","rpc.document",["config",3],{}]"#)).document_params(),
         Some(("config".to_owned(), Some(3)))
     );
     for args in ["[]", "[1,2]", r#"["config"]"#, r#"["config",-1]"#, r#"["config",1,2]"#] {
-        assert_eq!(message(request(&format!(r#"["1","rpc.document",{args},{{}}]"#))).document_wanted(), None, "{args}");
+        assert_eq!(message(request(&format!(r#"["1","rpc.document",{args},{{}}]"#))).document_params(), None, "{args}");
     }
 }
 

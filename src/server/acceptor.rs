@@ -22,12 +22,11 @@ use super::rejection_log::RejectionLog;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::failpoint::failpoint;
 use crate::fork::ProcessLocal;
-use crate::journal::Level;
-use crate::memory;
+use crate::log_buffer::Level;
 use crate::options::ServerOptions;
 use crate::os;
-use crate::panic_point::panic_point;
 use crate::secret::Secret;
 use crate::sync::thread::{self, JoinHandle};
 
@@ -97,20 +96,20 @@ struct Acceptor {
 
 impl Acceptor {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
-        let poll = self.dispatcher.reactor.take_poll().ok_or_else(crate::fork::inherited)?;
+        let poll = self.dispatcher.reactor.take_poll().ok_or_else(crate::fork::wrong_process_error)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
         };
-        let waker = self.dispatcher.state.acceptor_waker.reader().here()?.as_raw_fd();
-        let registry = poll.here()?.registry();
+        let waker = self.dispatcher.state.acceptor_waker.reader().get()?.as_raw_fd();
+        let registry = poll.get()?.registry();
         registry.register(&mut SourceFd(&waker), WAKER, Interest::READABLE).map_err(failed)?;
         self.listener.with_fd(|listener| register_listener(registry, listener)).transpose().map_err(failed)?;
         Ok(poll)
     }
 
     fn run(mut self, poll: ProcessLocal<Poll>) {
-        os::leave_signals_to_others();
+        os::block_all_signals();
         self.run_event_loop(poll);
         // Closed before, unless the server failed.
         self.listener.close();
@@ -121,7 +120,7 @@ impl Acceptor {
         let mut events = Events::with_capacity(256);
         while !self.dispatcher.state.is_closed() {
             let timeout = self.poll_timeout();
-            let Ok(poll) = poll.here_mut() else { return };
+            let Ok(poll) = poll.get_mut() else { return };
             if let Err(error) = poll.poll(&mut events, timeout)
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
@@ -155,7 +154,7 @@ impl Acceptor {
     fn handle(&mut self, token: Token) {
         match token {
             // Drain the pipe: the poll is edge-triggered and stays silent while an old wake-up is still unread.
-            WAKER => self.dispatcher.state.acceptor_waker.take_all(),
+            WAKER => self.dispatcher.state.acceptor_waker.drain(),
             // Accepting is paused, and `expire` resumes it.
             LISTENER if self.retry_accept_at.is_some() => {}
             LISTENER => self.accept(),
@@ -203,10 +202,6 @@ impl Acceptor {
 
     fn accept(&mut self) {
         self.retry_accept_at = None;
-        // A new connection needs memory of its own; the emergency reserve is for those that exist.
-        if memory::check(memory::LARGE).is_err() {
-            return self.pause_on_exhaustion(&Errno::NOMEM.into());
-        }
         if let Err(error) = self.resume_accepting() {
             return self.pause_on_exhaustion(&error);
         }
@@ -259,7 +254,7 @@ impl Acceptor {
 
     fn begin_handshake(&mut self, socket: Socket) {
         self.dispatcher.state.counters.accepted.add_one();
-        panic_point("acceptor");
+        failpoint("acceptor");
         let token = self.dispatcher.reactor.next_token();
         let begun = self
             .dispatcher
@@ -276,7 +271,7 @@ impl Acceptor {
     }
 
     fn handle_handshake(&mut self, progress: Progress) {
-        panic_point("handshake");
+        failpoint("handshake");
         match progress {
             Progress::Pending => {}
             Progress::Abandoned => self.record_abandoned(),
@@ -330,7 +325,7 @@ fn register_listener(registry: &Registry, listener: RawFd) -> std::io::Result<()
 }
 
 fn peer_of(socket: &Socket) -> Option<SocketAddr> {
-    let peer = getpeername(socket.here().ok()?).ok().flatten()?;
+    let peer = getpeername(socket.get().ok()?).ok().flatten()?;
     SocketAddr::try_from(peer).ok()
 }
 

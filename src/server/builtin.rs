@@ -1,6 +1,6 @@
 //! The methods that the core answers itself: `ping`, `rpc.document`, and an error for every other reserved name.
 
-use crate::document::{Document, Documents};
+use crate::document::{Document, DocumentStore};
 use crate::error::{FailureCode, RemoteFailure, excerpt};
 use crate::message::{
     NO_HANDLER_CLASS, PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
@@ -19,10 +19,10 @@ pub(super) fn is_builtin(name: &str) -> bool {
 }
 
 /// The response to a call of a built-in method.
-pub(super) fn builtin_response(documents: &Documents, id: &str, request: &Request) -> BuiltinResponse {
+pub(super) fn builtin_response(documents: &DocumentStore, id: &str, request: &Request) -> BuiltinResponse {
     match request.name.as_str() {
         PING => BuiltinResponse::Text(ResultEnvelope::new(id), "\"pong\""),
-        READ_DOCUMENT => match request.document_wanted() {
+        READ_DOCUMENT => match request.document_params() {
             Some((key, known)) => match documents.read(&key, known) {
                 Some(document) => BuiltinResponse::document(id, document),
                 None => BuiltinResponse::Text(ResultEnvelope::new(id), "null"),

@@ -14,7 +14,7 @@ use crate::error::{Error, FailureCode, RemoteFailure, Result};
 use crate::message::{Request, Response};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
-use crate::wait::Wait;
+use crate::wait::HostLock;
 
 /// A request that is answered at most once.
 ///
@@ -130,11 +130,11 @@ impl Call {
     /// # Errors
     ///
     /// [`Error::FrameTooLarge`], which is sent to the caller as well; [`Error::Interrupted`].
-    pub fn respond(&self, result: &[u8], wait: &impl Wait) -> Result<bool> {
+    pub fn respond(&self, result: &[u8], host: &impl HostLock) -> Result<bool> {
         let Some((id, mut reply)) = self.claim() else { return Ok(false) };
-        let sent = reply.send_result(id, result, wait);
+        let sent = reply.send_result(id, result, host);
         let answered = match &sent {
-            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &frame_too_large_failure(error), wait),
+            Err(error @ Error::FrameTooLarge { .. }) => reply.send_failure(id, &frame_too_large_failure(error), host),
             _ => sent.clone(),
         };
         match answered {
@@ -155,15 +155,15 @@ impl Call {
     /// # Returns
     ///
     /// The connection, unless another handler thread has taken it for its next request.
-    pub(super) fn finish(&self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<Option<Box<Session>>> {
+    pub(super) fn finish(&self, failure: Option<&RemoteFailure>, host: &impl HostLock) -> Result<Option<Box<Session>>> {
         if let Some((id, mut reply)) = self.claim() {
             let sent = match failure {
-                Some(failure) => reply.send_failure(id, failure, wait),
-                None => reply.send_result(id, b"null", wait),
+                Some(failure) => reply.send_failure(id, failure, host),
+                None => reply.send_result(id, b"null", host),
             };
             let answered = match &sent {
                 Err(error @ Error::FrameTooLarge { .. }) => {
-                    reply.send_failure(id, &frame_too_large_failure(error), wait)
+                    reply.send_failure(id, &frame_too_large_failure(error), host)
                 }
                 _ => sent,
             };
@@ -237,7 +237,7 @@ fn park_or_hold(session: Box<Session>, dispatcher: Option<&Arc<Dispatcher>>) -> 
     match dispatcher.reactor.park(session) {
         Parked::At(token, wakes_acceptor) => {
             if wakes_acceptor {
-                dispatcher.state.acceptor_waker.post();
+                dispatcher.state.acceptor_waker.notify();
             }
             ConnectionSlot::Parked(token)
         }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use super::Server;
 use super::listener::Listener;
 use super::supervisor::Supervisor;
-use crate::document::{Documents, State};
+use crate::document::{DocumentStore, State};
 use crate::error::Result;
 use crate::fork;
-use crate::generation_page::GenerationPage;
+use crate::shared_generations::SharedGenerations;
 use crate::sync::{Mutex, lock};
 
 /// The state of a server just before a fork.
@@ -58,11 +58,11 @@ impl Server {
         } else {
             (Listener::default(), self.address)
         };
-        let page = GenerationPage::inherited(address.port()).unwrap_or(self.page);
-        let documents = Documents::inherited(&self.documents, &snapshot.documents);
+        let page = SharedGenerations::for_port(address.port()).unwrap_or(self.page);
+        let documents = DocumentStore::inherited(&self.documents, &snapshot.documents);
         // With a fixed port, workers that were forked earlier find this server again. They may know a generation that a
         // thread published between the snapshot and the fork.
-        documents.keys().iter().for_each(|key| page.announce(key));
+        documents.keys().iter().for_each(|key| page.bump(key));
         Ok(Self {
             options: self.options.clone(),
             secret: self.secret.clone(),

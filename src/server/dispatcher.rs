@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::counters::Counters;
 use super::notification_queues::NotificationQueues;
 use super::reactor::Reactor;
 use super::ready_queue::ReadyQueue;
 use super::session::Session;
 use super::state::ServerState;
 use crate::connection::{Connection, Socket};
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::{Error, Result};
-use crate::journal::Level;
+use crate::log_buffer::Level;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::sync::{Mutex, lock};
 use rustix::io::Errno;
@@ -37,8 +37,8 @@ impl Dispatcher {
     /// A dispatcher without connections.
     pub(super) fn new(
         options: &ServerOptions,
-        documents: Arc<Documents>,
-        counters: Arc<Counters>,
+        documents: Arc<DocumentStore>,
+        counters: Arc<ServerCounters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             dropped_before: counters.dropped_notifications.read(),
@@ -61,7 +61,7 @@ impl Dispatcher {
     /// Queues a connection that has something to read for a handler thread.
     pub(super) fn dispatch(&self, session: Box<Session>) {
         if self.ready_queue.push(session) {
-            self.state.supervisor_waker.post();
+            self.state.supervisor_waker.notify();
         }
         self.state.wake_acceptor_if_unsupervised();
     }
@@ -70,7 +70,7 @@ impl Dispatcher {
     pub(super) fn handler_thread_exited(&self) {
         self.ready_queue.remove_thread();
         // The remaining threads may be too few.
-        self.state.supervisor_waker.post();
+        self.state.supervisor_waker.notify();
         self.state.wake_acceptor_if_unsupervised();
     }
 
@@ -84,7 +84,7 @@ impl Dispatcher {
         self.state.close();
         // Sessions are dropped after the locks are released: each drop takes a lock of the server state.
         drop((self.ready_queue.close(), self.reactor.close()));
-        self.state.acceptor_waker.post();
+        self.state.acceptor_waker.notify();
     }
 
     /// Ends each connection after the call that it is in, or after the notifications that its sender's kernel has

@@ -7,8 +7,8 @@ use super::session::QUIET_PERIOD;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::semaphore::{Waited, wait_for};
-use crate::wait::Wait;
+use crate::notifier::{Wakeup, wait_for};
+use crate::wait::HostLock;
 
 /// Reads every queued connection that carries notifications, until each has ended or nothing has arrived for
 /// [`QUIET_PERIOD`], at most until `deadline`. Blocks meanwhile.
@@ -16,17 +16,17 @@ use crate::wait::Wait;
 /// # Errors
 ///
 /// [`crate::Error::Interrupted`]; a further call continues.
-pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
+pub(super) fn drain_notifications(dispatcher: &Dispatcher, deadline: &Deadline, host: &impl HostLock) -> Result<()> {
     let mut quiet = deadline.within(QUIET_PERIOD);
     // Includes connections whose turn does not come, because a thread that cannot be ended has the one before.
     for session in dispatcher.notification_queues.take_waiting() {
         dispatcher.ready_queue.push(session);
     }
     loop {
-        match wait.block(|| discard_and_wait(dispatcher, deadline, &mut quiet)).transpose()? {
+        match host.without_lock(|| discard_and_wait(dispatcher, deadline, &mut quiet)).transpose()? {
             Some(Pass::Done) => return Ok(()),
             Some(Pass::Again) => {}
-            Some(Pass::Interrupted) | None => wait.interrupted()?,
+            Some(Pass::Interrupted) | None => host.check_interrupts()?,
         }
     }
 }
@@ -55,11 +55,11 @@ fn discard_and_wait(dispatcher: &Dispatcher, deadline: &Deadline, quiet: &mut De
     if open.is_empty() || quiet.has_passed() {
         return Ok(Pass::Done);
     }
-    let descriptors = open.iter().map(|socket| socket.here()).collect::<Result<Vec<_>>>()?;
+    let descriptors = open.iter().map(|socket| socket.get()).collect::<Result<Vec<_>>>()?;
     let mut polled: Vec<_> = descriptors.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
     match wait_for(&mut polled, quiet)? {
-        Waited::Woken | Waited::TimedOut => Ok(Pass::Again),
-        Waited::Signalled => Ok(Pass::Interrupted),
+        Wakeup::Woken | Wakeup::TimedOut => Ok(Pass::Again),
+        Wakeup::Signalled => Ok(Pass::Interrupted),
     }
 }
 

@@ -8,9 +8,9 @@ use super::dispatcher::Dispatcher;
 use super::ready_queue::Popped;
 use super::session::{Session, SessionEvent};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
-use crate::journal::Level;
+use crate::log_buffer::Level;
 use crate::message::NO_HANDLER_CLASS;
-use crate::wait::{UntilSignal, Wait};
+use crate::wait::{HostLock, UntilSignal};
 
 /// A thread's membership in the ready queue. Dropping it is the same as [`HandlerThread::exit`].
 #[derive(Debug)]
@@ -53,11 +53,11 @@ impl HandlerThread {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`]; a further call continues. [`crate::Error::System`] if waiting is impossible.
-    pub fn next_call(&mut self, wait: &impl Wait) -> Result<Option<Arc<Call>>> {
+    pub fn next_call(&mut self, host: &impl HostLock) -> Result<Option<Arc<Call>>> {
         // Does nothing unless the last call was left unfinished.
-        self.finish_call(Some(&handler_killed_error()), wait)?;
+        self.finish_call(Some(&handler_killed_error()), host)?;
         while self.dispatcher.state.is_owner() {
-            match wait.block(|| self.next_event()).transpose() {
+            match host.without_lock(|| self.next_event()).transpose() {
                 // Checked after the host's lock was taken, because that may have taken long.
                 Ok(Some(Event::Call(call))) if call.expired_in_queue() => {
                     self.dispatcher.state.counters.expired_calls.add_one();
@@ -65,7 +65,7 @@ impl HandlerThread {
                 }
                 Ok(Some(Event::Call(call))) => return Ok(Some(call)),
                 Ok(Some(Event::Exit)) => return Ok(None),
-                Ok(Some(Event::Interrupted) | None) => wait.interrupted()?,
+                Ok(Some(Event::Interrupted) | None) => host.check_interrupts()?,
                 Err(error) => {
                     self.dispatcher.fail_if_closed_by_others(error)?;
                     return Ok(None);
@@ -81,12 +81,12 @@ impl HandlerThread {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`]; the connection is closed then.
-    pub fn finish_call(&mut self, failure: Option<&RemoteFailure>, wait: &impl Wait) -> Result<()> {
+    pub fn finish_call(&mut self, failure: Option<&RemoteFailure>, host: &impl HostLock) -> Result<()> {
         if !self.dispatcher.state.is_owner() {
             return Ok(());
         }
         let State::InCall(call) = &self.state else { return Ok(()) };
-        let (session, outcome) = match call.finish(failure, wait) {
+        let (session, outcome) = match call.finish(failure, host) {
             Ok(session) => (session, Ok(())),
             Err(error) => (None, Err(error)),
         };

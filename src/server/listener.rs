@@ -9,8 +9,8 @@ use rustix::net::sockopt::{set_socket_reuseaddr, set_tcp_nodelay};
 use rustix::net::{AddressFamily, bind, getsockname, listen};
 
 use crate::connection::Socket;
-use crate::descriptors;
 use crate::error::{Error, Result};
+use crate::fd;
 use crate::fork::{self, ProcessLocal};
 use crate::sync::{Mutex, lock};
 
@@ -29,7 +29,7 @@ impl Listener {
     /// Binds and listens; for port 0 the operating system chooses one.
     pub(super) fn bind(wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
         let socket = open(wanted).map_err(explain_address_in_use)?;
-        let address = getsockname(socket.here()?)
+        let address = getsockname(socket.get()?)
             .and_then(SocketAddr::try_from)
             .map_err(|errno| Error::system("could not read the address of the listening socket", errno))?;
         Ok((Self { socket: Mutex::new(Some(socket)) }, address))
@@ -57,16 +57,16 @@ impl Listener {
     /// Runs `work` with the descriptor's number while the socket is open. It cannot be closed meanwhile.
     pub(super) fn with_fd<R>(&self, work: impl FnOnce(RawFd) -> R) -> Option<R> {
         let listening = lock(&self.socket);
-        Some(work(listening.as_ref()?.here().ok()?.as_raw_fd()))
+        Some(work(listening.as_ref()?.get().ok()?.as_raw_fd()))
     }
 
     /// The next connection, if there is one, without blocking. `None` once closed.
     pub(super) fn accept(&self) -> Option<rustix::io::Result<Socket>> {
         let listening = lock(&self.socket);
         let Ok(listening) = listening.as_ref()?.verified() else { return Some(Err(Errno::BADF)) };
-        let accepted = ProcessLocal::open(|| descriptors::accept(listening));
+        let accepted = ProcessLocal::open(|| fd::accept(listening));
         Some(accepted.and_then(|socket| {
-            set_tcp_nodelay(socket.here().map_err(|_| Errno::BADF)?, true)?;
+            set_tcp_nodelay(socket.get().map_err(|_| Errno::BADF)?, true)?;
             Ok(Arc::new(socket))
         }))
     }
@@ -75,8 +75,8 @@ impl Listener {
 fn open(address: SocketAddr) -> Result<ProcessLocal<OwnedFd>> {
     let failed = |errno| Error::system(format!("could not listen on {address}"), errno);
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = ProcessLocal::open(|| descriptors::stream_socket(family)).map_err(failed)?;
-    let listening = socket.here().map_err(|_| fork::inherited())?;
+    let socket = ProcessLocal::open(|| fd::stream_socket(family)).map_err(failed)?;
+    let listening = socket.get().map_err(|_| fork::wrong_process_error())?;
     // Lets a stopped server start on its port again while old connections are in TIME_WAIT.
     set_socket_reuseaddr(listening, true).map_err(failed)?;
     bind(listening, &address).map_err(failed)?;

@@ -9,7 +9,7 @@ use super::call::Call;
 use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::frame;
 use crate::message::{Parsed, Request, Response, ResultText};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 /// A call of this process to itself. The thread that made it runs the handler and finishes it.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Server {
             let body = frame::body(Vec::new(), &builtin_response(&self.documents, ID, &request).parts(), limit)?;
             let response = match Response::parse(body)? {
                 Parsed::Message(response) => Some(Box::new(response)),
-                Parsed::Unusable { .. } | Parsed::Other => None,
+                Parsed::Unusable { .. } | Parsed::Unrecognized => None,
             };
             Route::Builtin { name: request.name, response }
         };
@@ -89,7 +89,7 @@ impl LocalCall {
     ///
     /// [`Error::FrameTooLarge`] if no frame could carry even that; [`Error::System`] if memory is short.
     pub fn finish(&self, failure: Option<&RemoteFailure>) -> Result<()> {
-        self.call().map_or(Ok(()), |call| call.finish(failure, &Uninterrupted).map(drop))
+        self.call().map_or(Ok(()), |call| call.finish(failure, &NoHost).map(drop))
     }
 
     /// The text of the result, once.

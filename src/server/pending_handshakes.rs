@@ -9,8 +9,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::connection::Socket;
 use crate::deadline::Deadline;
-use crate::descriptors::NO_SIGNAL;
 use crate::error::{Error, Result};
+use crate::fd::MSG_NOSIGNAL;
 use crate::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
 use crate::secret::Secret;
 
@@ -115,7 +115,7 @@ impl Pending {
             let Some(room) = self.proof.get_mut(self.received..).filter(|room| !room.is_empty()) else {
                 return Ok(true);
             };
-            let socket = self.socket.here().map_err(|_| "it was inherited")?;
+            let socket = self.socket.get().map_err(|_| "it was inherited")?;
             match recv(socket, room, RecvFlags::DONTWAIT) {
                 Ok((_, 0)) => return Err("the connection ended during the handshake"),
                 Ok((_, count)) => self.received = self.received.saturating_add(count),
@@ -129,7 +129,7 @@ impl Pending {
 
 /// Sends a handshake message without blocking. It is far smaller than any socket's buffer.
 pub(super) fn send_at_once(socket: &Socket, message: &[u8]) -> Result<()> {
-    match send(socket.here()?, message, SendFlags::DONTWAIT | NO_SIGNAL) {
+    match send(socket.get()?, message, SendFlags::DONTWAIT | MSG_NOSIGNAL) {
         Ok(sent) if sent == message.len() => Ok(()),
         _ => Err(Error::Handshake { reason: "the connection broke during the handshake".to_owned() }),
     }

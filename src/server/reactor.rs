@@ -68,7 +68,7 @@ impl Reactor {
             |error: std::io::Error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
         let poll = ProcessLocal::open(|| Poll::new().map_err(to_errno)).map_err(|errno| failed(errno.into()))?;
         let registry = {
-            let original = poll.here()?.registry();
+            let original = poll.get()?.registry();
             ProcessLocal::open(|| original.try_clone().map_err(to_errno)).map_err(|errno| failed(errno.into()))?
         };
         Ok(Self {
@@ -157,8 +157,8 @@ impl Reactor {
 
     /// Registers a socket for readability, edge-triggered.
     pub(super) fn register(&self, socket: &Socket, token: Token) -> Result<()> {
-        let descriptor = socket.here()?.as_raw_fd();
-        self.registry.here()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
+        let descriptor = socket.get()?.as_raw_fd();
+        self.registry.get()?.register(&mut SourceFd(&descriptor), token, Interest::READABLE).map_err(|error| {
             Error::System {
                 operation: "could not watch a connection".to_owned(),
                 code: error.raw_os_error().unwrap_or_default(),
@@ -168,7 +168,7 @@ impl Reactor {
 
     /// Removes a socket from the poll.
     pub(super) fn deregister(&self, socket: &Socket) {
-        if let (Ok(socket), Ok(registry)) = (socket.here(), self.registry.here()) {
+        if let (Ok(socket), Ok(registry)) = (socket.get(), self.registry.get()) {
             // Fails only for a socket that is not registered.
             let _ = registry.deregister(&mut SourceFd(&socket.as_raw_fd()));
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::semaphore::{Semaphore, Waited};
+use crate::notifier::{Notifier, Wakeup};
 use crate::sync::{Mutex, lock};
 
 /// A blocking queue of connections that have something to read.
@@ -14,7 +14,7 @@ pub(super) struct ReadyQueue {
     spare_threads: usize,
     max_threads: usize,
     state: Mutex<State>,
-    ready: Semaphore,
+    ready: Notifier,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub(super) enum Popped {
 impl ReadyQueue {
     /// An empty queue for at most `max_threads` threads, of which `spare_threads` should be idle at any time.
     pub(super) fn new(spare_threads: usize, max_threads: usize) -> Result<Self> {
-        Ok(Self { spare_threads, max_threads, state: Mutex::default(), ready: Semaphore::new()? })
+        Ok(Self { spare_threads, max_threads, state: Mutex::default(), ready: Notifier::new()? })
     }
 
     /// Queues a connection. True if another handler thread is needed.
@@ -64,7 +64,7 @@ impl ReadyQueue {
         state.waiting.push_back(session);
         // Post while holding the lock. `try_pop` consumes one post per session; a late one would never be consumed and
         // every idle thread would spin.
-        self.ready.post();
+        self.ready.notify();
         self.needs_thread(&state)
     }
 
@@ -74,7 +74,7 @@ impl ReadyQueue {
             if let Some(found) = self.try_pop() {
                 return Ok(found);
             }
-            if self.ready.wait(&Deadline::never())? == Waited::Signalled {
+            if self.ready.wait(&Deadline::never())? == Wakeup::Signalled {
                 return Ok(Popped::Interrupted);
             }
         }
@@ -108,7 +108,7 @@ impl ReadyQueue {
         let mut state = lock(&self.state);
         state.closed = true;
         // This post is never consumed, so it wakes every thread.
-        self.ready.post();
+        self.ready.notify();
         let (kept, given_back) =
             std::mem::take(&mut state.waiting).into_iter().partition(|session| session.sender().is_some());
         state.waiting = kept;
@@ -128,7 +128,7 @@ impl ReadyQueue {
         let (kept, stranded): (VecDeque<_>, VecDeque<_>) =
             state.waiting.split_off(served).into_iter().partition(|session| session.sender().is_some());
         state.waiting.extend(kept);
-        stranded.iter().for_each(|_| self.ready.take());
+        stranded.iter().for_each(|_| self.ready.consume());
         stranded
     }
 
@@ -153,7 +153,7 @@ impl ReadyQueue {
         let mut state = lock(&self.state);
         if let Some(session) = state.waiting.pop_front() {
             state.busy = state.busy.saturating_add(1);
-            self.ready.take();
+            self.ready.consume();
             return Some(Popped::Session(session));
         }
         if state.closed || state.idle() > self.spare_threads {

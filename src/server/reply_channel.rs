@@ -1,10 +1,10 @@
 //! The way back to a caller: a worker's connection, or memory where the caller is this process itself.
 
 use super::session::Session;
+use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::memory;
-use crate::message::{Response, ResultEnvelope, failure_response, fitting};
-use crate::wait::Wait;
+use crate::message::{Response, ResultEnvelope, failure_response, fit_backtrace};
+use crate::wait::HostLock;
 
 /// Sends the response of a call. Both kinds refuse the same responses.
 #[derive(Debug)]
@@ -31,11 +31,11 @@ impl LocalReply {
 
 impl ReplyChannel {
     /// Sends the text of a result.
-    pub(super) fn send_result(&mut self, id: &str, result: &[u8], wait: &impl Wait) -> Result<()> {
+    pub(super) fn send_result(&mut self, id: &str, result: &[u8], host: &impl HostLock) -> Result<()> {
         match self {
             Self::Session(session) => {
                 let envelope = ResultEnvelope::new(id);
-                session.send(&[&envelope.head, result, envelope.tail], wait)
+                session.send(&[&envelope.head, result, envelope.tail], host)
             }
             Self::Local(local) => {
                 local.response = Some(Response::local_result(id, result, local.max_frame_size)?);
@@ -45,14 +45,14 @@ impl ReplyChannel {
     }
 
     /// Sends a failure, with as much of the backtrace as fits into a frame.
-    pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, wait: &impl Wait) -> Result<()> {
+    pub(super) fn send_failure(&mut self, id: &str, failure: &RemoteFailure, host: &impl HostLock) -> Result<()> {
         // The message is copied and escaped as JSON.
-        memory::check(failure.message.len().saturating_mul(3))?;
+        alloc::probe(failure.message.len().saturating_mul(3))?;
         match self {
-            Self::Session(session) => match session.send(&[&failure_response(id, failure)], wait) {
+            Self::Session(session) => match session.send(&[&failure_response(id, failure)], host) {
                 Err(Error::FrameTooLarge { limit, .. }) => {
                     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-                    session.send(&[&failure_response(id, &fitting(id, failure, limit))], wait)
+                    session.send(&[&failure_response(id, &fit_backtrace(id, failure, limit))], host)
                 }
                 sent => sent,
             },

@@ -11,14 +11,14 @@ use super::builtin::{BuiltinResponse, builtin_response, is_builtin, unavailable_
 use super::dispatcher::Dispatcher;
 use super::notification_queues::Position;
 use super::state::ServerState;
-use crate::connection::{Connection, ReceiveBy, Socket};
+use crate::connection::{Connection, ReceiveDeadlines, Socket};
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Phase, Result, excerpt};
-use crate::journal::Level;
+use crate::failpoint::failpoint;
+use crate::log_buffer::Level;
 use crate::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
-use crate::panic_point::panic_point;
-use crate::semaphore::Waited;
-use crate::wait::{UntilSignal, Wait};
+use crate::notifier::Wakeup;
+use crate::wait::{HostLock, UntilSignal};
 
 /// An authenticated connection. Its owner may read and write; dropping it closes the connection.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Session {
 
     /// True if part of a further request has been read.
     pub(super) fn has_partial_frame(&self) -> bool {
-        self.connection.has_begun_a_frame()
+        self.connection.has_partial_frame()
     }
 
     /// Its number in the table of connections.
@@ -169,9 +169,9 @@ impl Session {
     }
 
     /// Sends the response of a call, made of `parts`.
-    pub(super) fn send(&mut self, parts: &[&[u8]], wait: &impl Wait) -> Result<()> {
-        panic_point("answer");
-        let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), wait);
+    pub(super) fn send(&mut self, parts: &[&[u8]], host: &impl HostLock) -> Result<()> {
+        failpoint("answer");
+        let sent = self.connection.send(parts, &Deadline::after(self.state.write_timeout), host);
         if let Err(error @ Error::Timeout { .. }) = &sent {
             self.state.log(Level::Warn, format!("a worker did not take its answer: {error}"));
         }
@@ -200,12 +200,12 @@ impl Session {
                 self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
                 return Ok(None);
             }
-            Parsed::Other => {
+            Parsed::Unrecognized => {
                 self.state.counters.skipped_messages.add_one();
                 return Ok(None);
             }
         };
-        panic_point("session");
+        failpoint("session");
         match &request.id {
             // Part of the protocol and not a call of the application.
             Some(_) if request.name == CARRY_NOTIFICATIONS => {}
@@ -227,7 +227,7 @@ impl Session {
 
     /// `None` once the server stops and nothing is left to read.
     fn next_body(&mut self) -> Result<Option<Vec<u8>>> {
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: self.state.read_timeout };
+        let by = ReceiveDeadlines { first_byte: Deadline::never(), whole_frame: self.state.read_timeout };
         if self.sender.is_none() {
             let is_closed = self.state.is_closed();
             return if is_closed {
@@ -245,24 +245,24 @@ impl Session {
                 self.is_in_burst = true;
                 return Ok(Some(body));
             }
-            if self.connection.has_begun_a_frame() {
+            if self.connection.has_partial_frame() {
                 return self.connection.receive(&by, Phase::Request, &UntilSignal).map(Some);
             }
             let waited = if std::mem::take(&mut self.is_in_burst) {
                 match self.connection.pause(BURST_PAUSE)? {
-                    Waited::Signalled => Waited::Signalled,
+                    Wakeup::Signalled => Wakeup::Signalled,
                     // Look once more before a longer wait.
-                    Waited::TimedOut | Waited::Woken => Waited::Woken,
+                    Wakeup::TimedOut | Wakeup::Woken => Wakeup::Woken,
                 }
             } else if self.state.is_closed() {
                 self.connection.wait_readable(&Deadline::after(QUIET_PERIOD))?
             } else {
-                self.connection.wait_readable_or_posted(&self.state.closing, &Deadline::never())?
+                self.connection.wait_readable_or_notified(&self.state.closing, &Deadline::never())?
             };
             match waited {
-                Waited::Woken => {}
-                Waited::Signalled => return Err(Error::Interrupted),
-                Waited::TimedOut => return Ok(None),
+                Wakeup::Woken => {}
+                Wakeup::Signalled => return Err(Error::Interrupted),
+                Wakeup::TimedOut => return Ok(None),
             }
         }
     }

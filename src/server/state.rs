@@ -7,31 +7,31 @@ use std::time::Duration;
 
 use rustix::net::Shutdown;
 
-use super::counters::Counters;
 use crate::connection::{Socket, shut_down};
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::error::Result;
 use crate::fork;
-use crate::journal::{Entry, Journal, Level};
+use crate::log_buffer::{Level, LogBuffer, LogEntry};
+use crate::metrics::ServerCounters;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::semaphore::Semaphore;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{Mutex, lock};
 
 /// Lives from a server's start to its stop.
 #[derive(Debug)]
 pub(super) struct ServerState {
-    pub(super) documents: Arc<Documents>,
-    pub(super) counters: Arc<Counters>,
+    pub(super) documents: Arc<DocumentStore>,
+    pub(super) counters: Arc<ServerCounters>,
     pub(super) read_timeout: Duration,
     pub(super) write_timeout: Duration,
     /// Wakes the acceptor from its poll.
-    pub(super) acceptor_waker: Semaphore,
+    pub(super) acceptor_waker: Notifier,
     /// Wakes the supervisor.
-    pub(super) supervisor_waker: Semaphore,
+    pub(super) supervisor_waker: Notifier,
     /// Posted when the server stops, and never consumed.
-    pub(super) closing: Semaphore,
-    journal: Journal,
+    pub(super) closing: Notifier,
+    log_buffer: LogBuffer,
     max_connections: usize,
     connections: Mutex<ConnectionTable>,
     pending_handshakes: AtomicUsize,
@@ -53,18 +53,18 @@ impl ServerState {
     /// The state of a server that has no connections yet.
     pub(super) fn new(
         options: &ServerOptions,
-        documents: Arc<Documents>,
-        counters: Arc<Counters>,
+        documents: Arc<DocumentStore>,
+        counters: Arc<ServerCounters>,
     ) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             documents,
             counters,
             read_timeout: options.read_timeout,
             write_timeout: options.write_timeout,
-            acceptor_waker: Semaphore::new()?,
-            supervisor_waker: Semaphore::new()?,
-            closing: Semaphore::new()?,
-            journal: Journal::default(),
+            acceptor_waker: Notifier::new()?,
+            supervisor_waker: Notifier::new()?,
+            closing: Notifier::new()?,
+            log_buffer: LogBuffer::default(),
             max_connections: options.max_connections,
             connections: Mutex::default(),
             pending_handshakes: AtomicUsize::new(0),
@@ -125,20 +125,20 @@ impl ServerState {
 
     /// Logs a line and wakes the supervisor, which passes it to the host.
     pub(super) fn log(&self, level: Level, message: impl Into<String>) {
-        self.journal.write(level, message);
-        self.supervisor_waker.post();
+        self.log_buffer.write(level, message);
+        self.supervisor_waker.notify();
     }
 
     /// Takes the lines that were logged since the last call.
-    pub(super) fn drain_log(&self) -> Vec<Entry> {
-        self.journal.take()
+    pub(super) fn drain_log(&self) -> Vec<LogEntry> {
+        self.log_buffer.drain()
     }
 
     /// Tells every thread to exit.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.closing.post();
-        self.supervisor_waker.post();
+        self.closing.notify();
+        self.supervisor_waker.notify();
     }
 
     /// From now on, notifications that are read are counted as dropped and not handled.
@@ -170,14 +170,14 @@ impl ServerState {
     pub(super) fn supervisor_exited(&self) {
         if self.is_owner() {
             self.has_supervisor.store(false, Ordering::Release);
-            self.acceptor_waker.post();
+            self.acceptor_waker.notify();
         }
     }
 
     /// Records that the acceptor has exited and will log nothing more.
     pub(super) fn acceptor_exited(&self) {
         self.acceptor_exited.store(true, Ordering::Release);
-        self.supervisor_waker.post();
+        self.supervisor_waker.notify();
     }
 
     /// True if it was closed and the acceptor has exited; also in a forked copy.
@@ -193,7 +193,7 @@ impl ServerState {
     /// Without a supervisor the acceptor answers on queued connections (`Dispatcher::take_stranded`).
     pub(super) fn wake_acceptor_if_unsupervised(&self) {
         if !self.has_supervisor() {
-            self.acceptor_waker.post();
+            self.acceptor_waker.notify();
         }
     }
 

@@ -6,10 +6,10 @@ use super::dispatcher::Dispatcher;
 use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::journal::Entry;
-use crate::panic_point::panic_point;
-use crate::semaphore::Waited;
-use crate::wait::Wait;
+use crate::failpoint::failpoint;
+use crate::log_buffer::LogEntry;
+use crate::notifier::Wakeup;
+use crate::wait::HostLock;
 
 /// The role of the supervisor, which one thread at a time has. Dropping it gives it up.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 pub enum Task {
     /// Write these lines to the log.
-    Log(Vec<Entry>),
+    Log(Vec<LogEntry>),
     /// Start a thread and run this in it.
     SpawnThread(HandlerThread),
 }
@@ -46,10 +46,10 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`crate::Error::Interrupted`]; a further call continues. [`crate::Error::System`] if waiting is impossible.
-    pub fn next_task(&self, wait: &impl Wait) -> Result<Option<Task>> {
+    pub fn next_task(&self, host: &impl HostLock) -> Result<Option<Task>> {
         let mut waker_closed = false;
         while self.dispatcher.state.is_owner() {
-            panic_point("supervisor");
+            failpoint("supervisor");
             if let Some(handler_thread) = HandlerThread::try_add(&self.dispatcher) {
                 return Ok(Some(Task::SpawnThread(handler_thread)));
             }
@@ -63,10 +63,10 @@ impl Supervisor {
                 return Ok(None);
             }
             // The host may have deferred something until this thread waits, and does not signal it again.
-            wait.interrupted()?;
-            match wait.block(|| self.dispatcher.state.supervisor_waker.wait(&Deadline::never())).transpose() {
-                Ok(Some(Waited::Woken)) => self.dispatcher.state.supervisor_waker.take(),
-                Ok(_) => wait.interrupted()?,
+            host.check_interrupts()?;
+            match host.without_lock(|| self.dispatcher.state.supervisor_waker.wait(&Deadline::never())).transpose() {
+                Ok(Some(Wakeup::Woken)) => self.dispatcher.state.supervisor_waker.consume(),
+                Ok(_) => host.check_interrupts()?,
                 Err(error) => {
                     self.dispatcher.fail_if_closed_by_others(error)?;
                     waker_closed = true;

@@ -1,4 +1,4 @@
-//! A forked child that does something and says what went wrong.
+//! A forked child that runs a closure and reports its panic.
 #![allow(unsafe_code, reason = "fork, alarm, _exit and waitpid have no safe interface among our dependencies")]
 
 use std::fs::File;
@@ -14,7 +14,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Forks; the child does `work`, reports the panic that ends it, if one does, and exits.
+    /// Forks a child that runs `work`, reports the panic that ends it, if any, and exits.
     pub fn fork(work: impl FnOnce()) -> Self {
         let (reader, writer) = pipe().unwrap();
         // SAFETY: the child has one thread; it allocates, which glibc allows after a fork, waits for no lock of this
@@ -38,12 +38,12 @@ impl Child {
         }
     }
 
-    /// Waits for the child's end, and panics with what it reported.
+    /// Waits for the end of the child, and panics with its report.
     pub fn join(mut self) {
         let mut report = String::new();
         self.report.read_to_string(&mut report).unwrap();
         let mut status = 0;
-        // SAFETY: the pointer is to a value on this stack, and the process is a child that nobody else waits for.
+        // SAFETY: the pointer is to a value on this stack, and only this code waits for the child.
         let waited = unsafe { libc::waitpid(self.process, &raw mut status, 0) };
         assert_eq!((waited, status, report.as_str()), (self.process, 0, ""));
     }
@@ -56,7 +56,7 @@ pub fn open_descriptors() -> Vec<(i32, String)> {
     entries
         .filter_map(|entry| {
             let path = entry.unwrap().path();
-            // Other threads close some meanwhile.
+            // Other threads close some of them meanwhile.
             let identity = std::fs::read_link(&path).ok()?.to_str()?.to_owned();
             let number = path.file_name()?.to_str()?.parse().ok()?;
             Some((number, identity)).filter(|(_, identity)| identity.contains(":["))
@@ -64,7 +64,7 @@ pub fn open_descriptors() -> Vec<(i32, String)> {
         .collect()
 }
 
-/// Whether a descriptor would survive `exec`.
+/// Returns whether a descriptor would survive `exec`.
 pub fn survives_exec(number: i32) -> bool {
     // SAFETY: it only asks.
     unsafe { libc::fcntl(number, libc::F_GETFD) & libc::FD_CLOEXEC == 0 }

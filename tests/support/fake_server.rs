@@ -1,4 +1,4 @@
-//! A server that is spoken by hand, and may do anything.
+//! A server whose bytes the test writes itself, so that it can do anything.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use zen_ipc::{Client, ClientOptions, Secret};
 use super::eventually;
 use super::peer::Peer;
 
-/// An address on which nothing listens, and that nobody else can take.
+/// An address that is reserved, without a listening socket.
 pub struct ReservedAddress {
     socket: OwnedFd,
     pub address: SocketAddr,
@@ -25,7 +25,7 @@ impl ReservedAddress {
         Self { socket, address }
     }
 
-    /// Lets something listen.
+    /// Starts to listen.
     pub fn listen(self) -> FakeServer {
         listen(&self.socket, 16).unwrap();
         FakeServer::new(TcpListener::from(self.socket))
@@ -60,12 +60,12 @@ impl FakeServer {
         Client::new(self.address(), self.secret.clone(), options).unwrap()
     }
 
-    /// Whether somebody connected who was not accepted yet; accepts and drops the connection.
+    /// Returns whether there is another connection; accepts and drops it.
     pub fn has_visitor(&self) -> bool {
         self.listener.accept().is_ok()
     }
 
-    /// The next connection, before any handshake.
+    /// Accepts a connection, before any handshake.
     pub fn accept(&self) -> Peer {
         let mut accepted = None;
         eventually("a connection", || {
@@ -75,7 +75,7 @@ impl FakeServer {
         Peer::new(accepted.unwrap().0)
     }
 
-    /// The next connection, after the handshake. A client that was not greeted soon enough, as on a busy machine, makes
+    /// Accepts a connection and does the handshake. A client that gets no hello in time, as on a busy machine, opens
     /// another.
     pub fn accept_authenticated(&self) -> Peer {
         loop {
@@ -90,8 +90,7 @@ impl FakeServer {
         }
     }
 
-    /// The next connection is closed as a server closes one to make room for others: without having read the proof, which
-    /// may be there.
+    /// Accepts a connection and evicts it, without having read the proof, which may have arrived.
     pub fn displace(&self, once_the_proof_is_there: bool) {
         let mut peer = self.accept();
         peer.write(&ServerHandshake::new().unwrap().hello());

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Barrier, Mutex};
 
-use zen_ipc::Uninterrupted;
+use zen_ipc::NoHost;
 
 use super::{PATIENCE, TestServer};
 
@@ -33,7 +33,7 @@ pub fn gated_server(answer_early: bool) -> (TestServer, Gate) {
     let receiver = Mutex::new(receiver);
     let server = TestServer::start(move |call| {
         if answer_early {
-            call.respond(b"\"early\"", &Uninterrupted).unwrap();
+            call.respond(b"\"early\"", &NoHost).unwrap();
         }
         here.wait();
         receiver.lock().unwrap().recv_timeout(PATIENCE).unwrap();

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use zen_ipc::client::Client;
 use zen_ipc::server::{Call, HandlerThread, Server, Supervisor, Task};
-use zen_ipc::{ClientOptions, RemoteFailure, Secret, ServerOptions, Uninterrupted};
+use zen_ipc::{ClientOptions, NoHost, RemoteFailure, Secret, ServerOptions};
 
 /// 20 s: long enough for a busy machine; a passing test does not wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -64,7 +64,7 @@ impl TestServer {
     }
 
     pub fn stat(&self, name: &str) -> u64 {
-        figure(&self.server.stats(), name)
+        counter(&self.server.stats(), name)
     }
 }
 
@@ -75,11 +75,11 @@ pub fn client_of(server: &Server) -> Client {
 
 /// A client's statistic.
 pub fn stat_of(client: &Client, name: &str) -> u64 {
-    figure(&client.stats(), name)
+    counter(&client.stats(), name)
 }
 
-fn figure(stats: &[(&'static str, u64)], name: &str) -> u64 {
-    stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a figure of this name")
+fn counter(stats: &[(&'static str, u64)], name: &str) -> u64 {
+    stats.iter().find(|(known, _)| *known == name).map(|(_, value)| *value).expect("a counter of this name")
 }
 
 /// Starts a server with a supervisor and handler threads, and returns the number of the latter.
@@ -97,7 +97,7 @@ pub fn run_supervisor(supervisor: Supervisor, handler: Handler, log: &Log) -> Ar
     let threads = Arc::new(AtomicUsize::new(0));
     let (count, log) = (threads.clone(), log.clone());
     std::thread::spawn(move || {
-        while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+        while let Some(task) = supervisor.next_task(&NoHost).unwrap() {
             match task {
                 Task::SpawnThread(handler_thread) => {
                     let handler = handler.clone();
@@ -117,7 +117,7 @@ pub fn run_supervisor(supervisor: Supervisor, handler: Handler, log: &Log) -> Ar
 /// The lines that are logged until the server stops.
 pub fn log_of(supervisor: &Supervisor) -> Vec<String> {
     let (mut lines, mut handler_threads) = (Vec::new(), Vec::new());
-    while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+    while let Some(task) = supervisor.next_task(&NoHost).unwrap() {
         match task {
             Task::Log(entries) => lines.extend(entries.into_iter().map(|entry| entry.message)),
             Task::SpawnThread(handler_thread) => handler_threads.push(handler_thread),
@@ -126,7 +126,7 @@ pub fn log_of(supervisor: &Supervisor) -> Vec<String> {
     lines
 }
 
-/// Counts a thread while it lives, also one that panics.
+/// Counts a live thread while it lives, until it ends or panics.
 struct ThreadGuard(Arc<AtomicUsize>);
 
 impl ThreadGuard {
@@ -143,16 +143,16 @@ impl Drop for ThreadGuard {
 }
 
 fn run_handler_thread(mut handler_thread: HandlerThread, handler: &Handler) {
-    while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
+    while let Some(call) = handler_thread.next_call(&NoHost).unwrap() {
         let failure = match handler(&call) {
             Ok(Some(result)) => {
-                call.respond(result.as_bytes(), &Uninterrupted).unwrap();
+                call.respond(result.as_bytes(), &NoHost).unwrap();
                 None
             }
             Ok(None) => None,
             Err(failure) => Some(failure),
         };
-        handler_thread.finish_call(failure.as_ref(), &Uninterrupted).unwrap();
+        handler_thread.finish_call(failure.as_ref(), &NoHost).unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! One end of a connection, spoken by hand: what a hostile worker or parent could send.
+//! One end of a connection whose bytes the test writes itself: a hostile worker or parent.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A connection that gives up rather than hang.
+    /// A connection with timeouts, so that no test hangs.
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nonblocking(false).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -24,12 +24,12 @@ impl Peer {
         Self { stream }
     }
 
-    /// A connection that has said nothing yet.
+    /// A connection that has sent nothing yet.
     pub fn silent(address: SocketAddr) -> Self {
         Self::new(raw_connection(address))
     }
 
-    /// A connection over which both sides have proved themselves.
+    /// An authenticated connection.
     pub fn authenticated(address: SocketAddr, secret: &Secret) -> Self {
         let mut peer = Self::silent(address);
         let (proof, expected) = ClientHandshake::new().unwrap().answer(secret, &peer.hello()).unwrap();
@@ -48,7 +48,7 @@ impl Peer {
         ClientHandshake::new().unwrap().answer(secret, &self.hello()).unwrap().0
     }
 
-    /// So many bytes.
+    /// Reads this many bytes.
     pub fn read<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         self.stream.read_exact(&mut bytes).unwrap();
@@ -70,19 +70,19 @@ impl Peer {
         body
     }
 
-    /// What the other side sends until it ends the connection; panics if it does not.
+    /// Reads until the other side closes the connection; panics if it does not.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
             Ok(_) => {}
-            // It ended the connection without reading all that this side had sent.
+            // The other side closed the connection without reading all that this side had sent.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
             Err(error) => panic!("the connection did not end: {error}"),
         }
         bytes
     }
 
-    /// Whether the other side ends the connection within this time. Reads what it sends meanwhile.
+    /// Returns whether the other side closes the connection within this time. Reads what it sends meanwhile.
     pub fn ends_within(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).unwrap();
         match self.stream.read(&mut [0; 1024]) {
@@ -92,7 +92,7 @@ impl Peer {
     }
 }
 
-/// A body with its length in front.
+/// A body with its header.
 pub fn frame(body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap();
     [&length.to_be_bytes(), body].concat()

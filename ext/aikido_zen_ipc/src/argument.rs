@@ -1,10 +1,10 @@
-//! `Aikido::Zen::IPC::Argument`: what methods in Ruby are given, understood as those in Rust understand it.
+//! `Aikido::Zen::IPC::Argument`: checks arguments of Ruby methods in the same way as those of methods in Rust.
 
 use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
 
 use crate::codec::name_string;
 use crate::failure::quoted;
-use crate::gvl::contain;
+use crate::gvl::rescue_panic;
 use crate::message::method_name;
 use crate::options::{duration, duration_or_zero};
 
@@ -18,17 +18,17 @@ pub(crate) fn define(ipc: RModule) -> Result<(), Error> {
 }
 
 fn seconds(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
-    contain(ruby, || Ok(duration(ruby, &name, value)?.as_secs_f64()))
+    rescue_panic(ruby, || Ok(duration(ruby, &name, value)?.as_secs_f64()))
 }
 
 fn seconds_or_zero(ruby: &Ruby, name: String, value: Value) -> Result<f64, Error> {
-    contain(ruby, || Ok(duration_or_zero(ruby, &name, value)?.as_secs_f64()))
+    rescue_panic(ruby, || Ok(duration_or_zero(ruby, &name, value)?.as_secs_f64()))
 }
 
 fn name(ruby: &Ruby, value: Value) -> Result<RString, Error> {
-    contain(ruby, || name_string(ruby, &method_name(ruby, value)?))
+    rescue_panic(ruby, || name_string(ruby, &method_name(ruby, value)?))
 }
 
 fn in_quotes(ruby: &Ruby, value: Value) -> Result<String, Error> {
-    contain(ruby, || Ok(quoted(value)))
+    rescue_panic(ruby, || Ok(quoted(value)))
 }

@@ -1,4 +1,4 @@
-//! `Agent::Call`: a call in the hands of a handler, which answers it by `call`.
+//! `Agent::Call`: a call that a handler answers with `call`.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use magnus::{
     Error, Exception, Module, RArray, RArrayArgList, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method,
     prelude::*,
 };
+use zen_ipc::alloc;
 use zen_ipc::error::{FailureCode, RemoteFailure};
-use zen_ipc::memory;
 use zen_ipc::server::{Call as CoreCall, HandlerThread};
 
+use crate::codec::api::{copy_bytes, to_json};
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};
-use crate::codec_module::{bytes_of, json_of};
 use crate::error::{internal, to_ruby, undecodable};
 use crate::failure;
-use crate::gvl::{contain, waiting};
-use crate::ruby_bytes::is_taken_for_utf8;
+use crate::gvl::{rescue_panic, without_gvl};
+use crate::ruby_ffi::is_utf8_compatible;
 
 /// A call, or a notification.
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Call", free_immediately, size)]
 pub(crate) struct Call {
     core: Arc<CoreCall>,
-    /// Whether the caller is in this thread, and the handler so is in its way.
+    /// True if the caller is this thread, in the parent itself.
     is_local: bool,
     /// See [`Call::jump`].
     jump: Cell<Option<&'static str>>,
 }
 
-/// As every client of ours writes that there are no keyword arguments.
-const NO_KEYWORDS: &[u8] = b"{}";
+/// The form in which our clients send no keyword arguments.
+const EMPTY_KWARGS: &[u8] = b"{}";
 
-/// What a Proc is called with; the keywords are the last value.
+/// The arguments of a Proc; the keywords, if any, are the last value.
 struct Arguments {
     values: RArray,
     has_keywords: bool,
@@ -54,7 +54,7 @@ impl RArrayArgList for Arguments {
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let class = agent.define_class("Call", ruby.class_object())?;
     class.undef_default_alloc_func();
-    class.define_method("hand_to", method!(Call::hand_to, 1))?;
+    class.define_method("dispatch", method!(Call::dispatch, 1))?;
     class.define_method("jump", method!(Call::jump, 0))?;
     class.define_method("failure?", method!(Call::is_failure, 1))?;
     class.define_method("method_name", method!(Call::method_name, 0))?;
@@ -69,12 +69,12 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 }
 
 impl Call {
-    /// A call that was just read.
+    /// A call that was received.
     pub(crate) fn new(core: Arc<CoreCall>) -> Self {
         Self { core, is_local: false, jump: Cell::new(None) }
     }
 
-    /// A call that this thread has just begun.
+    /// A call made by this thread.
     pub(crate) fn local(core: Arc<CoreCall>) -> Self {
         Self { is_local: true, ..Self::new(core) }
     }
@@ -84,16 +84,16 @@ impl Call {
         &self.core
     }
 
-    /// Runs the handler of its method, which is a Proc among `handlers`, with itself and its arguments. From here that
-    /// takes half as long as from Ruby. False if there is none; what the handler raises is raised.
-    fn hand_to(ruby: &Ruby, this: Obj<Self>, handlers: RHash) -> Result<bool, Error> {
-        contain(ruby, || {
+    /// Runs the handler of its method, a Proc in `handlers`, with itself and its arguments, which takes half as long as
+    /// from Ruby. False if there is none. Raises what the handler raises.
+    fn dispatch(ruby: &Ruby, this: Obj<Self>, handlers: RHash) -> Result<bool, Error> {
+        rescue_panic(ruby, || {
             let Some(handler) = handlers.get(name_string(ruby, this.core.name())?).and_then(Proc::from_value) else {
                 return Ok(false);
             };
             let values = Self::args(ruby, &this)?;
             values.unshift(this)?;
-            let has_keywords = this.core.kwargs() != NO_KEYWORDS;
+            let has_keywords = this.core.kwargs() != EMPTY_KWARGS;
             if has_keywords {
                 values.push(Self::kwargs(ruby, &this)?)?;
             }
@@ -112,28 +112,30 @@ impl Call {
         }
     }
 
-    /// How the handler of a caller in this thread was left, if that leads to the middle of what the caller does: by a
-    /// `throw`, or by the `return` of a method that it is in.
+    /// How the handler of a local caller was left, if that unwinds the caller as well: by `throw`, or by the `return`
+    /// of a method around it.
     fn jump(ruby: &Ruby, this: &Self) -> Option<Symbol> {
         this.jump.get().map(|jump| ruby.to_symbol(jump))
     }
 
-    /// Whether what the handler raised is its caller's error. All of it is that of a caller in another process. Where the
-    /// caller is in this thread, what does not tell of a failure acts on the thread.
+    /// Returns whether an error is reported to the caller. Every error is if the caller is another process; for a local
+    /// caller only failures are, and the rest (`exit`, the end of the thread) acts on the thread.
     fn is_failure(ruby: &Ruby, this: &Self, raised: Exception) -> Result<bool, Error> {
-        contain(ruby, || Ok(!this.is_local || failure::is_failure(ruby, &raised.into())))
+        rescue_panic(ruby, || Ok(!this.is_local || failure::is_failure(ruby, &raised.into())))
     }
 
     fn method_name(ruby: &Ruby, this: &Self) -> Result<RString, Error> {
-        contain(ruby, || name_string(ruby, this.core.name()))
+        rescue_panic(ruby, || name_string(ruby, this.core.name()))
     }
 
     fn args(ruby: &Ruby, this: &Self) -> Result<RArray, Error> {
-        contain(ruby, || decode_arguments(ruby, this.core.args()).map_err(|error| undecodable(ruby, error)))
+        rescue_panic(ruby, || decode_arguments(ruby, this.core.args()).map_err(|error| undecodable(ruby, error)))
     }
 
     fn kwargs(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        contain(ruby, || decode_keyword_arguments(ruby, this.core.kwargs()).map_err(|error| undecodable(ruby, error)))
+        rescue_panic(ruby, || {
+            decode_keyword_arguments(ruby, this.core.kwargs()).map_err(|error| undecodable(ruby, error))
+        })
     }
 
     fn is_notification(&self) -> bool {
@@ -145,29 +147,29 @@ impl Call {
     }
 
     fn respond(ruby: &Ruby, this: &Self, value: Value) -> Result<bool, Error> {
-        // Also where nobody waits for it: what cannot be sent is the handler's mistake in every case.
-        let json = contain(ruby, || json_of(ruby, value, "result"))?;
-        waiting(ruby, |wait| this.core.respond(&json, wait))
+        // Encode also if the caller no longer waits: a result that cannot be sent is the handler's mistake in any case.
+        let json = rescue_panic(ruby, || to_json(ruby, value, "result"))?;
+        without_gvl(ruby, |host| this.core.respond(&json, host))
     }
 
-    /// Seconds on the monotonic clock, or nil for a notification.
+    /// The deadline in seconds of the monotonic clock, or nil for a notification.
     fn deadline(&self) -> Option<f64> {
         self.core.deadline().monotonic_seconds()
     }
 
-    /// Seconds, or nil for a notification.
+    /// The remaining seconds, or nil for a notification.
     fn remaining(&self) -> Option<f64> {
         let deadline = self.core.deadline();
         deadline.is_bounded().then(|| deadline.remaining().as_secs_f64())
     }
 
     fn is_expired(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        contain(ruby, || Ok(this.core.is_expired()))
+        rescue_panic(ruby, || Ok(this.core.is_expired()))
     }
 }
 
-/// What the caller is to be told of how the handler ended: of nil nothing; of false that there is none; of
-/// `[message, class, backtrace]`, whose last may be nil, that it raised. What is not UTF-8 in these is replaced as in every
+/// The failure that is sent to the caller, made from how the handler ended: nil for success, false for no handler,
+/// `[message, class, backtrace]` for an error, where the backtrace may be nil. Invalid UTF-8 is replaced as in every
 /// String that is sent.
 pub(crate) fn failure_of(ruby: &Ruby, call: &CoreCall, outcome: Value) -> Result<Option<RemoteFailure>, Error> {
     if outcome.is_nil() {
@@ -185,19 +187,19 @@ pub(crate) fn failure_of(ruby: &Ruby, call: &CoreCall, outcome: Value) -> Result
     }))
 }
 
-/// The text of a String in whatever encoding, by way of the codec where that has something to do.
+/// The text of a String in any encoding; the codec converts it if necessary.
 fn text_of(ruby: &Ruby, string: RString) -> Result<String, Error> {
-    if is_taken_for_utf8(string) {
-        if let Ok(text) = String::from_utf8(bytes_of(ruby, string)?) {
+    if is_utf8_compatible(string) {
+        if let Ok(text) = String::from_utf8(copy_bytes(ruby, string)?) {
             return Ok(text);
         }
     }
-    let json = json_of(ruby, string.as_value(), "message")?;
-    memory::check(json.len()).map_err(|error| to_ruby(ruby, error))?;
+    let json = to_json(ruby, string.as_value(), "message")?;
+    alloc::probe(json.len()).map_err(|error| to_ruby(ruby, error))?;
     serde_json::from_slice(&json).map_err(|error| internal(ruby, &error.to_string()))
 }
 
-/// The lines of a backtrace: none if it is nil, or whatever else the exception makes of it.
+/// The lines of a backtrace; none if it is not an Array.
 fn lines_of(ruby: &Ruby, backtrace: Value) -> Result<Vec<String>, Error> {
     let Some(backtrace) = RArray::from_value(backtrace) else { return Ok(Vec::new()) };
     backtrace.into_iter().filter_map(RString::from_value).map(|line| text_of(ruby, line)).collect()

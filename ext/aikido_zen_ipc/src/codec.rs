@@ -1,21 +1,23 @@
-//! Ruby values to JSON bytes and back, with no tree in between.
+//! Ruby values to JSON bytes and back, without an intermediate tree.
 //!
-//! The other side receives what `JSON.generate` and then `JSON.parse` would have made of a value,
-//! with these points fixed:
+//! The other side receives what `JSON.generate` and then `JSON.parse` would make of a value, with these points fixed:
 //! - Hash keys and Symbols become Strings;
 //! - Integers of any size and finite Floats survive exactly;
 //! - a String that is not valid UTF-8 is sent with U+FFFD in place of the bad bytes;
 //! - an object of any other class is asked for `as_json`, and cannot be sent without one.
 //!
-//! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all
-//! keyword arguments are the envelope of a call and do not count: each argument may nest that deep.
+//! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all keyword arguments do
+//! not count: each argument may nest that deep.
 //!
-//! A `VALUE` in here is only ever in a local variable or in an Array of Ruby's, because the GC looks
-//! for references on the machine stack and not in a `Vec`.
+//! A `VALUE` is only kept in local variables or Ruby Arrays, because the GC looks for references on the machine stack
+//! and not in a `Vec`.
 
+// The fuzz target compiles the codec without the rest of the binding.
+#[cfg(not(fuzzing))]
+pub(crate) mod api;
 mod decode;
 mod encode;
-mod plain;
+mod unescaped;
 
 pub(crate) use decode::{
     DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, name_string, prepare_key_cache,
@@ -24,19 +26,19 @@ pub(crate) use encode::{EncodeError, encode, encode_arguments};
 
 use std::str::Utf8Error;
 
-/// In levels: what Ruby's own JSON allows by default, and little enough for the 512 KiB machine
-/// stack of a Fiber.
-const MAX_NESTING: u8 = 100;
+/// The deepest nesting of a value: that of documents. 100 levels: the default of Ruby's JSON, and little enough for the
+/// 512 KiB machine stack of a Fiber.
+const MAX_NESTING: u8 = zen_ipc::document::MAX_NESTING;
 
-/// What is said of a text that nests deeper.
+/// The error message for a text that nests deeper.
 const TOO_DEEP: &str = "nesting deeper than 100 levels";
 
 /// The bytes as text.
 ///
 /// # Errors
 ///
-/// Where they stop being UTF-8.
+/// The position of the first invalid byte.
 fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    // The faster one does not say where.
+    // `simdutf8::basic` is fast but does not say where the error is.
     simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
 }

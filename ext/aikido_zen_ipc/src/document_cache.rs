@@ -1,5 +1,4 @@
-//! `IPC::DocumentCache`: the documents that this process knows, and whether they are still the newest. How a document
-//! that is not is fetched, and what happens if it cannot be, is in `lib/`.
+//! `IPC::DocumentCache`: the documents that this process knows, and whether they are current. Fetching is in `lib/`.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,39 +6,39 @@ use std::collections::BTreeMap;
 use magnus::typed_data::Obj;
 use magnus::value::Opaque;
 use magnus::{DataTypeFunctions, Error, Module, RModule, RString, Ruby, Symbol, Value, gc, method, prelude::*};
-use zen_ipc::generation_page::{GenerationPage, Watch};
+use zen_ipc::shared_generations::{SharedGenerations, Watch};
 
-use crate::gvl::contain;
-use crate::ruby_bytes::{find_by_bytes, symbol_name};
+use crate::gvl::rescue_panic;
+use crate::ruby_ffi::{find_by_bytes, symbol_name};
 use crate::secret::Secret;
 
-/// A cache, which knows nothing yet.
-///
-/// What it holds is touched with the GVL only, and nothing of Ruby's runs while it is changed.
+/// A cache. Its state is used only with the GVL held, and no Ruby code runs while it changes.
 #[derive(Default, magnus::TypedData)]
 #[magnus(class = "Aikido::Zen::IPC::DocumentCache", free_immediately, size, mark)]
 pub(crate) struct DocumentCache(RefCell<State>);
 
 #[derive(Default)]
 struct State {
-    /// `None` where the parent's page is not shared: nothing is current there.
-    page: Option<GenerationPage>,
-    known: BTreeMap<Box<[u8]>, Known>,
-    /// Bytes that the entries without a document take, as [`cost_of`] counts them.
+    /// The shared counters; `None` if this process does not share the parent's page, so that no document is ever
+    /// current.
+    page: Option<SharedGenerations>,
+    known: BTreeMap<Box<[u8]>, CacheEntry>,
+    /// Bytes of the entries without a document, as [`cost_of`] counts them.
     absent_bytes: usize,
 }
 
-/// The last version of a document, or nil if there was none.
-struct Known {
+/// The last known version of a document, or nil if there was none.
+struct CacheEntry {
     document: Opaque<Value>,
-    /// `None` if it was not fetched at a reading of the page.
+    /// The counter when it was fetched; `None` if it was not read.
     watch: Option<Watch>,
-    /// The parent could not be asked; it is asked again from this time on, in seconds of the monotonic clock.
+    /// Set if the parent could not be reached: the earliest time of the next attempt, in seconds of the monotonic
+    /// clock.
     retry_at: Option<f64>,
 }
 
-/// Bytes that entries without a document may take. Their names are whatever callers make up, and there may be millions.
-/// 256 KiB: some two thousand names; of more than these, each is asked for again now and then.
+/// The most bytes of entries without a document. 256 KiB: some two thousand names. Callers can make up millions of
+/// names; beyond this each is fetched again now and then.
 const MAX_ABSENT_BYTES: usize = 256 << 10;
 
 /// Defines the class.
@@ -57,18 +56,19 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
 }
 
 impl DocumentCache {
-    /// The newest version of a document, or nil. One atomic load while it has not changed; otherwise `refresh` is asked.
+    /// The latest version of a document, or nil. One atomic load if it has not changed; otherwise calls `refresh`.
     fn read(ruby: &Ruby, this: Obj<Self>, key: Value) -> Result<Value, Error> {
-        contain(ruby, || match this.current(key) {
+        rescue_panic(ruby, || match this.current(key) {
             Some(document) => Ok(document),
             None => this.funcall("refresh", (key,)),
         })
     }
 
-    /// Reads the page of the server at `port` from now on, by which nothing is current yet, if `secret` is one that this process shares with it.
+    /// Uses the counters of the server at `port` from now on, if this process shares `secret` with it. No document is
+    /// current afterwards.
     fn watch(ruby: &Ruby, this: &Self, secret: Value, port: u16) -> Result<(), Error> {
-        contain(ruby, || {
-            // Before anything is borrowed: it may allocate, and the garbage collector then looks at what is known.
+        rescue_panic(ruby, || {
+            // Do this before the borrow: it may allocate, and the GC then marks the known documents.
             let page = Secret::page_for(secret, port);
             let mut state = this.0.borrow_mut();
             state.page = page;
@@ -77,44 +77,45 @@ impl DocumentCache {
         })
     }
 
-    /// To be given to `keep`, and read before the document is fetched: a change in between is then seen the next time.
+    /// The value of the counter, for `keep`. Read it before fetching the document, so that a change in between is
+    /// noticed.
     fn reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
-        contain(ruby, || Ok(this.0.borrow().page.map(|page| page.reading(&key))))
+        rescue_panic(ruby, || Ok(this.0.borrow().page.map(|page| page.current(&key))))
     }
 
-    /// Keeps what is known of a document. Without a reading it is never current. What was read earlier than what is kept
-    /// changes nothing: in a `trap` a document may be fetched in the middle of another fetch.
+    /// Stores a fetched document. Without a `reading` it is never current. An older reading than the stored one changes
+    /// nothing: in a `trap` a document may be fetched in the middle of another fetch.
     fn keep(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let mut state = this.0.borrow_mut();
             let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
             let kept = state.known.get(name.as_bytes()).and_then(|known| known.watch);
             if !kept.zip(watch).is_some_and(|(kept, watch)| watch.is_before(&kept)) {
-                state.insert(ruby, name, Known { document: document.into(), watch, retry_at: None });
+                state.insert(ruby, name, CacheEntry { document: document.into(), watch, retry_at: None });
             }
             Ok(())
         })
     }
 
-    /// Goes on with what is known of a document, and remembers from when on the parent is to be asked again.
+    /// Keeps the known version of a document, and stores the time of the next attempt to fetch it.
     fn put_off(ruby: &Ruby, this: &Self, name: String, retry_at: f64) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let mut state = this.0.borrow_mut();
             let document =
                 state.known.get(name.as_bytes()).map_or_else(|| ruby.qnil().as_value().into(), |known| known.document);
-            state.insert(ruby, name, Known { document, watch: None, retry_at: Some(retry_at) });
+            state.insert(ruby, name, CacheEntry { document, watch: None, retry_at: Some(retry_at) });
             Ok(())
         })
     }
 
-    /// What `put_off` was given, unless the parent was asked since.
+    /// The time given to `put_off`, unless the document was fetched since.
     fn retry_at(ruby: &Ruby, this: &Self, key: RString) -> Result<Option<f64>, Error> {
-        contain(ruby, || Ok(find_by_bytes(&this.0.borrow().known, key).and_then(|known| known.retry_at)))
+        rescue_panic(ruby, || Ok(find_by_bytes(&this.0.borrow().known, key).and_then(|known| known.retry_at)))
     }
 
-    /// The last version that is known, current or not; nil if there is none.
+    /// The last known version, current or not; nil if there is none.
     fn known(ruby: &Ruby, this: &Self, key: RString) -> Result<Value, Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let state = this.0.borrow();
             let known = find_by_bytes(&state.known, key).map(|known| ruby.get_inner(known.document));
             Ok(known.unwrap_or_else(|| ruby.qnil().as_value()))
@@ -122,10 +123,10 @@ impl DocumentCache {
     }
 
     fn is_current(ruby: &Ruby, this: &Self, key: RString) -> Result<bool, Error> {
-        contain(ruby, || Ok(this.current(key.as_value()).is_some()))
+        rescue_panic(ruby, || Ok(this.current(key.as_value()).is_some()))
     }
 
-    /// What is known of a document if it cannot have changed since.
+    /// The known version of a document, if it cannot have changed since.
     fn current(&self, key: Value) -> Option<Value> {
         let name = RString::from_value(key).or_else(|| Symbol::from_value(key).map(symbol_name))?;
         let state = self.0.borrow();
@@ -135,9 +136,9 @@ impl DocumentCache {
 }
 
 impl State {
-    fn insert(&mut self, ruby: &Ruby, name: String, known: Known) {
+    fn insert(&mut self, ruby: &Ruby, name: String, known: CacheEntry) {
         let cost = cost_of(&name);
-        let is_absent = |known: &Known| ruby.get_inner(known.document).is_nil();
+        let is_absent = |known: &CacheEntry| ruby.get_inner(known.document).is_nil();
         if self.known.remove(name.as_bytes()).is_some_and(|before| is_absent(&before)) {
             self.absent_bytes = self.absent_bytes.saturating_sub(cost);
         }
@@ -146,7 +147,7 @@ impl State {
                 return;
             }
             if self.absent_bytes.saturating_add(cost) > MAX_ABSENT_BYTES {
-                // All at once: an order of use would have to be kept up by every read.
+                // Remove all at once: to remove the least recently used, every read would have to update an order.
                 self.known.retain(|_, known| !is_absent(known));
                 self.absent_bytes = 0;
             }
@@ -156,9 +157,9 @@ impl State {
     }
 }
 
-/// Bytes of an entry: the name, and the place in the map with what an allocation costs.
+/// Bytes of an entry: the name, its place in the map, and some 32 bytes for the allocation.
 fn cost_of(name: &str) -> usize {
-    name.len().saturating_add(std::mem::size_of::<(Box<[u8]>, Known)>()).saturating_add(32)
+    name.len().saturating_add(std::mem::size_of::<(Box<[u8]>, CacheEntry)>()).saturating_add(32)
 }
 
 impl DataTypeFunctions for DocumentCache {

@@ -8,17 +8,17 @@ use zen_ipc::{Cause, Error as CoreError, RemoteFailure};
 
 use crate::codec::{DecodeError, EncodeError};
 
-/// `Aikido::Zen::IPC`. It is looked up once: each time that `define_module` is asked for a nested module, Ruby registers
-/// the module as a root of its garbage collector again, and an error that did so would leave memory behind.
+/// The module `Aikido::Zen::IPC`, looked up once: each `define_module` of a nested module registers it as a GC root
+/// again, which would leak memory with every error.
 static IPC: OnceLock<Opaque<RModule>> = OnceLock::new();
 
-/// Keeps the module in which the classes are declared. Called once, when the library is loaded.
+/// Stores the module that declares the error classes. Called once, when the library is loaded.
 pub(crate) fn set_module(ipc: RModule) {
-    // A second copy of the library has statics of its own, so nothing can have set this one before.
+    // A second copy of the library has its own statics, so this one is still empty.
     let _ = IPC.set(ipc.into());
 }
 
-/// The exception for an error of the core.
+/// Converts an error of the core to an exception.
 pub(crate) fn to_ruby(ruby: &Ruby, error: CoreError) -> Error {
     let message = error.to_string();
     match error {
@@ -45,7 +45,7 @@ pub(crate) fn to_ruby(ruby: &Ruby, error: CoreError) -> Error {
     }
 }
 
-/// The exception for an error of the core that belongs to a call of `method_name`.
+/// Converts an error of the core in a call of `method_name`.
 pub(crate) fn to_ruby_for_call(ruby: &Ruby, error: CoreError, method_name: &str) -> Error {
     match error {
         CoreError::Remote(failure) => remote(ruby, "RemoteError", failure, Some(method_name)),
@@ -54,7 +54,7 @@ pub(crate) fn to_ruby_for_call(ruby: &Ruby, error: CoreError, method_name: &str)
     }
 }
 
-/// The exception for a value that cannot be sent.
+/// Converts the error for a value that cannot be sent.
 pub(crate) fn unserializable(ruby: &Ruby, error: EncodeError) -> Error {
     match error {
         EncodeError::Unserializable { place, reason, cause } => {
@@ -70,7 +70,7 @@ pub(crate) fn unserializable(ruby: &Ruby, error: EncodeError) -> Error {
     }
 }
 
-/// The exception for a text that holds no value.
+/// Converts the error for an invalid text.
 pub(crate) fn undecodable(ruby: &Ruby, error: DecodeError) -> Error {
     match error {
         DecodeError::Invalid(reason) => build(ruby, "ProtocolError", &reason, None),
@@ -78,7 +78,7 @@ pub(crate) fn undecodable(ruby: &Ruby, error: DecodeError) -> Error {
     }
 }
 
-/// The error as `raise error, cause: cause` raises it.
+/// Sets the cause of an error, as `raise error, cause: cause` does.
 fn with_cause(ruby: &Ruby, error: Error, cause: Exception) -> Error {
     let raised = error.value().map(|exception| {
         ruby.module_kernel().funcall::<_, _, Value>("raise", (exception, kwargs!(ruby, "cause" => cause)))
@@ -94,7 +94,7 @@ pub(crate) fn internal(ruby: &Ruby, what: &str) -> Error {
     build(ruby, "InternalError", &format!("a bug in aikido-zen-ipc, please report it: {what}"), None)
 }
 
-/// The class of the error that a failure to connect has for its cause; `None` if it is no such failure.
+/// The class of the error that caused a failed connect; `None` for another cause.
 fn class_of(ruby: &Ruby, cause: Cause) -> Result<Option<RClass>, Error> {
     let name = match cause {
         Cause::Unavailable => return Ok(None),
@@ -131,7 +131,7 @@ fn build(ruby: &Ruby, class: &str, message: &str, facts: Option<KwArgs>) -> Erro
     exception.map_or_else(|error| error, Error::from)
 }
 
-/// `Errno::EADDRINUSE` and the like, as what Ruby code rescues, and one of the gem's errors as well.
+/// A `SystemCallError` such as `Errno::EADDRINUSE`, which also includes the gem's `Error` module.
 fn build_system_error(ruby: &Ruby, operation: &str, code: i32) -> Error {
     let exception = ipc(ruby).and_then(|ipc| {
         let exception: Exception = ruby.exception_system_call_error().new_instance((operation, code))?;

@@ -1,13 +1,13 @@
-//! What code of the application raises, and what it gives, in the words of an error message.
+//! Errors and values of the application in the words of an error message.
 
 use magnus::error::ErrorType;
 use magnus::{Error, Exception, RString, Ruby, Value, prelude::*};
 use zen_ipc::error::{MAX_EXCERPT, excerpt};
 
-use crate::ruby_bytes::class_name;
+use crate::ruby_ffi::class_name;
 
-/// Whether an error is what code of the application raised because it failed. Others, `exit`, signals and what is sent to
-/// a thread to end what it does (`Timeout`), act on the thread that they meet, and so does the end of a thread.
+/// Returns whether an error means that the application's code failed. Others (`exit`, signals, exceptions of `Timeout`,
+/// the end of a thread) act on the thread that they reach.
 pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
     [
         ruby.exception_standard_error(),
@@ -20,7 +20,7 @@ pub(crate) fn is_failure(ruby: &Ruby, error: &Error) -> bool {
     .any(|class| error.is_kind_of(class))
 }
 
-/// The exception of a failure ([`is_failure`]) that does not only tell of a lack of memory.
+/// The exception of a failure ([`is_failure`]), except `NoMemoryError`.
 pub(crate) fn failure_in(ruby: &Ruby, error: &Error) -> Option<Exception> {
     if !is_failure(ruby, error) || error.is_kind_of(ruby.exception_no_mem_error()) {
         return None;
@@ -32,16 +32,16 @@ pub(crate) fn failure_in(ruby: &Ruby, error: &Error) -> Option<Exception> {
     }
 }
 
-/// The class of an exception and the beginning of its message, on one line.
+/// The class of an exception and the start of its message, on one line.
 pub(crate) fn described(exception: Exception) -> String {
     let message = exception.funcall::<_, _, RString>("message", ()).and_then(|message| message.to_string());
     let message = message.unwrap_or_default();
     format!("{}: {}", class_name(exception.as_value()), excerpt(message.lines().next().unwrap_or_default()))
 }
 
-/// A value as an error message shows it: what `inspect` makes of it, cut to [`MAX_EXCERPT`] bytes.
+/// A value for an error message: the result of `inspect`, cut to [`MAX_EXCERPT`] bytes.
 pub(crate) fn quoted(value: Value) -> String {
-    // Not all of a String that is long.
+    // Do not inspect the whole of a long String.
     let beginning = RString::from_value(value)
         .filter(|string| string.len() > MAX_EXCERPT)
         .and_then(|string| string.funcall::<_, _, Value>("byteslice", (0, MAX_EXCERPT.saturating_add(1))).ok());

@@ -1,60 +1,54 @@
-//! The Ruby face of the core: `#[magnus::init]` and nothing else. `README.md` beside it tells of threads and forks.
+//! Defines the Ruby classes when the library is loaded. `README.md` beside it explains threads and forks.
 #![allow(missing_docs, reason = "the only public item is the one that #[magnus::init] generates")]
 
 mod argument;
-mod ballast;
 mod call;
 mod client;
 mod codec;
-mod codec_module;
-mod crew;
 mod document_cache;
 mod error;
 mod failure;
 mod gvl;
 mod message;
 mod options;
-mod ruby_bytes;
+mod ruby_ffi;
 mod secret;
 mod server;
+mod server_threads;
 
 use magnus::{Error, Module, Object, Ruby, TypedData, function};
-
-/// For all Rust code of the extension: it must not end the host where memory is short.
-#[global_allocator]
-static ALLOCATOR: zen_ipc::memory::Allocator = zen_ipc::memory::Allocator;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
     zen_ipc::fork::install().map_err(|error| error::to_ruby(ruby, error))?;
-    zen_ipc::generation_page::GenerationPage::install().map_err(|error| error::to_ruby(ruby, error))?;
+    zen_ipc::shared_generations::SharedGenerations::install().map_err(|error| error::to_ruby(ruby, error))?;
     let zen = ruby.define_module("Aikido")?.define_module("Zen")?;
     let ipc = zen.define_module("IPC")?;
     error::set_module(ipc);
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
     ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
     ipc.define_singleton_method("monotonic_time", function!(zen_ipc::deadline::monotonic_seconds, 0))?;
-    codec_module::define(ruby, ipc)?;
+    codec::api::define(ruby, ipc)?;
     argument::define(ipc)?;
     secret::define(ruby, ipc)?;
     document_cache::define(ruby, ipc)?;
     call::define(ruby, agent)?;
-    crew::define(ruby, agent)?;
+    server_threads::define(ruby, agent)?;
     server::define(ruby, agent)?;
     client::define(ruby, agent)?;
-    look_up_classes(ruby);
-    ballast::take_on();
+    preload_classes(ruby);
     Ok(())
 }
 
-/// magnus looks a class up at its first use, behind a lock, and Ruby may change threads meanwhile: another thread that
-/// comes to that lock then waits with the GVL for one that waits for the GVL. Here there is no other thread yet.
-fn look_up_classes(ruby: &Ruby) {
+/// Looks up all classes once, while there is no other thread. magnus does it at the first use, behind a lock, and Ruby
+/// may switch threads meanwhile: a second thread would wait for that lock with the GVL, while the first waits for the
+/// GVL.
+fn preload_classes(ruby: &Ruby) {
     secret::Secret::class(ruby);
     document_cache::DocumentCache::class(ruby);
     call::Call::class(ruby);
-    crew::HandlerThread::class(ruby);
-    crew::Supervisor::class(ruby);
+    server_threads::HandlerThread::class(ruby);
+    server_threads::Supervisor::class(ruby);
     server::Server::class(ruby);
     client::Client::class(ruby);
 }

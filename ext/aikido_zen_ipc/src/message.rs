@@ -1,4 +1,4 @@
-//! What a call is made of: its name and its arguments. The same for a call to the parent and for one in it.
+//! The name and arguments of a call, converted to JSON; used for remote and local calls.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use magnus::r_hash::ForEach;
 use magnus::{Error, RHash, RString, Ruby, Symbol, TryConvert, Value, prelude::*};
 
-use crate::codec_module::{bytes_of, json_of, json_of_arguments};
+use crate::codec::api::{arguments_to_json, copy_bytes, to_json};
 use crate::failure::quoted;
-use crate::gvl::contain;
+use crate::gvl::rescue_panic;
 use crate::options::duration;
-use crate::ruby_bytes::{are_keywords_given, is_taken_for_utf8, symbol_name};
+use crate::ruby_ffi::{is_utf8_compatible, keyword_given, symbol_name};
 
-/// Bytes: more than any method's name has, and little enough for every log and every error.
+/// The longest method name in bytes. 1,024: longer than any real name, and short enough for every log and error.
 const MAX_NAME_LENGTH: usize = 1024;
 
-/// Bytes that a character takes at most, in any encoding that Ruby knows.
-const LONGEST_CHARACTER: usize = 4;
+/// The most bytes of a character in any encoding that Ruby knows.
+const MAX_CHARACTER_LENGTH: usize = 4;
 
-/// What `invoke` is called with.
+/// The arguments of `invoke`.
 pub(crate) struct Invocation {
-    /// The method.
+    /// The name of the method.
     pub(crate) name: String,
-    /// For all of it.
+    /// The timeout of the call.
     pub(crate) timeout: Duration,
     /// The arguments.
     pub(crate) message: Message,
@@ -42,9 +42,9 @@ impl Invocation {
     }
 }
 
-/// What `notify` is called with.
+/// The arguments of `notify`.
 pub(crate) struct Notification {
-    /// The method.
+    /// The name of the method.
     pub(crate) name: String,
     /// The arguments.
     pub(crate) message: Message,
@@ -62,15 +62,15 @@ impl Notification {
     }
 }
 
-/// What a method was called with: the positional arguments, and the keywords if there are any.
-pub(crate) fn keywords_apart(arguments: &[Value]) -> (&[Value], Option<RHash>) {
+/// Splits arguments into the positional ones and the keywords, if any.
+pub(crate) fn split_kwargs(arguments: &[Value]) -> (&[Value], Option<RHash>) {
     match arguments.split_last() {
-        Some((last, positional)) if are_keywords_given() => (positional, RHash::from_value(*last)),
+        Some((last, positional)) if keyword_given() => (positional, RHash::from_value(*last)),
         _ => (arguments, None),
     }
 }
 
-/// The arguments of a call as JSON: copied, so that nothing of Ruby's is borrowed without the GVL.
+/// The arguments of a call as JSON. They are copied, so that no Ruby memory is borrowed without the GVL.
 pub(crate) struct Message {
     /// The text of an array.
     pub(crate) args: Vec<u8>,
@@ -80,15 +80,15 @@ pub(crate) struct Message {
 
 impl Message {
     fn new(ruby: &Ruby, args: &[Value], keywords: Option<RHash>) -> Result<Self, Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let (keywords, last) = match keywords {
-                // Ruby takes `"id" => 7` without braces for keywords, but no handler could name such a keyword.
+                // Ruby treats `"id" => 7` without braces as keywords, but no handler could name such a keyword.
                 Some(hash) if !has_only_symbols(hash)? => (None, Some(hash.as_value())),
                 keywords => (keywords, None),
             };
-            let args = json_of_arguments(ruby, args.iter().copied().chain(last))?;
+            let args = arguments_to_json(ruby, args.iter().copied().chain(last))?;
             let kwargs = match keywords {
-                Some(keywords) => Cow::Owned(json_of(ruby, keywords.as_value(), "kwargs")?),
+                Some(keywords) => Cow::Owned(to_json(ruby, keywords.as_value(), "kwargs")?),
                 None => Cow::Borrowed(b"{}".as_slice()),
             };
             Ok(Self { args, kwargs })
@@ -96,11 +96,11 @@ impl Message {
     }
 }
 
-/// The name of a method.
+/// Converts the name of a method.
 ///
 /// # Errors
 ///
-/// `ArgumentError` for what is none, with what is allowed.
+/// `ArgumentError` for an invalid name, with what is allowed.
 pub(crate) fn method_name(ruby: &Ruby, name: Value) -> Result<String, Error> {
     let refused =
         |allowed: &str| Error::new(ruby.exception_arg_error(), format!("name is {}; {allowed} allowed", quoted(name)));
@@ -117,10 +117,10 @@ fn too_few(ruby: &Ruby, positional: &[Value], expected: usize) -> Error {
 }
 
 fn text_of_name(ruby: &Ruby, text: RString) -> Result<Option<String>, Error> {
-    if text.len() > LONGEST_CHARACTER.saturating_mul(MAX_NAME_LENGTH) {
+    if text.len() > MAX_CHARACTER_LENGTH.saturating_mul(MAX_NAME_LENGTH) {
         return Ok(None);
     }
-    let text = if is_taken_for_utf8(text) {
+    let text = if is_utf8_compatible(text) {
         text
     } else {
         match text.funcall("encode", (ruby.utf8_encoding().name(),)) {
@@ -128,7 +128,7 @@ fn text_of_name(ruby: &Ruby, text: RString) -> Result<Option<String>, Error> {
             encoded => encoded?,
         }
     };
-    let text = String::from_utf8(bytes_of(ruby, text)?).ok();
+    let text = String::from_utf8(copy_bytes(ruby, text)?).ok();
     Ok(text.filter(|text| (1..=MAX_NAME_LENGTH).contains(&text.len())))
 }
 

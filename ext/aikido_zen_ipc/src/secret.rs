@@ -1,15 +1,15 @@
-//! `Aikido::Zen::IPC::Secret`: a secret that can be handed on and compared, and that shows nothing.
+//! `Aikido::Zen::IPC::Secret`: a secret that can be passed on and compared, and is never shown.
 
 use magnus::{Error, Module, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
 use zen_ipc::Secret as CoreSecret;
-use zen_ipc::generation_page::GenerationPage;
+use zen_ipc::shared_generations::SharedGenerations;
 use zeroize::Zeroizing;
 
 use crate::error::to_ruby;
-use crate::gvl::contain;
-use crate::ruby_bytes::append_bytes;
+use crate::gvl::rescue_panic;
+use crate::ruby_ffi::append_bytes;
 
-/// A secret, and the port of the server in this process or an ancestor whose it is.
+/// A secret, and the port of its server, which is in this process or an ancestor.
 #[magnus::wrap(class = "Aikido::Zen::IPC::Secret", free_immediately, size)]
 pub(crate) struct Secret {
     secret: CoreSecret,
@@ -29,11 +29,11 @@ impl Secret {
         Self { secret, port }
     }
 
-    /// The secret that an option brings: a `Secret`, a String, or a new one for nil.
+    /// The secret given by an option: a `Secret`, a String, or a generated one for nil.
     ///
     /// # Errors
     ///
-    /// `ArgumentError` for a String of another length than is allowed, and for anything else.
+    /// `ArgumentError` for a String of another length than is allowed, and for other values.
     pub(crate) fn from_option(ruby: &Ruby, value: Value) -> Result<CoreSecret, Error> {
         if let Ok(secret) = <&Self>::try_convert(value) {
             return Ok(secret.secret.clone());
@@ -42,7 +42,7 @@ impl Secret {
             return CoreSecret::generate().map_err(|error| to_ruby(ruby, error));
         }
         let Some(text) = RString::from_value(value) else {
-            // Not shown: what was meant to be a secret is one.
+            // Do not show the value: it was meant to be a secret.
             return Err(Error::new(ruby.exception_arg_error(), "secret must be a String or a Secret"));
         };
         let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
@@ -50,13 +50,13 @@ impl Secret {
         CoreSecret::from_bytes(&bytes).map_err(|error| to_ruby(ruby, error))
     }
 
-    /// The page on which the server at `port` tells of new documents, if this process shares it.
-    pub(crate) fn page_for(value: Value, port: u16) -> Option<GenerationPage> {
+    /// The counters of the server at `port`, if this process shares its page.
+    pub(crate) fn page_for(value: Value, port: u16) -> Option<SharedGenerations> {
         let secret = <&Self>::try_convert(value).ok()?;
-        if secret.port == port { GenerationPage::inherited(port) } else { None }
+        if secret.port == port { SharedGenerations::for_port(port) } else { None }
     }
 
     fn is_same(ruby: &Ruby, this: &Self, other: Value) -> Result<bool, Error> {
-        contain(ruby, || Ok(<&Self>::try_convert(other).is_ok_and(|other| this.secret.matches(&other.secret))))
+        rescue_panic(ruby, || Ok(<&Self>::try_convert(other).is_ok_and(|other| this.secret.matches(&other.secret))))
     }
 }

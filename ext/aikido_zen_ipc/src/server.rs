@@ -1,4 +1,4 @@
-//! `Agent::Server`: the core's server. Its threads and handlers are in `lib/`.
+//! `Agent::Server`: a server of the core. Its threads and handlers are in `lib/`.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,23 +11,23 @@ use zen_ipc::server::{LocalCall, Server as CoreServer, Snapshot};
 
 use crate::call::{Call, failure_of};
 use crate::client::Client;
+use crate::codec::api::{copy_bytes, to_json, utf8_string};
 use crate::codec::decode;
-use crate::codec_module::{bytes_of, json_of, string_of};
-use crate::crew::Supervisor;
 use crate::error::{internal, to_ruby, to_ruby_for_call, undecodable};
-use crate::gvl::{contain, waiting};
-use crate::message::{Invocation, Message, Notification, keywords_apart};
+use crate::gvl::{rescue_panic, without_gvl};
+use crate::message::{Invocation, Message, Notification, split_kwargs};
 use crate::options::{duration, server_options};
 use crate::secret::Secret;
+use crate::server_threads::Supervisor;
 
-/// A server, once `initialize` has bound it.
+/// A server; empty until `initialize` has bound it.
 #[derive(Default)]
 #[magnus::wrap(class = "Aikido::Zen::WorkerProcess::Agent::Server", free_immediately, size)]
 pub(crate) struct Server {
-    /// Replaced where a forked process takes this one's place, with the GVL. Never borrowed while the GVL is given up: a
-    /// borrow by a thread that does not exist after the fork would have no end.
+    /// The server. It is replaced with the GVL held if a forked process takes the place of this one. It is never
+    /// borrowed while the GVL is released: a borrow by a thread that does not exist after the fork would never end.
     core: RefCell<Option<Arc<CoreServer>>>,
-    /// What there was to go on with before such a fork.
+    /// The state noted before such a fork.
     snapshot: RefCell<Option<Snapshot>>,
 }
 
@@ -37,11 +37,11 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let class = agent.define_class("Server", ruby.class_object())?;
     class.define_alloc_func::<Server>();
     class.define_private_method("bind", method!(Server::bind, 2))?;
-    class.define_private_method("open_doors", method!(Server::open_doors, 0))?;
+    class.define_private_method("start_core", method!(Server::start_core, 0))?;
     class.define_method("prepare_succession", method!(Server::prepare_succession, 0))?;
     class.define_private_method("take_place", method!(Server::take_place, 1))?;
-    class.define_private_method("open_doors_again", method!(Server::open_doors_again, 0))?;
-    class.define_private_method("replace_steward", method!(Server::replace_steward, 0))?;
+    class.define_private_method("restart_core", method!(Server::restart_core, 0))?;
+    class.define_private_method("replace_supervisor", method!(Server::replace_supervisor, 0))?;
     class.define_private_method("begin_stop", method!(Server::begin_stop, 0))?;
     class.define_private_method("end_calls", method!(Server::end_calls, 0))?;
     class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;
@@ -58,12 +58,12 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("host", method!(Server::host, 0))?;
     class.define_method("port", method!(Server::port, 0))?;
     class.define_method("secret", method!(Server::secret, 0))?;
-    class.define_private_method("figures", method!(Server::stats, 0))
+    class.define_private_method("core_stats", method!(Server::stats, 0))
 }
 
 impl Server {
     fn bind(ruby: &Ruby, this: &Self, secret: Value, options: RHash) -> Result<(), Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let secret = Secret::from_option(ruby, secret)?;
             let server =
                 CoreServer::bind(server_options(ruby, options)?, secret).map_err(|error| to_ruby(ruby, error))?;
@@ -75,10 +75,10 @@ impl Server {
         })
     }
 
-    /// Notes what there is to go on with in a process that will take this one's place. False for a server of another
-    /// process, and for what was only allocated.
+    /// Notes the state for a forked process that will take the place of this one. False for a server of another
+    /// process, or one that was only allocated.
     fn prepare_succession(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let snapshot = this.core.borrow().as_ref().and_then(|server| server.snapshot().ok());
             let is_noted = snapshot.is_some();
             this.snapshot.replace(snapshot);
@@ -86,21 +86,22 @@ impl Server {
         })
     }
 
-    /// Takes the place of the server of which the state was noted, in a process that was forked since. It need not listen.
+    /// Takes the place of the server whose state was noted, in a process forked since. Listens unless `may_listen` is
+    /// false.
     fn take_place(ruby: &Ruby, this: &Self, may_listen: bool) -> Result<(), Error> {
         let server = this.core(ruby)?;
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let snapshot = this.snapshot.borrow();
             let snapshot = snapshot.as_ref().ok_or_else(|| internal(ruby, "no state was noted"))?;
             let successor = server.successor(snapshot, may_listen).map_err(|error| to_ruby(ruby, error))?;
-            // Leaked: a thread that does not exist here may have been in the middle of changing it at the fork.
+            // Leaked, because a thread that does not exist here may have been changing it at the fork.
             std::mem::forget(this.core.replace(Some(Arc::new(successor))));
             Ok(())
         })
     }
 
-    /// The supervisor, as of `open_doors`; nil if the server was not started when its state was noted.
-    fn open_doors_again(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+    /// As `start_core`, after taking the place of another server; nil if that was not started when its state was noted.
+    fn restart_core(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
         let was_started = this.snapshot.take().is_some_and(|snapshot| snapshot.is_started());
         this.with(ruby, |server| {
             if !was_started {
@@ -110,13 +111,13 @@ impl Server {
         })
     }
 
-    /// The supervisor, which one thread must serve; nil if it was started already.
-    fn open_doors(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+    /// The supervisor, for one thread to run; nil if the server was started already.
+    fn start_core(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
         this.with(ruby, |server| Ok(server.start()?.map(Supervisor::new)))
     }
 
-    /// Another supervisor; nil unless the thread that served the last one has ended while the server goes on.
-    fn replace_steward(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
+    /// A new supervisor; nil unless the thread of the last one has ended while the server runs.
+    fn replace_supervisor(ruby: &Ruby, this: &Self) -> Result<Option<Supervisor>, Error> {
         this.with(ruby, |server| Ok(server.replace_supervisor().map(Supervisor::new)))
     }
 
@@ -131,60 +132,61 @@ impl Server {
         })
     }
 
-    /// How many notifications were dropped since the start.
+    /// Stops the server; returns the number of notifications dropped since the start.
     fn finish_stop(ruby: &Ruby, this: &Self, allowed: Value) -> Result<u64, Error> {
         let server = this.core(ruby)?;
         let allowed = duration(ruby, "timeout", allowed)?;
-        waiting(ruby, |wait| server.close_connections(allowed, wait))
+        without_gvl(ruby, |host| server.close_connections(allowed, host))
     }
 
     fn publish_json(ruby: &Ruby, this: &Self, key: String, json: RString) -> Result<u64, Error> {
-        contain(ruby, || this.publish(ruby, &key, bytes_of(ruby, json)?))
+        rescue_panic(ruby, || this.publish(ruby, &key, copy_bytes(ruby, json)?))
     }
 
     fn publish_value(ruby: &Ruby, this: &Self, key: String, value: Value) -> Result<u64, Error> {
-        contain(ruby, || this.publish(ruby, &key, json_of(ruby, value, "document")?))
+        rescue_panic(ruby, || this.publish(ruby, &key, to_json(ruby, value, "document")?))
     }
 
-    /// Checking megabytes takes milliseconds, which other threads may use.
+    /// Checks and stores a document without the GVL, because checking megabytes takes milliseconds.
     fn publish(&self, ruby: &Ruby, key: &str, json: Vec<u8>) -> Result<u64, Error> {
         let server = self.core(ruby)?;
-        waiting(ruby, |wait| {
+        without_gvl(ruby, |host| {
             let mut json = Some(json);
             loop {
-                match zen_ipc::Wait::block(wait, || json.take().map(|json| server.publish(key, json))) {
+                match zen_ipc::HostLock::without_lock(host, || json.take().map(|json| server.publish(key, json))) {
                     Some(Some(generation)) => return generation,
-                    _ => zen_ipc::Wait::interrupted(wait)?,
+                    _ => zen_ipc::HostLock::check_interrupts(host)?,
                 }
             }
         })
     }
 
-    /// `(client, name, timeout, *args, **kwargs)`: what `invoke` of the client is in a worker, in this process and thread.
+    /// Runs a call in this process and thread: `(client, name, timeout, *args, **kwargs)`, as `invoke` of a client in a
+    /// worker.
     fn invoke_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
-        contain(ruby, || {
-            let (positional, keywords) = keywords_apart(arguments);
-            let (client, positional) = client_apart(ruby, positional)?;
+        rescue_panic(ruby, || {
+            let (positional, keywords) = split_kwargs(arguments);
+            let (client, positional) = split_client(ruby, positional)?;
             let Invocation { name, timeout, message } = Invocation::new(ruby, positional, keywords)?;
-            let mut call = this.begin_here(ruby, client, name, &message, Some(timeout))?;
-            run_here(ruby, this, &call)?;
+            let mut call = this.begin_local(ruby, client, name, &message, Some(timeout))?;
+            run_local(ruby, this, &call)?;
             let result = call.take_result().map_err(|error| to_ruby_for_call(ruby, error, call.name()))?;
             decode(ruby, result.as_slice()).map_err(|error| undecodable(ruby, error))
         })
     }
 
-    /// As [`Server::invoke_here`], without a timeout, for `notify`.
+    /// As [`Server::invoke_here`], without a timeout, for a notification.
     fn notify_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
-        contain(ruby, || {
-            let (positional, keywords) = keywords_apart(arguments);
-            let (client, positional) = client_apart(ruby, positional)?;
+        rescue_panic(ruby, || {
+            let (positional, keywords) = split_kwargs(arguments);
+            let (client, positional) = split_client(ruby, positional)?;
             let Notification { name, message } = Notification::new(ruby, positional, keywords)?;
-            run_here(ruby, this, &this.begin_here(ruby, client, name, &message, None)?)?;
+            run_local(ruby, this, &this.begin_local(ruby, client, name, &message, None)?)?;
             Ok(true)
         })
     }
 
-    fn begin_here(
+    fn begin_local(
         &self,
         ruby: &Ruby,
         client: &Client,
@@ -201,16 +203,16 @@ impl Server {
         this.with(ruby, |server| server.unpublish(&key))
     }
 
-    /// `[generation, json]`, or nil if `known` is the newest, or nothing was published and none is known.
+    /// `[generation, json]`, or nil if `known` is the latest, or if nothing is published and no generation is known.
     fn read_document(
         ruby: &Ruby,
         this: &Self,
         key: String,
         known: Option<u64>,
     ) -> Result<Option<(u64, RString)>, Error> {
-        contain(ruby, || {
+        rescue_panic(ruby, || {
             let Some(document) = this.with(ruby, |server| server.document(&key, known))? else { return Ok(None) };
-            Ok(Some((document.generation, string_of(ruby, &document.json)?)))
+            Ok(Some((document.generation, utf8_string(ruby, &document.json)?)))
         })
     }
 
@@ -243,7 +245,7 @@ impl Server {
     }
 
     fn stats(ruby: &Ruby, this: &Self) -> Result<RHash, Error> {
-        contain(ruby, || figures_to_hash(ruby, this.with(ruby, |server| Ok(server.stats()))?))
+        rescue_panic(ruby, || stats_to_hash(ruby, this.with(ruby, |server| Ok(server.stats()))?))
     }
 
     /// The core's server.
@@ -254,31 +256,31 @@ impl Server {
 
     fn with<T>(&self, ruby: &Ruby, body: impl FnOnce(&CoreServer) -> Result<T, zen_ipc::Error>) -> Result<T, Error> {
         let server = self.core(ruby)?;
-        contain(ruby, || body(&server).map_err(|error| to_ruby(ruby, error)))
+        rescue_panic(ruby, || body(&server).map_err(|error| to_ruby(ruby, error)))
     }
 }
 
-/// Interned once: it is needed at each call.
+/// The method that runs a handler, interned once because each call needs it.
 static RUN_HANDLER: LazyId = LazyId::new("run_handler");
 
-/// Runs the handler of a call, if it needs one, and concludes the call.
-fn run_here(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Error> {
+/// Runs the handler of a local call, if it needs one, and finishes the call.
+fn run_local(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), Error> {
     let Some(core) = call.call() else { return Ok(()) };
     let outcome: Value = server.funcall(*RUN_HANDLER, (Call::local(core.clone()),))?;
     let failure = failure_of(ruby, core, outcome)?;
     call.finish(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
 }
 
-/// The first argument of those for [`Server::invoke_here`], and the others.
-fn client_apart<'a>(ruby: &Ruby, positional: &'a [Value]) -> Result<(&'a Client, &'a [Value]), Error> {
+/// Splits the client from the other arguments of [`Server::invoke_here`].
+fn split_client<'a>(ruby: &Ruby, positional: &'a [Value]) -> Result<(&'a Client, &'a [Value]), Error> {
     let [client, others @ ..] = positional else { return Err(internal(ruby, "there is no client")) };
     Ok((<&Client>::try_convert(*client)?, others))
 }
 
-/// Figures by name, as a Hash with Symbol keys.
-pub(crate) fn figures_to_hash(ruby: &Ruby, figures: Vec<(&'static str, u64)>) -> Result<RHash, Error> {
+/// Converts stats to a Hash with Symbol keys.
+pub(crate) fn stats_to_hash(ruby: &Ruby, stats: Vec<(&'static str, u64)>) -> Result<RHash, Error> {
     let hash = ruby.hash_new();
-    for (name, value) in figures {
+    for (name, value) in stats {
         hash.aset(ruby.to_symbol(name), value)?;
     }
     Ok(hash)

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use mio::fake_kernel::Descriptor;
 
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::runner::Model;
 use crate::secret::Secret;
 use crate::server::acceptor;
-use crate::server::counters::Counters;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::listener::Listener;
 use crate::server::supervisor::{Supervisor, Task};
 use crate::sync::thread::{self, JoinHandle};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -73,7 +73,8 @@ impl Fixture {
     }
 
     fn with(options: ServerOptions, failures: usize) -> Self {
-        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let dispatcher =
+            Dispatcher::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         let listener = Listener::open(failures);
         let acceptor = spawn_acceptor(&dispatcher, listener.clone(), &options);
         Self { dispatcher, listener, acceptor }
@@ -85,7 +86,7 @@ impl Fixture {
         thread::spawn(move || {
             let supervisor = Supervisor::new(dispatcher.clone());
             let mut lines = 0;
-            while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+            while let Some(task) = supervisor.next_task(&NoHost).unwrap() {
                 let Task::Log(entries) = task else { panic!("no thread is needed: {task:?}") };
                 lines += entries.len() as u64;
             }
@@ -116,7 +117,7 @@ fn clients_connect(failures: usize) {
 fn threads_exit() {
     let fixture = Fixture::with(ServerOptions { spare_threads: 1, ..ServerOptions::default() }, 0);
     let supervisor = Supervisor::new(fixture.dispatcher.clone());
-    let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&Uninterrupted).unwrap() else {
+    let Some(Task::SpawnThread(handler_thread)) = supervisor.next_task(&NoHost).unwrap() else {
         panic!("none is needed")
     };
     let leaving = [thread::spawn(move || drop(handler_thread)), thread::spawn(move || drop(supervisor))];

@@ -7,18 +7,18 @@ use mio::fake_kernel::Descriptor;
 
 use super::acceptor as acceptor_model;
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::runner::Model;
-use crate::semaphore::Semaphore;
 use crate::server::call::Call;
-use crate::server::counters::Counters;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::handler_thread::HandlerThread;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 6] = [
     Model {
@@ -75,7 +75,8 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let dispatcher =
+            Dispatcher::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         let acceptor = acceptor_model::spawn_acceptor(&dispatcher, Arc::default(), &options);
         let (here, worker) = Descriptor::socket_pair();
         dispatcher.register(Arc::new(ProcessLocal::new(here)));
@@ -89,9 +90,9 @@ impl Fixture {
     fn handler_thread_of(&self, handle: impl Fn(Arc<Call>) + 'static) -> JoinHandle<()> {
         let mut handler_thread = HandlerThread::try_add(&self.dispatcher).unwrap();
         thread::spawn(move || {
-            while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = handler_thread.next_call(&NoHost).unwrap() {
                 handle(call);
-                handler_thread.finish_call(None, &Uninterrupted).unwrap();
+                handler_thread.finish_call(None, &NoHost).unwrap();
             }
         })
     }
@@ -138,7 +139,7 @@ fn handler_ends() {
 
 fn handler_continues() {
     let fixture = Fixture::new();
-    let may_end = Arc::new(Semaphore::new().unwrap());
+    let may_end = Arc::new(Notifier::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
         let may_end = may_end.clone();
         fixture.handler_thread(move |call| {
@@ -150,18 +151,18 @@ fn handler_continues() {
     });
     fixture.call("1");
     fixture.call("2");
-    may_end.post();
+    may_end.notify();
     fixture.stop(handler_threads);
 }
 
 fn another_thread_responds() {
     let fixture = Fixture::new();
-    let handed = Arc::new((Mutex::new(None), Semaphore::new().unwrap()));
+    let handed = Arc::new((Mutex::new(None), Notifier::new().unwrap()));
     let to_other = handed.clone();
     let handler_thread = fixture.handler_thread_of(move |call| {
         if call.args() == b"[1]" {
             *lock(&to_other.0) = Some(call);
-            to_other.1.post();
+            to_other.1.notify();
         } else {
             respond(&call);
         }
@@ -169,7 +170,7 @@ fn another_thread_responds() {
     let other = thread::spawn(move || {
         handed.1.wait(&Deadline::never()).unwrap();
         let call = lock(&handed.0).take().unwrap();
-        call.respond(b"[1]", &Uninterrupted).unwrap()
+        call.respond(b"[1]", &NoHost).unwrap()
     });
     fixture.send_call("1");
     let answer = fixture.response();
@@ -181,7 +182,7 @@ fn another_thread_responds() {
 
 fn call_follows_notification() {
     let fixture = Fixture::new();
-    let may_end = Arc::new(Semaphore::new().unwrap());
+    let may_end = Arc::new(Notifier::new().unwrap());
     let handler_threads = [(); 2].map(|()| {
         let may_end = may_end.clone();
         fixture.handler_thread(move |call| {
@@ -194,14 +195,14 @@ fn call_follows_notification() {
     });
     assert!(fixture.worker.send(b"[null,\"seen\",[],{}]".to_vec()));
     fixture.call("1");
-    may_end.post();
+    may_end.notify();
     fixture.stop(handler_threads);
 }
 
 fn handler_thread_is_killed() {
     let fixture = Fixture::new();
     let mut ended = HandlerThread::try_add(&fixture.dispatcher).unwrap();
-    let ended = thread::spawn(move || drop(ended.next_call(&Uninterrupted).unwrap()));
+    let ended = thread::spawn(move || drop(ended.next_call(&NoHost).unwrap()));
     fixture.send_call("1");
     assert!(fixture.response().contains("was ended before it answered"));
     let other = fixture.handler_thread(respond);
@@ -218,5 +219,5 @@ fn server_stops() {
 }
 
 fn respond(call: &Call) {
-    assert_eq!(call.respond(call.args(), &Uninterrupted), Ok(true));
+    assert_eq!(call.respond(call.args(), &NoHost), Ok(true));
 }

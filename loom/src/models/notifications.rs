@@ -6,17 +6,17 @@ use std::sync::Arc;
 use mio::fake_kernel::Descriptor;
 
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::runner::Model;
 use crate::server::call::Call;
-use crate::server::counters::Counters;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::handler_thread::HandlerThread;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Mutex, lock};
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -58,7 +58,8 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let options = ServerOptions { spare_threads: 2, ..ServerOptions::default() };
-        let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+        let dispatcher =
+            Dispatcher::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
         Self { dispatcher, seen: Arc::default() }
     }
 
@@ -77,9 +78,9 @@ impl Fixture {
         let mut handler_thread = HandlerThread::try_add(&self.dispatcher).unwrap();
         let seen = self.seen.clone();
         thread::spawn(move || {
-            while let Some(call) = handler_thread.next_call(&Uninterrupted).unwrap() {
+            while let Some(call) = handler_thread.next_call(&NoHost).unwrap() {
                 note(&seen, &call);
-                handler_thread.finish_call(None, &Uninterrupted).unwrap();
+                handler_thread.finish_call(None, &NoHost).unwrap();
             }
         })
     }
@@ -135,7 +136,7 @@ fn handler_thread_is_killed() {
     let seen = fixture.seen.clone();
     let ended = thread::spawn(move || {
         // `None` if the other thread was faster.
-        if let Some(call) = ended.next_call(&Uninterrupted).unwrap() {
+        if let Some(call) = ended.next_call(&NoHost).unwrap() {
             note(&seen, &call);
         }
     });

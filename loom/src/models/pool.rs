@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use mio::fake_kernel::Descriptor;
 
-use crate::client::pool::{Lease, Pool};
-use crate::connection::{Connection, ReceiveBy};
+use crate::client::pool::{Checkout, Pool};
+use crate::connection::{Connection, ReceiveDeadlines};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
 use crate::runner::Model;
 use crate::sync::thread;
-use crate::wait::{Uninterrupted, Wait};
+use crate::wait::{HostLock, NoHost};
 
 pub(crate) const MODELS: [Model; 4] = [
     Model {
@@ -61,35 +61,35 @@ impl Fixture {
     }
 
     /// Does the same as a call: takes a connection from the pool or makes one, and puts it back.
-    fn call(&self, deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        let (lease, idle) = self.pool.lease(deadline, wait)?;
-        let Some(connection) = idle.or_else(|| self.connect(&lease)) else { return Ok(()) };
+    fn call(&self, deadline: &Deadline, host: &impl HostLock) -> Result<()> {
+        let (checkout, idle) = self.pool.checkout(deadline, host)?;
+        let Some(connection) = idle.or_else(|| self.connect(&checkout)) else { return Ok(()) };
         assert_eq!(self.using.fetch_add(1, Ordering::SeqCst), 0, "two callers have the only connection");
         // A step at which other threads may run.
         assert!(connection.is_idle());
         self.using.fetch_sub(1, Ordering::SeqCst);
-        lease.put_back(connection);
+        checkout.checkin(connection);
         Ok(())
     }
 
     /// Does the same as a call whose connection breaks: puts nothing back.
     fn fail(&self) {
-        let (lease, idle) = self.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
+        let (checkout, idle) = self.pool.checkout(&Deadline::never(), &NoHost).unwrap();
         assert!(idle.is_none());
-        drop(self.connect(&lease));
+        drop(self.connect(&checkout));
     }
 
-    fn connect(&self, lease: &Lease<'_>) -> Option<Connection> {
+    fn connect(&self, checkout: &Checkout<'_>) -> Option<Connection> {
         let (here, server) = Descriptor::socket_pair();
         self.servers.lock().unwrap().push(server);
-        lease.adopt(Connection::new(Arc::new(ProcessLocal::new(here)), 0))
+        checkout.attach(Connection::new(Arc::new(ProcessLocal::new(here)), 0))
     }
 }
 
 fn callers_take_turns() {
     let fixture = Fixture::new();
-    let callers = [(); 2].map(|()| spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Uninterrupted)));
-    assert_eq!(fixture.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let callers = [(); 2].map(|()| spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &NoHost)));
+    assert_eq!(fixture.call(&Deadline::never(), &NoHost), Ok(()));
     for caller in callers {
         assert_eq!(caller.join().unwrap(), Ok(()));
     }
@@ -110,10 +110,10 @@ fn connections_break() {
 
 fn callers_give_up() {
     let fixture = Fixture::new();
-    let late = spawn(&fixture, |fixture| fixture.call(&Deadline::after(Duration::from_secs(1)), &Uninterrupted));
+    let late = spawn(&fixture, |fixture| fixture.call(&Deadline::after(Duration::from_secs(1)), &NoHost));
     let interrupted = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Interrupted));
-    let patient = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &Uninterrupted));
-    assert_eq!(fixture.call(&Deadline::never(), &Uninterrupted), Ok(()));
+    let patient = spawn(&fixture, |fixture| fixture.call(&Deadline::never(), &NoHost));
+    assert_eq!(fixture.call(&Deadline::never(), &NoHost), Ok(()));
     assert!(matches!(late.join().unwrap(), Ok(()) | Err(Error::Timeout { phase: Phase::FreeConnection, .. })));
     assert!(matches!(interrupted.join().unwrap(), Ok(()) | Err(Error::Interrupted)));
     assert_eq!(patient.join().unwrap(), Ok(()));
@@ -122,13 +122,13 @@ fn callers_give_up() {
 fn pool_closes() {
     let fixture = Fixture::new();
     let receiving = spawn(&fixture, |fixture| {
-        let (lease, _) = fixture.pool.lease(&Deadline::never(), &Uninterrupted).unwrap();
-        let Some(mut connection) = fixture.connect(&lease) else { return };
-        let by = ReceiveBy { first_byte: Deadline::never(), whole_frame: Duration::MAX };
-        let received = connection.receive(&by, Phase::Response, &Uninterrupted);
+        let (checkout, _) = fixture.pool.checkout(&Deadline::never(), &NoHost).unwrap();
+        let Some(mut connection) = fixture.connect(&checkout) else { return };
+        let by = ReceiveDeadlines { first_byte: Deadline::never(), whole_frame: Duration::MAX };
+        let received = connection.receive(&by, Phase::Response, &NoHost);
         assert_eq!(received, Err(Error::Disconnected { phase: Phase::Response }));
     });
-    let waiting = spawn(&fixture, |fixture| fixture.pool.lease(&Deadline::never(), &Uninterrupted).map(drop));
+    let waiting = spawn(&fixture, |fixture| fixture.pool.checkout(&Deadline::never(), &NoHost).map(drop));
     fixture.pool.close();
     receiving.join().unwrap();
     assert_eq!(waiting.join().unwrap(), Ok(()));
@@ -143,12 +143,12 @@ fn spawn<T: 'static>(fixture: &Arc<Fixture>, act: impl FnOnce(&Fixture) -> T + '
 /// A host that interrupts every wait.
 struct Interrupted;
 
-impl Wait for Interrupted {
-    fn block<R>(&self, _operation: impl FnOnce() -> R) -> Option<R> {
+impl HostLock for Interrupted {
+    fn without_lock<R>(&self, _operation: impl FnOnce() -> R) -> Option<R> {
         None
     }
 
-    fn interrupted(&self) -> Result<()> {
+    fn check_interrupts(&self) -> Result<()> {
         Err(Error::Interrupted)
     }
 }

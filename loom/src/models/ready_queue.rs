@@ -6,18 +6,18 @@ use mio::fake_kernel::{Descriptor, Peeked};
 
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::document::Documents;
+use crate::document::DocumentStore;
 use crate::fork::ProcessLocal;
+use crate::metrics::ServerCounters;
+use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::runner::Model;
-use crate::semaphore::Semaphore;
-use crate::server::counters::Counters;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::ready_queue::{Popped, ReadyQueue};
 use crate::server::session::Session;
 use crate::server::supervisor::{Supervisor, Task};
 use crate::sync::thread;
-use crate::wait::Uninterrupted;
+use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 3] = [
     Model {
@@ -45,7 +45,7 @@ pub(crate) const MODELS: [Model; 3] = [
 
 struct Fixture {
     ready_queue: ReadyQueue,
-    served: Semaphore,
+    served: Notifier,
 }
 
 impl Fixture {
@@ -53,7 +53,7 @@ impl Fixture {
     fn new() -> Arc<Self> {
         let ready_queue = ReadyQueue::new(2, 4).unwrap();
         assert!(ready_queue.try_add_thread() && ready_queue.try_add_thread() && !ready_queue.try_add_thread());
-        Arc::new(Self { ready_queue, served: Semaphore::new().unwrap() })
+        Arc::new(Self { ready_queue, served: Notifier::new().unwrap() })
     }
 
     /// Serves one connection after the other.
@@ -63,7 +63,7 @@ impl Fixture {
                 Popped::Session(session) => {
                     drop(session);
                     self.ready_queue.release();
-                    self.served.post();
+                    self.served.notify();
                 }
                 Popped::Exit => return,
                 Popped::Interrupted => panic!("there are no signals"),
@@ -73,7 +73,7 @@ impl Fixture {
 
     fn wait_for_one_served(&self) {
         self.served.wait(&Deadline::never()).unwrap();
-        self.served.take();
+        self.served.consume();
     }
 }
 
@@ -114,14 +114,14 @@ fn queue_closes() {
 
 fn supervisor_spawns_threads() {
     let options = ServerOptions { spare_threads: 1, max_threads: 2, ..ServerOptions::default() };
-    let dispatcher = Dispatcher::new(&options, Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap();
+    let dispatcher =
+        Dispatcher::new(&options, Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default())).unwrap();
     let supervisor = Supervisor::new(dispatcher.clone());
     let supervisor = thread::spawn(move || {
         let mut handler_threads = Vec::new();
-        while let Some(task) = supervisor.next_task(&Uninterrupted).unwrap() {
+        while let Some(task) = supervisor.next_task(&NoHost).unwrap() {
             let Task::SpawnThread(mut handler_thread) = task else { panic!("nothing is logged here: {task:?}") };
-            handler_threads
-                .push(thread::spawn(move || assert!(handler_thread.next_call(&Uninterrupted).unwrap().is_none())));
+            handler_threads.push(thread::spawn(move || assert!(handler_thread.next_call(&NoHost).unwrap().is_none())));
         }
         handler_threads
     });
@@ -145,7 +145,8 @@ fn supervisor_spawns_threads() {
 }
 
 fn dispatcher() -> Arc<Dispatcher> {
-    Dispatcher::new(&ServerOptions::default(), Arc::new(Documents::new(0)), Arc::new(Counters::default())).unwrap()
+    Dispatcher::new(&ServerOptions::default(), Arc::new(DocumentStore::new(0)), Arc::new(ServerCounters::default()))
+        .unwrap()
 }
 
 /// An authenticated connection, and the worker's end of it.

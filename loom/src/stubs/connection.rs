@@ -10,8 +10,8 @@ use rustix::net::Shutdown;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
 use crate::fork::ProcessLocal;
-use crate::semaphore::{Semaphore, Waited};
-use crate::wait::Wait;
+use crate::notifier::{Notifier, Wakeup};
+use crate::wait::HostLock;
 
 pub type Socket = Arc<ProcessLocal<Descriptor>>;
 
@@ -23,7 +23,7 @@ pub struct Connection {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct ReceiveBy {
+pub struct ReceiveDeadlines {
     pub first_byte: Deadline,
     pub whole_frame: Duration,
 }
@@ -37,8 +37,8 @@ impl Connection {
         &self.socket
     }
 
-    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, wait: &impl Wait) -> Result<()> {
-        self.send_rest(parts, &mut 0, deadline, wait)
+    pub fn send(&mut self, parts: &[&[u8]], deadline: &Deadline, host: &impl HostLock) -> Result<()> {
+        self.send_rest(parts, &mut 0, deadline, host)
     }
 
     pub fn send_rest(
@@ -46,18 +46,18 @@ impl Connection {
         parts: &[&[u8]],
         _sent: &mut usize,
         _deadline: &Deadline,
-        _wait: &impl Wait,
+        _wait: &impl HostLock,
     ) -> Result<()> {
         let is_sent = self.socket.resource().send(parts.concat());
         if is_sent { Ok(()) } else { Err(Error::Disconnected { phase: Phase::Send }) }
     }
 
-    pub fn receive(&mut self, _by: &ReceiveBy, phase: Phase, wait: &impl Wait) -> Result<Vec<u8>> {
+    pub fn receive(&mut self, _by: &ReceiveDeadlines, phase: Phase, host: &impl HostLock) -> Result<Vec<u8>> {
         if self.begun.is_empty() {
             let inbox = self.socket.resource().inbox();
-            match wait.block(|| inbox.receive()) {
+            match host.without_lock(|| inbox.receive()) {
                 Some(received) => self.begun = received,
-                None => wait.interrupted()?,
+                None => host.check_interrupts()?,
             }
         }
         self.begun.pop_front().ok_or(Error::Disconnected { phase })
@@ -74,27 +74,27 @@ impl Connection {
         Ok(self.begun.pop_front())
     }
 
-    /// Does not wait: see [`Semaphore::wait`].
-    pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Waited> {
+    /// Does not wait: see [`Notifier::wait`].
+    pub(crate) fn wait_readable(&self, _deadline: &Deadline) -> Result<Wakeup> {
         let is_readable = self.socket.resource().inbox().peek() != Peeked::Nothing;
-        Ok(if is_readable { Waited::Woken } else { Waited::TimedOut })
+        Ok(if is_readable { Wakeup::Woken } else { Wakeup::TimedOut })
     }
 
-    pub(crate) fn pause(&self, _duration: Duration) -> Result<Waited> {
-        Ok(Waited::TimedOut)
+    pub(crate) fn pause(&self, _duration: Duration) -> Result<Wakeup> {
+        Ok(Wakeup::TimedOut)
     }
 
-    pub(crate) fn wait_readable_or_posted(&self, semaphore: &Semaphore, _deadline: &Deadline) -> Result<Waited> {
-        self.socket.resource().inbox().wait_or(semaphore.reader().resource().inbox());
-        Ok(Waited::Woken)
+    pub(crate) fn wait_readable_or_notified(&self, notifier: &Notifier, _deadline: &Deadline) -> Result<Wakeup> {
+        self.socket.resource().inbox().wait_or(notifier.reader().resource().inbox());
+        Ok(Wakeup::Woken)
     }
 
-    pub fn has_begun_a_frame(&self) -> bool {
+    pub fn has_partial_frame(&self) -> bool {
         !self.begun.is_empty()
     }
 
     pub fn is_idle(&self) -> bool {
-        !self.has_begun_a_frame() && self.socket.resource().inbox().peek() == Peeked::Nothing
+        !self.has_partial_frame() && self.socket.resource().inbox().peek() == Peeked::Nothing
     }
 
     pub fn has_ended(&self) -> bool {

@@ -8,7 +8,7 @@ pub fn generation() -> u32 {
     0
 }
 
-pub fn inherited() -> Error {
+pub fn wrong_process_error() -> Error {
     Error::Closed { reason: String::new() }
 }
 
@@ -30,15 +30,15 @@ impl<T: AsRawFd> ProcessLocal<T> {
         open().map(Self::new)
     }
 
-    pub fn here(&self) -> Result<&T> {
+    pub fn get(&self) -> Result<&T> {
         Ok(&self.resource)
     }
 
     pub(crate) fn verified(&self) -> Result<&T> {
-        self.here()
+        self.get()
     }
 
-    pub fn here_mut(&mut self) -> Result<&mut T> {
+    pub fn get_mut(&mut self) -> Result<&mut T> {
         Ok(&mut self.resource)
     }
 }

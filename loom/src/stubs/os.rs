@@ -1,5 +1,3 @@
 //! No-op stand-ins for `os`.
 
-pub struct Allocator;
-
-pub(crate) fn leave_signals_to_others() {}
+pub(crate) fn block_all_signals() {}

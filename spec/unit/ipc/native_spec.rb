@@ -59,11 +59,11 @@ RSpec.describe Aikido::Zen::IPC, "its compiled library" do
     end
   end
 
-  # They belong to a build of the suite of faults, which names this variable (`src/panic_point.rs`).
+  # They belong to a build of the suite of faults, which names this variable (`src/failpoint.rs`).
   it "has no places where it can be made to panic" do
     library = $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\.(so|bundle)\z})
 
     expect(library.length).to eq(1)
-    expect(File.binread(library.first)).to include("please report it").and not_include("AIKIDO_ZEN_IPC_PANIC_POINTS")
+    expect(File.binread(library.first)).to include("please report it").and not_include("AIKIDO_ZEN_IPC_FAILPOINTS")
   end
 end

@@ -1,4 +1,4 @@
-//! JSON to Ruby values.
+//! Builds Ruby values from JSON.
 
 mod key;
 mod reader;
@@ -6,22 +6,23 @@ mod reader;
 use magnus::{Error, IntoValue, RArray, RHash, Ruby, Value, prelude::*};
 
 use self::key::key;
-pub(crate) use self::key::{cached as name_string, prepare_key_cache};
-use self::reader::{Flaw, Reader, Token};
+pub(crate) use self::key::{interned as name_string, prepare_key_cache};
+use self::reader::{Reader, SyntaxError, Token};
 use super::{MAX_NESTING, TOO_DEEP, utf8};
-use crate::ruby_bytes::{
-    BATCH_LENGTH, ENTRY_BATCH_LENGTH, Element, allocate, append, big_integer, integer, store, symbol, value_of,
+use crate::ruby_ffi::{
+    BATCH_LENGTH, ENTRY_BATCH_LENGTH, Element, allocate, big_integer, insert_batch, integer, push_batch, symbol,
+    value_of,
 };
 
-/// Why a text was not turned into a value.
+/// The error of decoding a text.
 pub(crate) enum DecodeError {
-    /// It is not JSON, or not JSON of the wanted form; says what is wrong, and where.
+    /// The text is not JSON, or not of the wanted form. Says what is wrong, and where.
     Invalid(String),
-    /// Ruby raised while the value was built: `NoMemoryError`.
+    /// Ruby raised an exception while the value was built: `NoMemoryError`.
     Raised(Error),
 }
 
-/// The value of a JSON text; the keys of its Hashes are Strings.
+/// Builds the value of a JSON text; the keys of Hashes are Strings.
 ///
 /// # Errors
 ///
@@ -42,7 +43,7 @@ pub(crate) fn decode_frozen(ruby: &Ruby, json: &[u8]) -> Result<Value, DecodeErr
     })
 }
 
-/// The arguments of a call from the text of an Array, which does not count as a level.
+/// Builds the arguments of a call from an array, which does not count as a level.
 ///
 /// # Errors
 ///
@@ -52,8 +53,8 @@ pub(crate) fn decode_arguments(ruby: &Ruby, json: &[u8]) -> Result<RArray, Decod
     RArray::from_value(arguments).ok_or_else(|| DecodeError::Invalid("the arguments are not an Array".to_owned()))
 }
 
-/// The keyword arguments of a call from the text of an object, which does not count as a level. Its
-/// keys become Symbols that the GC can collect again, those further down Strings.
+/// Builds the keyword arguments of a call from an object, which does not count as a level. Its keys become Symbols that
+/// the GC can collect, those further down Strings.
 ///
 /// # Errors
 ///
@@ -65,54 +66,54 @@ pub(crate) fn decode_keyword_arguments(ruby: &Ruby, json: &[u8]) -> Result<RHash
 fn decode_with<'a, T>(
     ruby: &'a Ruby,
     json: &'a [u8],
-    build: impl FnOnce(&mut Decoder<'a>) -> Result<T, Obstacle>,
+    build: impl FnOnce(&mut Decoder<'a>) -> Result<T, BuildError>,
 ) -> Result<T, DecodeError> {
     let text = utf8(json).map_err(|error| DecodeError::Invalid(format!("not UTF-8: {error}")))?;
     let mut decoder = Decoder { ruby, reader: Reader::new(text), is_freezing: false };
     let built = build(&mut decoder).and_then(|value| Ok(decoder.reader.end().map(|()| value)?));
-    built.map_err(|obstacle| match obstacle {
-        Obstacle::Flaw(flaw) => DecodeError::Invalid(decoder.reader.describe(&flaw)),
-        Obstacle::Raised(error) => DecodeError::Raised(error),
+    built.map_err(|error| match error {
+        BuildError::Syntax(error) => DecodeError::Invalid(decoder.reader.describe(&error)),
+        BuildError::Raised(error) => DecodeError::Raised(error),
     })
 }
 
-/// Builds the values that it reads.
+/// Reads tokens and builds their values.
 struct Decoder<'a> {
     ruby: &'a Ruby,
     reader: Reader<'a>,
     is_freezing: bool,
 }
 
-/// What ends the building of a value.
-enum Obstacle {
-    Flaw(Flaw),
-    /// Ruby raised.
+/// The error of building a value.
+enum BuildError {
+    Syntax(SyntaxError),
+    /// Ruby raised an exception.
     Raised(Error),
 }
 
-impl From<Flaw> for Obstacle {
-    fn from(flaw: Flaw) -> Self {
-        Self::Flaw(flaw)
+impl From<SyntaxError> for BuildError {
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
     }
 }
 
-impl From<Error> for Obstacle {
+impl From<Error> for BuildError {
     fn from(error: Error) -> Self {
         Self::Raised(error)
     }
 }
 
 impl<'a> Decoder<'a> {
-    fn value(&mut self, levels_left: u8) -> Result<Value, Obstacle> {
+    fn value(&mut self, levels_left: u8) -> Result<Value, BuildError> {
         let element = self.element(levels_left)?;
         Ok(value_of(element, self.is_freezing)?)
     }
 
-    fn keyword_arguments(&mut self) -> Result<RHash, Obstacle> {
+    fn keyword_arguments(&mut self) -> Result<RHash, BuildError> {
         let Token::Object = self.reader.token()? else {
-            return Err(self.reader.flaw("the keyword arguments are not an object").into());
+            return Err(self.reader.syntax_error("the keyword arguments are not an object").into());
         };
-        let hash = store(None, &[], false)?;
+        let hash = insert_batch(None, &[], false)?;
         let mut is_first = true;
         while let Some(name) = self.reader.key(is_first)? {
             let symbol = symbol(&name)?;
@@ -123,19 +124,19 @@ impl<'a> Decoder<'a> {
         Ok(hash)
     }
 
-    /// The next value. `levels_left` is how many containers may still be opened.
+    /// The next value. `levels_left` is the number of containers that may still be opened.
     #[inline]
-    fn element(&mut self, levels_left: u8) -> Result<Element<'a>, Obstacle> {
+    fn element(&mut self, levels_left: u8) -> Result<Element<'a>, BuildError> {
         match self.reader.plain_string() {
             Some(text) => Ok(Element::Text(text)),
-            None => self.made(levels_left).map(Element::Value),
+            None => self.non_string(levels_left).map(Element::Value),
         }
     }
 
-    /// The next value where it is not a String without escapes. Apart from the above, so that Arrays of Strings, which
-    /// the largest documents are made of, are read by a short loop.
+    /// The next value, if it is not a String without escapes. Kept apart so that Arrays of Strings, the bulk of large
+    /// documents, are read in a short loop.
     #[inline(never)]
-    fn made(&mut self, levels_left: u8) -> Result<Value, Obstacle> {
+    fn non_string(&mut self, levels_left: u8) -> Result<Value, BuildError> {
         Ok(match self.reader.token()? {
             Token::Null => self.ruby.qnil().as_value(),
             Token::Boolean(boolean) => boolean.into_value_with(self.ruby),
@@ -148,7 +149,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn array(&mut self, levels_left: u8) -> Result<Value, Obstacle> {
+    fn array(&mut self, levels_left: u8) -> Result<Value, BuildError> {
         let below = self.level_below(levels_left)?;
         let mut array = None;
         let mut is_first = true;
@@ -165,12 +166,12 @@ impl<'a> Decoder<'a> {
                 filled += 1;
                 is_first = false;
             }
-            array = Some(append(array, batch.get(..filled).unwrap_or_default(), self.is_freezing)?);
+            array = Some(push_batch(array, batch.get(..filled).unwrap_or_default(), self.is_freezing)?);
         }
-        Ok(self.finished(array))
+        Ok(self.freeze_if_needed(array))
     }
 
-    fn hash(&mut self, levels_left: u8) -> Result<Value, Obstacle> {
+    fn hash(&mut self, levels_left: u8) -> Result<Value, BuildError> {
         let below = self.level_below(levels_left)?;
         let mut hash = None;
         let mut length = 0;
@@ -187,20 +188,20 @@ impl<'a> Decoder<'a> {
                 filled += 1;
                 length += 1;
             }
-            hash = Some(store(hash, batch.get(..filled).unwrap_or_default(), self.is_freezing)?);
+            hash = Some(insert_batch(hash, batch.get(..filled).unwrap_or_default(), self.is_freezing)?);
         }
-        Ok(self.finished(hash))
+        Ok(self.freeze_if_needed(hash))
     }
 
-    fn level_below(&self, levels_left: u8) -> Result<u8, Flaw> {
-        levels_left.checked_sub(1).ok_or_else(|| self.reader.flaw(TOO_DEEP))
+    fn level_below(&self, levels_left: u8) -> Result<u8, SyntaxError> {
+        levels_left.checked_sub(1).ok_or_else(|| self.reader.syntax_error(TOO_DEEP))
     }
 
     fn nil(&self) -> Element<'a> {
         Element::Value(self.ruby.qnil().as_value())
     }
 
-    fn finished(&self, container: impl IntoValue) -> Value {
+    fn freeze_if_needed(&self, container: impl IntoValue) -> Value {
         let value = container.into_value_with(self.ruby);
         if self.is_freezing {
             value.freeze();

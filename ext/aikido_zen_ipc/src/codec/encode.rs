@@ -1,4 +1,4 @@
-//! Ruby values to JSON.
+//! Writes Ruby values as JSON.
 
 mod hash;
 mod quote;
@@ -9,31 +9,31 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
-use zen_ipc::memory;
+use zen_ipc::alloc;
 
-use self::hash::{Hashes, looks_for_twins};
+use self::hash::{Hashes, looks_for_duplicates};
 use self::quote::write_quoted;
 use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
-use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, method_arity, symbol_name};
+use crate::ruby_ffi::{append_bytes, class_name, is_utf8_compatible, method_arity, symbol_name};
 
-/// Why a value cannot be sent.
+/// The error of encoding a value.
 pub(crate) enum EncodeError {
-    /// It has no form in JSON.
+    /// The value has no JSON form.
     Unserializable {
-        /// Where it is: `args[0]["actor"]`.
+        /// Its place: `args[0]["actor"]`.
         place: String,
-        /// What it is: `an Object is neither a JSON value nor responds to as_json`.
+        /// The reason: `an Object is neither a JSON value nor responds to as_json`.
         reason: String,
-        /// What a method of the value raised: `as_json`, or the `to_s` of a Hash key.
+        /// The exception of a method of the value: `as_json`, or the `to_s` of a Hash key.
         cause: Option<Exception>,
     },
-    /// What ended such a method, or Ruby itself, without telling of a failure of the value: `exit`, `throw`, the end of
-    /// the thread, `NoMemoryError`.
+    /// What ended such a method, or Ruby itself, without being a failure of the value: `exit`, `throw`, the end of the
+    /// thread, `NoMemoryError`.
     Raised(Error),
-    /// Ruby code would have to run while a Hash is walked. Never what [`encode`] answers.
+    /// Ruby code would have to run while a Hash is iterated. [`encode`] never returns this.
     NeedsCopy,
-    /// There is no memory for its JSON.
+    /// There is no memory for the JSON.
     OutOfMemory(zen_ipc::Error),
 }
 
@@ -43,9 +43,8 @@ impl From<zen_ipc::Error> for EncodeError {
     }
 }
 
-/// Writes `value` as JSON after what is in `json`. `root` is what the value is called in an
-/// [`EncodeError`]: `args`, `kwargs`, `result`, `document`. The outermost level of the first two
-/// does not count.
+/// Appends `value` as JSON to `json`. `root` is its name in an [`EncodeError`]: `args`, `kwargs`, `result`, `document`.
+/// The outermost level of the first two does not count.
 ///
 /// # Errors
 ///
@@ -54,14 +53,14 @@ pub(crate) fn encode(ruby: &Ruby, value: Value, root: &str, json: &mut Vec<u8>) 
     let envelope_levels = u8::from(matches!(root, "args" | "kwargs"));
     let mut encoder = Encoder::new(ruby, json);
     encoder.write(value, MAX_NESTING + envelope_levels).map_err(|error| error.inside(root))?;
-    encoder.warn_of_twins()
+    encoder.warn_of_duplicate()
 }
 
-/// As [`encode`], for the Array `args` that has these elements.
+/// As [`encode`], for an Array `args` of these elements.
 ///
 /// # Errors
 ///
-/// As for it.
+/// As [`encode`].
 pub(crate) fn encode_arguments(
     ruby: &Ruby,
     arguments: impl Iterator<Item = Value>,
@@ -76,7 +75,7 @@ pub(crate) fn encode_arguments(
         encoder.write(argument, MAX_NESTING).map_err(|error| error.inside(&format!("args[{index}]")))?;
     }
     encoder.push(b']')?;
-    encoder.warn_of_twins()
+    encoder.warn_of_duplicate()
 }
 
 impl EncodeError {
@@ -84,7 +83,7 @@ impl EncodeError {
         Self::Unserializable { place: String::new(), reason, cause: None }
     }
 
-    /// The same error, seen from one container further out.
+    /// Prefixes the place with the step from the container around it.
     fn inside(self, step: &str) -> Self {
         match self {
             Self::Unserializable { place, reason, cause } => {
@@ -99,17 +98,17 @@ struct Encoder<'a> {
     ruby: &'a Ruby,
     json: &'a mut Vec<u8>,
     hashes: Hashes,
-    /// A key of which one Hash has two, if that is to be told.
-    twin: Option<String>,
-    looks_for_twins: bool,
+    /// A key that a Hash has twice, if there was one and it is to be reported.
+    duplicate: Option<String>,
+    looks_for_duplicates: bool,
 }
 
 impl<'a> Encoder<'a> {
     fn new(ruby: &'a Ruby, json: &'a mut Vec<u8>) -> Self {
-        Self { ruby, json, hashes: Hashes::InPlace, twin: None, looks_for_twins: looks_for_twins() }
+        Self { ruby, json, hashes: Hashes::InPlace, duplicate: None, looks_for_duplicates: looks_for_duplicates() }
     }
 
-    /// Writes any value. `levels_left` is how many containers may still be opened.
+    /// Writes any value. `levels_left` is the number of containers that may still be opened.
     fn write(&mut self, value: Value, levels_left: u8) -> Result<(), EncodeError> {
         if let Some(string) = RString::from_value(value) {
             self.write_string(string)
@@ -137,8 +136,8 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// An `as_json` on the way may change the Array, so each element is looked up anew. What was
-    /// added meanwhile is left out: an Array that grows with each element would never end.
+    /// Looks up each element anew, because an `as_json` may change the Array. Elements that are added meanwhile are
+    /// left out: an Array that grows with each element would never end.
     fn write_array(&mut self, array: RArray, levels_left: u8) -> Result<(), EncodeError> {
         self.push(b'[')?;
         for index in 0..array.len() {
@@ -163,8 +162,8 @@ impl<'a> Encoder<'a> {
         self.write_number(float)
     }
 
-    /// Asks the object for a value to send in its place. That counts as a level, so that an
-    /// `as_json` that returns `self` comes to an end.
+    /// Calls `as_json` and writes its result. Counts as a level, so that an `as_json` that returns `self` comes to an
+    /// end.
     fn write_object(&mut self, object: Value, levels_left: u8) -> Result<(), EncodeError> {
         if !self.ask(object, "respond_to?", || object.respond_to("as_json", false))? {
             let class = with_article(&class_name(object));
@@ -172,14 +171,14 @@ impl<'a> Encoder<'a> {
         }
         let levels_left = level_below(object, levels_left)?;
         let replacement: Value = self.ask(object, "as_json", || match method_arity(object, "as_json") {
-            // It wants the options that ActiveSupport would give it.
+            // It takes the options that ActiveSupport would pass.
             Some(1 | -2) => object.funcall_public("as_json", (self.ruby.hash_new(),)),
             _ => object.funcall_public("as_json", ()),
         })?;
         self.write(replacement, levels_left)
     }
 
-    /// What a method of the value answers.
+    /// Calls a method of the value.
     fn ask<T>(&self, value: Value, method: &str, call: impl FnOnce() -> Result<T, Error>) -> Result<T, EncodeError> {
         if self.hashes == Hashes::Walking {
             return Err(EncodeError::NeedsCopy);
@@ -195,12 +194,12 @@ impl<'a> Encoder<'a> {
     }
 
     fn write_string(&mut self, string: RString) -> Result<(), EncodeError> {
-        let string = if is_taken_for_utf8(string) { string } else { self.transcode(string)? };
+        let string = if is_utf8_compatible(string) { string } else { self.transcode(string)? };
         Ok(append_bytes(string, self.json, write_quoted)?)
     }
 
-    /// The String in UTF-8, with U+FFFD for what is invalid in its encoding or has no equivalent;
-    /// or the String as it is, where Ruby knows no way from its encoding to UTF-8.
+    /// Transcodes a String to UTF-8, with U+FFFD for invalid or unmappable characters. Returns it unchanged if Ruby has
+    /// no converter.
     fn transcode(&self, string: RString) -> Result<RString, EncodeError> {
         self.ask(string.as_value(), "encode", || {
             let replace = self.ruby.to_symbol("replace");
@@ -213,7 +212,7 @@ impl<'a> Encoder<'a> {
     }
 
     fn write_number(&mut self, number: impl serde::Serialize) -> Result<(), EncodeError> {
-        memory::make_room(self.json, LONGEST_NUMBER)?;
+        alloc::try_reserve(self.json, MAX_NUMBER_LENGTH)?;
         serde_json::to_writer(&mut *self.json, &number).map_err(|error| EncodeError::new(error.to_string()))
     }
 
@@ -223,17 +222,17 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     fn push(&mut self, byte: u8) -> Result<(), EncodeError> {
-        memory::make_room(self.json, 1)?;
+        alloc::try_reserve(self.json, 1)?;
         self.json.push(byte);
         Ok(())
     }
 }
 
-/// In bytes: no Integer of 64 bits and no Float is longer.
-const LONGEST_NUMBER: usize = 32;
+/// The most bytes of a 64-bit Integer or a Float.
+const MAX_NUMBER_LENGTH: usize = 32;
 
 fn write_plain(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), zen_ipc::Error> {
-    memory::make_room(json, bytes.len())?;
+    alloc::try_reserve(json, bytes.len())?;
     json.extend_from_slice(bytes);
     Ok(())
 }

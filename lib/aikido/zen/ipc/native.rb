@@ -28,14 +28,6 @@
 #           # @return [Object] as {.load}, frozen at every depth
 #           # @raise [ProtocolError] if it is no JSON
 #           def self.load_frozen(json); end
-#
-#           # @return [Array] what a handler gets of these arguments
-#           # @raise [SerializationError]
-#           def self.copy_args(args); end
-#
-#           # @return [Hash{Symbol => Object}] what a handler gets of these keywords
-#           # @raise [SerializationError]
-#           def self.copy_kwargs(kwargs); end
 #         end
 #       end
 #     end

@@ -135,7 +135,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "options" do
 
       private
 
-      def set_up(_secret, options)
+      def init(_secret, options)
         @options = options
       end
     end

@@ -113,7 +113,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whose threads are kil
 
   it "goes on with the threads that are left where only the one is killed that starts others" do
     kill_threads(/supervisor/)
-    served = Array.new(server.__send__(:figures)[:spare_threads]) { client_of(server) }
+    served = Array.new(server.__send__(:core_stats)[:spare_threads]) { client_of(server) }
 
     expect(served.map { |each| each.invoke("echo", patience, 1) }).to all(eq(1))
     expect { client_of(server).invoke("echo", patience, 1) }.to refused

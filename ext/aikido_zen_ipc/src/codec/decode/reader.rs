@@ -1,18 +1,17 @@
-//! The parts of a JSON text, one after the other. Nothing here knows Ruby; values are for the caller
-//! to build, and so is the limit to nesting.
+//! Reads the tokens of a JSON text. It knows no Ruby; the caller builds values and limits nesting.
 
 mod text;
 
 use std::borrow::Cow;
 
-/// Reads a text from its start.
+/// A reader of a text.
 pub(crate) struct Reader<'a> {
     text: &'a str,
-    /// In bytes, of the next that is read.
+    /// The index of the next byte.
     position: usize,
 }
 
-/// The start of a value, which for all but arrays and objects is the value.
+/// A value, or the start of an array or object.
 pub(crate) enum Token<'a> {
     Null,
     Boolean(bool),
@@ -21,14 +20,14 @@ pub(crate) enum Token<'a> {
     BigInteger(&'a str),
     Float(f64),
     String(Cow<'a, str>),
-    /// Its elements follow: see [`Reader::has_element`].
+    /// The elements follow: see [`Reader::has_element`].
     Array,
-    /// Its entries follow: see [`Reader::key`].
+    /// The entries follow: see [`Reader::key`].
     Object,
 }
 
-/// What is wrong with the text, and at which byte.
-pub(crate) struct Flaw {
+/// An error and its position in bytes.
+pub(crate) struct SyntaxError {
     what: &'static str,
     position: usize,
 }
@@ -38,70 +37,70 @@ impl<'a> Reader<'a> {
         Self { text, position: 0 }
     }
 
-    /// The next value, or its start.
-    pub(crate) fn token(&mut self) -> Result<Token<'a>, Flaw> {
-        match self.next_visible() {
+    /// Reads the next value or its start.
+    pub(crate) fn token(&mut self) -> Result<Token<'a>, SyntaxError> {
+        match self.peek() {
             Some(b'"') => self.string().map(Token::String),
-            Some(b'{') => self.passed(Token::Object),
-            Some(b'[') => self.passed(Token::Array),
+            Some(b'{') => self.advance(Token::Object),
+            Some(b'[') => self.advance(Token::Array),
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.literal("true", Token::Boolean(true)),
             Some(b'f') => self.literal("false", Token::Boolean(false)),
             Some(b'n') => self.literal("null", Token::Null),
-            _ => Err(self.flaw("expected a value")),
+            _ => Err(self.syntax_error("expected a value")),
         }
     }
 
-    /// Whether the array that was begun has an element that follows; otherwise it is over.
-    pub(crate) fn has_element(&mut self, is_first: bool) -> Result<bool, Flaw> {
-        match self.next_visible() {
-            Some(b']') => self.passed(false),
-            Some(b',') if !is_first => self.passed(true),
+    /// Returns whether the current array has another element; otherwise ends the array.
+    pub(crate) fn has_element(&mut self, is_first: bool) -> Result<bool, SyntaxError> {
+        match self.peek() {
+            Some(b']') => self.advance(false),
+            Some(b',') if !is_first => self.advance(true),
             _ if is_first => Ok(true),
-            _ => Err(self.flaw("expected `,` or `]`")),
+            _ => Err(self.syntax_error("expected `,` or `]`")),
         }
     }
 
-    /// The next key of the object that was begun, or nothing when that is over.
-    pub(crate) fn key(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, Flaw> {
-        match self.next_visible() {
-            Some(b'}') => return self.passed(None),
+    /// Reads the next key of the current object, or its end.
+    pub(crate) fn key(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, SyntaxError> {
+        match self.peek() {
+            Some(b'}') => return self.advance(None),
             Some(b',') if !is_first => self.position += 1,
             _ if is_first => {}
-            _ => return Err(self.flaw("expected `,` or `}`")),
+            _ => return Err(self.syntax_error("expected `,` or `}`")),
         }
-        if self.next_visible() != Some(b'"') {
-            return Err(self.flaw("expected a key"));
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax_error("expected a key"));
         }
         let key = self.string()?;
-        match self.next_visible() {
-            Some(b':') => self.passed(Some(key)),
-            _ => Err(self.flaw("expected `:`")),
+        match self.peek() {
+            Some(b':') => self.advance(Some(key)),
+            _ => Err(self.syntax_error("expected `:`")),
         }
     }
 
-    /// Nothing more follows.
-    pub(crate) fn end(&mut self) -> Result<(), Flaw> {
-        match self.next_visible() {
+    /// Checks that nothing more follows.
+    pub(crate) fn end(&mut self) -> Result<(), SyntaxError> {
+        match self.peek() {
             None => Ok(()),
-            Some(_) => Err(self.flaw("expected the end of the text")),
+            Some(_) => Err(self.syntax_error("expected the end of the text")),
         }
     }
 
-    /// A flaw at the next byte.
-    pub(crate) fn flaw(&self, what: &'static str) -> Flaw {
-        Flaw { what, position: self.position }
+    /// An error at the current position.
+    pub(crate) fn syntax_error(&self, what: &'static str) -> SyntaxError {
+        SyntaxError { what, position: self.position }
     }
 
-    /// The flaw in words, and where it is.
-    pub(crate) fn describe(&self, flaw: &Flaw) -> String {
-        let before = self.text.as_bytes().get(..flaw.position).unwrap_or_default();
+    /// The error in words, with its line and column.
+    pub(crate) fn describe(&self, error: &SyntaxError) -> String {
+        let before = self.text.as_bytes().get(..error.position).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        format!("{} at line {line} column {column}", flaw.what)
+        format!("{} at line {line} column {column}", error.what)
     }
 
-    fn number(&mut self) -> Result<Token<'a>, Flaw> {
+    fn number(&mut self) -> Result<Token<'a>, SyntaxError> {
         let start = self.position;
         if self.next() == Some(b'-') {
             self.position += 1;
@@ -127,29 +126,29 @@ impl<'a> Reader<'a> {
         if is_integer {
             Ok(digits.parse().map_or(Token::BigInteger(digits), Token::Integer))
         } else {
-            digits.parse().map(Token::Float).map_err(|_| self.flaw("an invalid number"))
+            digits.parse().map(Token::Float).map_err(|_| self.syntax_error("an invalid number"))
         }
     }
 
-    /// Passes at least one digit.
-    fn digits(&mut self) -> Result<(), Flaw> {
+    /// Reads one or more digits.
+    fn digits(&mut self) -> Result<(), SyntaxError> {
         let start = self.position;
         while let Some(b'0'..=b'9') = self.next() {
             self.position += 1;
         }
-        if self.position > start { Ok(()) } else { Err(self.flaw("expected a digit")) }
+        if self.position > start { Ok(()) } else { Err(self.syntax_error("expected a digit")) }
     }
 
-    fn literal(&mut self, literal: &str, token: Token<'a>) -> Result<Token<'a>, Flaw> {
+    fn literal(&mut self, literal: &str, token: Token<'a>) -> Result<Token<'a>, SyntaxError> {
         if !self.rest().starts_with(literal.as_bytes()) {
-            return Err(self.flaw("expected a value"));
+            return Err(self.syntax_error("expected a value"));
         }
         self.position += literal.len();
         Ok(token)
     }
 
-    /// The next byte that is not a space, which is left to be read.
-    fn next_visible(&mut self) -> Option<u8> {
+    /// Skips white space and returns the next byte without reading it.
+    fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
             self.position += 1;
         }
@@ -164,12 +163,12 @@ impl<'a> Reader<'a> {
         self.text.as_bytes().get(self.position..).unwrap_or_default()
     }
 
-    /// The text from `start`, which like the position is beside an ASCII character.
+    /// The text from `start` to the current position; both are next to ASCII characters.
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.position).unwrap_or_default()
     }
 
-    fn passed<T>(&mut self, outcome: T) -> Result<T, Flaw> {
+    fn advance<T>(&mut self, outcome: T) -> Result<T, SyntaxError> {
         self.position += 1;
         Ok(outcome)
     }

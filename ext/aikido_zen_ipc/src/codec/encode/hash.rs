@@ -1,4 +1,4 @@
-//! Hashes to JSON objects.
+//! Writes Hashes as JSON objects.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,32 +7,32 @@ use zen_ipc::error::excerpt;
 
 use super::{EncodeError, Encoder};
 use crate::failure::quoted;
-use crate::ruby_bytes::{Element, is_verbose, symbol_name, value_of};
+use crate::ruby_ffi::{Element, is_verbose, symbol_name, value_of};
 
-/// How Hashes are walked. Where no Ruby code runs in between, no other thread does, and a Hash can be walked as it is.
-/// Where some has to run, another thread could find that it must not add to a Hash of its own.
+/// How Hashes are iterated. If no Ruby code runs meanwhile, a Hash can be iterated in place. Otherwise it is copied
+/// first, because another thread could not insert into a Hash that is being iterated.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Hashes {
-    /// As they are; none is being walked.
+    /// In place; none is being iterated.
     InPlace,
-    /// As they are, and one is being walked.
+    /// In place; one is being iterated.
     Walking,
-    /// By way of copies.
+    /// By copies.
     Copied,
 }
 
-/// Whether it was told that a Hash has two keys of one name.
-static HAS_WARNED_OF_TWINS: AtomicBool = AtomicBool::new(false);
+/// True once a duplicate key was reported.
+static WARNED_OF_DUPLICATE: AtomicBool = AtomicBool::new(false);
 
-/// Whether Hashes are to be searched for two keys of one name.
-pub(super) fn looks_for_twins() -> bool {
-    is_verbose() && !HAS_WARNED_OF_TWINS.load(Ordering::Relaxed)
+/// Returns whether to look for duplicate keys.
+pub(super) fn looks_for_duplicates() -> bool {
+    is_verbose() && !WARNED_OF_DUPLICATE.load(Ordering::Relaxed)
 }
 
 impl Encoder<'_> {
-    /// Writes a Hash in whose values `levels_left` containers may still be opened.
+    /// Writes a Hash; its values may open `levels_left` containers.
     pub(super) fn write_hash(&mut self, hash: RHash, levels_left: u8) -> Result<(), EncodeError> {
-        self.look_for_twins(hash)?;
+        self.look_for_duplicates(hash)?;
         match self.hashes {
             Hashes::Copied => self.write_copy(hash, levels_left),
             Hashes::Walking => self.write_in_place(hash, levels_left),
@@ -90,7 +90,7 @@ impl Encoder<'_> {
         if !is_first {
             self.push(b',')?;
         }
-        // Without the quotes.
+        // The range of the key excludes its quotes.
         let key_start = self.json.len() + 1;
         self.write_key(key)?;
         let key_end = self.json.len() - 1;
@@ -116,9 +116,9 @@ impl Encoder<'_> {
         }
     }
 
-    /// Of a Hash with a Symbol and a String, or an Integer and a String, of the same name: those names are sent twice.
-    fn look_for_twins(&mut self, hash: RHash) -> Result<(), EncodeError> {
-        if !self.looks_for_twins || self.twin.is_some() {
+    /// Looks for a Symbol or Integer key with a String key of the same name, which would be sent twice.
+    fn look_for_duplicates(&mut self, hash: RHash) -> Result<(), EncodeError> {
+        if !self.looks_for_duplicates || self.duplicate.is_some() {
             return Ok(());
         }
         let walked = hash.foreach(|key: Value, _: Value| {
@@ -127,19 +127,20 @@ impl Encoder<'_> {
                 (None, Some(fixnum)) => value_of(Element::Text(&fixnum.to_i64().to_string()), false)?,
                 (None, None) => return Ok(ForEach::Continue),
             };
-            self.twin = hash.get(name).map(|_: Value| quoted(name));
-            Ok(if self.twin.is_some() { ForEach::Stop } else { ForEach::Continue })
+            self.duplicate = hash.get(name).map(|_: Value| quoted(name));
+            Ok(if self.duplicate.is_some() { ForEach::Stop } else { ForEach::Continue })
         });
         walked.map_err(EncodeError::Raised)
     }
 
-    /// Once: what is wrong in one Hash is likely to be so in the next.
-    pub(super) fn warn_of_twins(&self) -> Result<(), EncodeError> {
-        let Some(twin) = &self.twin else { return Ok(()) };
-        if HAS_WARNED_OF_TWINS.swap(true, Ordering::Relaxed) {
+    /// Warns about duplicate keys, once for the process.
+    pub(super) fn warn_of_duplicate(&self) -> Result<(), EncodeError> {
+        let Some(duplicate) = &self.duplicate else { return Ok(()) };
+        if WARNED_OF_DUPLICATE.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let message = format!("aikido-zen-ipc: a Hash has two keys that are sent as {twin}; the last one is received");
+        let message =
+            format!("aikido-zen-ipc: a Hash has two keys that are sent as {duplicate}; the last one is received");
         let warned: Result<Value, Error> = self.ruby.module_kernel().funcall("warn", (message,));
         warned.map(drop).map_err(EncodeError::Raised)
     }

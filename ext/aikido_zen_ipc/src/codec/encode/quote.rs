@@ -1,20 +1,20 @@
-//! JSON strings.
+//! Writes JSON strings.
 
-use zen_ipc::{Error, memory};
+use zen_ipc::{Error, alloc};
 
-use crate::codec::{plain::plain_length, utf8};
+use crate::codec::{unescaped::unescaped_len, utf8};
 
-/// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
-/// and control characters are escaped.
+/// Writes the bytes as a JSON string in UTF-8, with U+FFFD for invalid bytes. Escapes only quotes, backslashes and
+/// control characters.
 ///
 /// # Errors
 ///
-/// That memory is short.
+/// `ENOMEM`.
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
-    memory::make_room(json, bytes.len().saturating_add(2))?;
+    alloc::try_reserve(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
-    if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
-        // Most are so, and short: to look for more would take as long again.
+    if bytes.is_ascii() && unescaped_len(bytes) == bytes.len() {
+        // Fast path: most texts are short and need no escape.
         json.extend_from_slice(bytes);
     } else if let Ok(text) = utf8(bytes) {
         write_escaped(text, json)?;
@@ -26,26 +26,26 @@ pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error
             }
         }
     }
-    memory::make_room(json, 1)?;
+    alloc::try_reserve(json, 1)?;
     json.push(b'"');
     Ok(())
 }
 
 fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = text.as_bytes();
-    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
-        memory::make_room(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
+    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(unescaped_len(rest)) {
+        alloc::try_reserve(json, plain.len().saturating_add(MAX_ESCAPE_LENGTH))?;
         json.extend_from_slice(plain);
         write_escape(*special, json);
         rest = after;
     }
-    memory::make_room(json, rest.len())?;
+    alloc::try_reserve(json, rest.len())?;
     json.extend_from_slice(rest);
     Ok(())
 }
 
-/// In bytes: `\u001f`.
-const LONGEST_ESCAPE: usize = 6;
+/// Bytes of the longest escape, `\u001f`.
+const MAX_ESCAPE_LENGTH: usize = 6;
 
 fn write_escape(byte: u8, json: &mut Vec<u8>) {
     let letter = match byte {

@@ -30,7 +30,7 @@ module Aikido
           #   @return [Float, nil] seconds until {#deadline}; nil for a notification
           # @!method expired?
           #   @return [Boolean] whether the caller's time has passed
-          # @!method hand_to(handlers)
+          # @!method dispatch(handlers)
           #   @api private
           # @!method failure?(raised)
           #   @api private

@@ -99,8 +99,8 @@ module Aikido
                          max_connections: 16, idle_timeout: 60.0, max_frame_size: 64 * 1024 * 1024,
                          document_timeout: 1.0, notify_timeout: 1.0, logger: nil)
             log = IPC::Log.new(logger)
-            set_up(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
-                             idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
+            init(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
+                           idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
             @local_server = nil
             @documents = IPC::DocumentCache.new(
               secret:, port:,
@@ -153,7 +153,7 @@ module Aikido
           # others go on.
           #
           # @param wait [Proc] raises nothing but what interrupts its thread
-          def beside_fiber(wait)
+          def run_in_thread(wait)
             thread = IPC::ContainedThread.start(&wait)
             outcome = thread.value
             raise outcome if outcome.is_a?(Exception)

@@ -17,7 +17,7 @@ module Aikido
           #   raised the message, the class and the backtrace
           def run_handler(call)
             begin
-              has_handler = call.hand_to(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
+              has_handler = call.dispatch(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
             ensure
               refuse_jump(call.jump) if has_handler.nil?
             end

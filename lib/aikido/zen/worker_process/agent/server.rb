@@ -143,7 +143,7 @@ module Aikido
           # @raise [SystemCallError, ThreadError] if the operating system gives no thread
           # @raise [IPC::ClosedError] in a worker
           def start
-            steward = open_doors or return false
+            steward = start_core or return false
             start_steward(steward)
             true
           rescue ThreadError
@@ -182,7 +182,7 @@ module Aikido
           #   tells of each
           def stats
             revive
-            figures
+            core_stats
           end
 
           # Starts the threads again if something has killed them, as clean-ups of test suites do, which end all threads
@@ -209,7 +209,7 @@ module Aikido
             @crew = Crew.new
             failure = IPC::Succession.try_port { |may_listen| take_place(may_listen) }
             @log.failure("no worker can reach the server after Process.daemon", failure) if failure
-            steward = open_doors_again and start_steward(steward)
+            steward = restart_core and start_steward(steward)
           rescue StandardError => e
             stop(timeout: 0)
             @log.failure("the server could not be started again after Process.daemon", e)

@@ -1,19 +1,19 @@
-//! Strings, and the escapes in them.
+//! Reads strings and their escapes.
 
 use std::borrow::Cow;
 
-use super::{Flaw, Reader};
-use crate::codec::plain::plain_length;
+use super::{Reader, SyntaxError};
+use crate::codec::unescaped::unescaped_len;
 
 impl<'a> Reader<'a> {
-    /// The string that is next, if one is and has no escape: most are so, and are borrowed.
+    /// Reads the next value if it is a string without escapes, as most are, and borrows it.
     #[inline]
     pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
-        if self.next_visible() != Some(b'"') {
+        if self.peek() != Some(b'"') {
             return None;
         }
         let start = self.position + 1;
-        let end = start + plain_length(self.rest().get(1..)?);
+        let end = start + unescaped_len(self.rest().get(1..)?);
         if self.text.as_bytes().get(end) != Some(&b'"') {
             return None;
         }
@@ -21,8 +21,8 @@ impl<'a> Reader<'a> {
         self.text.get(start..end)
     }
 
-    /// The string whose opening quote is next.
-    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Flaw> {
+    /// Reads a string at its opening quote.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         if let Some(text) = self.plain_string() {
             return Ok(Cow::Borrowed(text));
         }
@@ -33,33 +33,33 @@ impl<'a> Reader<'a> {
             match self.next() {
                 Some(b'"') => break self.position += 1,
                 Some(b'\\') => unescaped.push(self.escape()?),
-                Some(_) => return Err(self.flaw("an unescaped control character in a string")),
-                None => return Err(self.flaw("a string without an end")),
+                Some(_) => return Err(self.syntax_error("an unescaped control character in a string")),
+                None => return Err(self.syntax_error("a string without an end")),
             }
             self.append_plain(&mut unescaped)?;
         }
         Ok(Cow::Owned(unescaped))
     }
 
-    /// Leaves room for the character of an escape as well.
-    fn append_plain(&mut self, unescaped: &mut String) -> Result<(), Flaw> {
+    /// Appends bytes without escapes, and reserves room for the character of an escape as well.
+    fn append_plain(&mut self, unescaped: &mut String) -> Result<(), SyntaxError> {
         let plain = self.plain();
-        if unescaped.try_reserve(plain.len() + LONGEST_CHARACTER).is_err() {
-            return Err(self.flaw("no memory for a string"));
+        if unescaped.try_reserve(plain.len() + MAX_CHARACTER_LENGTH).is_err() {
+            return Err(self.syntax_error("no memory for a string"));
         }
         unescaped.push_str(plain);
         Ok(())
     }
 
-    /// What stands for itself, up to a quote, a backslash or a control character.
+    /// Reads up to the next quote, backslash or control character.
     fn plain(&mut self) -> &'a str {
         let start = self.position;
-        self.position += plain_length(self.rest());
+        self.position += unescaped_len(self.rest());
         self.since(start)
     }
 
-    /// The character that the escape at the position stands for.
-    fn escape(&mut self) -> Result<char, Flaw> {
+    /// Reads an escape.
+    fn escape(&mut self) -> Result<char, SyntaxError> {
         let character = match self.rest().get(1) {
             Some(character @ (b'"' | b'\\' | b'/')) => char::from(*character),
             Some(b'b') => '\u{8}',
@@ -68,20 +68,20 @@ impl<'a> Reader<'a> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.unicode_escape(),
-            _ => return Err(self.flaw("an invalid escape")),
+            _ => return Err(self.syntax_error("an invalid escape")),
         };
         self.position += 2;
         Ok(character)
     }
 
-    /// `\u` and four digits, or two of these for a character beyond U+FFFF.
-    fn unicode_escape(&mut self) -> Result<char, Flaw> {
+    /// Reads `\u` and four digits, or two of these for a character beyond U+FFFF.
+    fn unicode_escape(&mut self) -> Result<char, SyntaxError> {
         let start = self.position;
         let units = [self.utf16_unit(), self.utf16_unit()];
         let mut characters = char::decode_utf16(units.into_iter().flatten());
         let Some(Ok(character)) = characters.next() else {
             self.position = start;
-            return Err(self.flaw("an invalid escape"));
+            return Err(self.syntax_error("an invalid escape"));
         };
         self.position = start + character.len_utf16() * UNICODE_ESCAPE_LENGTH;
         Ok(character)
@@ -101,8 +101,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// In bytes, in UTF-8.
-const LONGEST_CHARACTER: usize = 4;
+/// The most bytes of a character in UTF-8.
+const MAX_CHARACTER_LENGTH: usize = 4;
 
-/// In bytes: `\u00e9`.
+/// Bytes of `\u00e9`.
 const UNICODE_ESCAPE_LENGTH: usize = 6;

@@ -1,30 +1,30 @@
-//! Sockets and pipes that no program which this process executes inherits.
+//! Sockets and pipes that are close-on-exec from the start.
 //!
-//! Linux makes them so in one call. Elsewhere that takes two, and only the gate of [`crate::fork`], behind which everything
-//! here is called, keeps a fork from falling in between.
+//! Linux creates them so in one call. Other systems need two, so everything here is called while the lock of
+//! [`crate::fork`] is held, which keeps a fork from happening in between.
 
 use std::os::fd::OwnedFd;
 
 use rustix::io::Result;
 use rustix::net::{AddressFamily, SendFlags};
 
-/// A TCP socket that does not block.
+/// Opens a non-blocking TCP socket.
 pub(crate) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
     system::stream_socket(family)
 }
 
-/// The next connection, which blocks.
+/// Accepts the next connection, which is in blocking mode.
 pub(crate) fn accept(listening: &OwnedFd) -> Result<OwnedFd> {
     system::accept(listening)
 }
 
-/// A pipe that does not block: what to read from, and what to write to.
+/// Opens a non-blocking pipe: its reading and its writing end.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     system::pipe()
 }
 
-/// Has a write to a connection that has ended fail, and not end the process by a signal.
-pub(crate) const NO_SIGNAL: SendFlags = system::NO_SIGNAL;
+/// Makes a write to a closed connection fail instead of raising `SIGPIPE`.
+pub(crate) const MSG_NOSIGNAL: SendFlags = system::MSG_NOSIGNAL;
 
 #[cfg(target_os = "linux")]
 mod system {
@@ -34,7 +34,7 @@ mod system {
     use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, accept_with, socket_with};
     use rustix::pipe::{PipeFlags, pipe_with};
 
-    pub(super) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+    pub(super) const MSG_NOSIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
     pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
         socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
@@ -56,15 +56,15 @@ mod system {
     use rustix::io::{FdFlags, Result, fcntl_setfd, ioctl_fionbio};
     use rustix::net::{AddressFamily, SendFlags, SocketType};
 
-    /// The sockets themselves are told where the flag is missing.
-    pub(super) const NO_SIGNAL: SendFlags = SendFlags::empty();
+    /// This flag does not exist here; the sockets get `SO_NOSIGPIPE` instead.
+    pub(super) const MSG_NOSIGNAL: SendFlags = SendFlags::empty();
 
     pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
         prepared_socket(rustix::net::socket(family, SocketType::STREAM, None)?, true)
     }
 
     pub(super) fn accept(listening: &OwnedFd) -> Result<OwnedFd> {
-        // It may have inherited that it does not block.
+        // The accepted socket may have inherited non-blocking mode.
         prepared_socket(rustix::net::accept(listening)?, false)
     }
 

@@ -1,4 +1,4 @@
-//! What is left of a secret on the stack once something was computed from it: nothing.
+//! Tests that a computation leaves nothing of the secret on the stack, by searching the memory of the process.
 
 use std::collections::HashSet;
 use std::fs::{File, read_to_string};
@@ -14,7 +14,7 @@ const PAGE: usize = 4096;
 fn a_computation_leaves_nothing_of_the_secret_on_the_stack() {
     let secret = Secret::generate().unwrap();
     let hidden = hidden(&secret);
-    deep_down_the_stack(|| secret.compute(careless));
+    deep_down_the_stack(|| secret.with_key_scrubbed(careless));
     assert_eq!(traces_of(&hidden), 0);
 }
 
@@ -26,14 +26,14 @@ fn what_is_left_on_the_stack_is_found() {
     assert!(traces_of(&hidden) > 0);
 }
 
-/// Leaves a copy where it ran.
+/// Leaves a copy of the key in its stack frame.
 #[inline(never)]
 fn careless(bytes: &[u8]) {
     let copy: [u8; 32] = bytes.try_into().unwrap();
     black_box(&copy);
 }
 
-/// Where the search, which runs afterwards, overwrites nothing.
+/// Runs `work` so deep in the stack that the search, which runs afterwards, overwrites nothing of it.
 #[inline(never)]
 fn deep_down_the_stack(work: impl FnOnce()) {
     let room = black_box([0_u8; 64 * 1024]);
@@ -41,13 +41,13 @@ fn deep_down_the_stack(work: impl FnOnce()) {
     black_box(&room);
 }
 
-/// The secret with each of its bits inverted, byte by byte, so that the test itself has no copy.
+/// The secret with every bit inverted, byte by byte, so that the test itself holds no copy.
 fn hidden(secret: &Secret) -> [u8; 32] {
     let bytes = secret.bytes.as_slice();
     std::array::from_fn(|place| !black_box(bytes[place]))
 }
 
-/// How many runs of eight bytes of this thread's stack are those of an inverted secret.
+/// Counts the 8-byte pieces of the secret on this thread's stack.
 fn traces_of(hidden: &[u8; 32]) -> usize {
     let wanted: HashSet<u64> = hidden.chunks(8).map(word).collect();
     let memory = File::open("/proc/self/mem").unwrap();
@@ -63,7 +63,7 @@ fn traces_of(hidden: &[u8; 32]) -> usize {
     found
 }
 
-/// The addresses that are mapped together with this one.
+/// The address range of the mapping that contains `address`.
 fn mapping_of(address: u64) -> Range<u64> {
     let maps = read_to_string("/proc/self/maps").unwrap();
     let ranges = maps.lines().filter_map(|line| line.split(' ').next()?.split_once('-'));

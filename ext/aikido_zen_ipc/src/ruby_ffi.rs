@@ -1,5 +1,5 @@
-//! Small things that magnus offers only as `unsafe`, behind safe functions: the bytes of a String,
-//! names, and allocations that report out of memory as an error.
+//! Safe wrappers of Ruby functions that magnus offers only as `unsafe`: the bytes of Strings, names, and allocations
+//! that report a lack of memory as an error.
 #![allow(unsafe_code, reason = "borrowing a String's bytes and calling Ruby's C API directly")]
 
 use std::collections::BTreeMap;
@@ -16,32 +16,32 @@ use rb_sys::{
     ruby_encoding_consts::RUBY_ENCODING_SHIFT,
     ruby_fl_type::RUBY_FL_FREEZE,
 };
-use zen_ipc::memory;
+use zen_ipc::alloc;
 
-/// Appends the String's bytes to `output` by way of `append`. That is a plain function without a
-/// handle to Ruby, so that nothing can change or free the String meanwhile.
+/// Appends the String's bytes to `output` by calling `append`, a plain function without access to Ruby, so that nothing
+/// can change or free the String meanwhile.
 pub(crate) fn append_bytes<T>(string: RString, output: &mut Vec<u8>, append: fn(&[u8], &mut Vec<u8>) -> T) -> T {
     // SAFETY: Ruby does not run before `append` has returned, and the slice cannot outlive that.
     append(unsafe { string.as_slice() }, output)
 }
 
-/// What is under the String's bytes.
+/// Looks up the String's bytes in `map`.
 pub(crate) fn find_by_bytes<T>(map: &BTreeMap<Box<[u8]>, T>, string: RString) -> Option<&T> {
     // SAFETY: comparing bytes runs nothing of Ruby's, and the slice does not outlive that.
     map.get(unsafe { string.as_slice() })
 }
 
-/// A copy of the String's bytes: nothing that Ruby may change is borrowed.
+/// Copies the String's bytes, so that nothing is borrowed that Ruby may change.
 ///
 /// # Errors
 ///
-/// That memory is short.
+/// `ENOMEM`.
 pub(crate) fn copy_bytes(string: RString) -> Result<Vec<u8>, zen_ipc::Error> {
     // SAFETY: Ruby does not run while they are copied, and the slice does not outlive that.
-    memory::copy(unsafe { string.as_slice() })
+    alloc::try_to_vec(unsafe { string.as_slice() })
 }
 
-/// What `read` makes of the String's bytes. A frozen String is read in place: nothing can change it.
+/// Calls `read` with the String's bytes. A frozen String is read in place, because nothing can change it.
 ///
 /// # Errors
 ///
@@ -52,13 +52,13 @@ pub(crate) fn read_bytes<T>(string: RString, read: impl FnOnce(&[u8]) -> T) -> R
     }
     // SAFETY: nothing changes a frozen String, and the GC neither frees nor moves one that is on the stack.
     let outcome = read(unsafe { string.as_slice() });
-    // It is on the stack until here.
+    // Keeps the String on the stack until here.
     std::hint::black_box(&string);
     Ok(outcome)
 }
 
-/// Whether the String is in UTF-8, or in an encoding that says nothing else of its bytes: binary, ASCII.
-pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
+/// Returns whether the String is in UTF-8, binary or ASCII, so that its bytes can be taken as UTF-8.
+pub(crate) fn is_utf8_compatible(string: RString) -> bool {
     // SAFETY: the argument is a String.
     unsafe {
         let encoding = rb_sys::ENCODING_GET(string.as_raw());
@@ -68,27 +68,26 @@ pub(crate) fn is_taken_for_utf8(string: RString) -> bool {
     }
 }
 
-/// Whether the method that Ruby is just running was called with keywords: the last argument then is their Hash. Cheaper
-/// than to have Ruby scan the arguments.
-pub(crate) fn are_keywords_given() -> bool {
+/// Returns whether the running Ruby method was called with keywords, which are then the last argument. Cheaper than
+/// letting Ruby scan the arguments.
+pub(crate) fn keyword_given() -> bool {
     // SAFETY: it only reads how the current method was called.
     unsafe { rb_sys::rb_keyword_given_p() != 0 }
 }
 
-/// The Symbol's name, without making a new String.
+/// The Symbol's name, without a new String.
 pub(crate) fn symbol_name(symbol: Symbol) -> RString {
     // SAFETY: the argument is a Symbol, and `rb_sym2str` returns the String that the Symbol keeps.
     unsafe { RString::from_value(Value::from_raw(rb_sys::rb_sym2str(symbol.as_raw()))).unwrap_unchecked() }
 }
 
-/// The name of the value's class, also of one that has no methods (`BasicObject`).
+/// The name of the value's class, also for a `BasicObject`, which has no methods.
 pub(crate) fn class_name(value: Value) -> String {
     // SAFETY: the borrowed name is copied before Ruby runs again.
     unsafe { value.classname() }.into_owned()
 }
 
-/// How many arguments the value's method of this name takes, as `Method#arity` says; `None` if it has no method of that
-/// name, and answers to it all the same.
+/// The arity of the value's method, as `Method#arity` returns it; `None` if it has no such method but responds to it.
 pub(crate) fn method_arity(value: Value, name: &'static str) -> Option<c_int> {
     let mut arity = None;
     // SAFETY: this is under protection, and the name's bytes live for ever.
@@ -100,13 +99,14 @@ pub(crate) fn method_arity(value: Value, name: &'static str) -> Option<c_int> {
     asked.ok().and(arity)
 }
 
-/// Whether `$VERBOSE` is true.
+/// Returns whether `$VERBOSE` is true.
 pub(crate) fn is_verbose() -> bool {
     // SAFETY: Ruby keeps the variable's value there.
     unsafe { *rb_sys::rb_ruby_verbose_ptr() == rb_sys::Qtrue as VALUE }
 }
 
-/// What `make` makes; out of memory is an error, and not a jump over the caller's frames.
+/// Runs `make`, which allocates a Ruby object. A lack of memory is returned as an error instead of a jump over the
+/// caller's frames.
 ///
 /// # Errors
 ///
@@ -117,13 +117,13 @@ pub(crate) fn allocate<T: ReprValue + TryConvert>(make: impl FnOnce() -> T) -> R
     T::try_convert(unsafe { Value::from_raw(value) })
 }
 
-/// Whether the String has the bytes of `text`.
+/// Returns whether the String's bytes are those of `text`.
 pub(crate) fn has_text(string: RString, text: &str) -> bool {
     // SAFETY: Ruby does not run before the comparison has ended.
     unsafe { string.as_slice() == text.as_bytes() }
 }
 
-/// The Symbol of this name, which the GC can collect again.
+/// The Symbol of this name, which the GC can collect.
 ///
 /// # Errors
 ///
@@ -135,11 +135,11 @@ pub(crate) fn symbol(name: &str) -> Result<Value, Error> {
     Ok(unsafe { Value::from_raw(symbol) })
 }
 
-/// The Integer.
+/// Converts an integer.
 ///
 /// # Errors
 ///
-/// Ruby's `NoMemoryError`, for more than 62 bits: others are no objects.
+/// Ruby's `NoMemoryError`, for integers of more than 62 bits; others need no memory.
 pub(crate) fn integer(integer: i64) -> Result<Value, Error> {
     let make = || rb_sys::LONG2NUM(integer);
     let value = if rb_sys::FIXABLE(integer) { make() } else { protect(make)? };
@@ -147,7 +147,7 @@ pub(crate) fn integer(integer: i64) -> Result<Value, Error> {
     Ok(unsafe { Value::from_raw(value) })
 }
 
-/// The Integer of any size with these decimal digits.
+/// Converts decimal digits to an Integer of any size.
 ///
 /// # Errors
 ///
@@ -159,21 +159,21 @@ pub(crate) fn big_integer(digits: &str) -> Result<Value, Error> {
     Ok(unsafe { Value::from_raw(integer) })
 }
 
-/// What a container is made of: a value, or the text of a String that is still to be made. To make
-/// many at once costs much less than to enter Ruby for each.
+/// An element of a container: a value, or the text of a String that is not created yet. Creating many in one call of
+/// Ruby costs much less than one each.
 #[derive(Clone, Copy)]
 pub(crate) enum Element<'a> {
     Value(Value),
     Text(&'a str),
 }
 
-/// In elements: the most that [`append`] takes. Ruby appends more than 16 as one block of memory.
+/// The most elements of one [`push_batch`]. 32: Ruby appends more than 16 as one block of memory.
 pub(crate) const BATCH_LENGTH: usize = 32;
 
-/// In entries: the most that [`store`] takes. Ruby keeps so many without an index.
+/// The most entries of one [`insert_batch`]. 8: Ruby stores so many without an index.
 pub(crate) const ENTRY_BATCH_LENGTH: usize = 8;
 
-/// The element as a value; a String that is made is frozen on request.
+/// Converts an element to a value; a new String is frozen if `is_frozen`.
 ///
 /// # Errors
 ///
@@ -186,12 +186,12 @@ pub(crate) fn value_of(element: Element<'_>, is_frozen: bool) -> Result<Value, E
     }
 }
 
-/// Appends the elements to the Array, or to a new one. Strings that are made are frozen on request.
+/// Appends elements to the Array, or to a new one. New Strings are frozen if `is_frozen`.
 ///
 /// # Errors
 ///
 /// Ruby's `NoMemoryError`.
-pub(crate) fn append(array: Option<RArray>, elements: &[Element<'_>], is_frozen: bool) -> Result<RArray, Error> {
+pub(crate) fn push_batch(array: Option<RArray>, elements: &[Element<'_>], is_frozen: bool) -> Result<RArray, Error> {
     let array = protect(|| {
         let mut values = [rb_sys::Qnil as VALUE; BATCH_LENGTH];
         let mut length = 0;
@@ -212,13 +212,12 @@ pub(crate) fn append(array: Option<RArray>, elements: &[Element<'_>], is_frozen:
     RArray::try_convert(unsafe { Value::from_raw(array) })
 }
 
-/// Stores keys, which are frozen, and values in the Hash, or in a new one. Strings that are made for
-/// values are frozen on request.
+/// Inserts entries into the Hash, or into a new one. Keys are frozen, and new Strings in values if `is_frozen`.
 ///
 /// # Errors
 ///
 /// Ruby's `NoMemoryError`.
-pub(crate) fn store(
+pub(crate) fn insert_batch(
     hash: Option<RHash>,
     entries: &[(Element<'_>, Element<'_>)],
     is_frozen: bool,
@@ -237,7 +236,7 @@ pub(crate) fn store(
                 rb_sys::rb_hash_bulk_insert(2 * length, pairs.as_ptr().cast::<VALUE>(), hash);
                 hash
             }
-            // Here the above would build the index of a large Hash anew.
+            // A bulk insert would rebuild the index of a large Hash.
             Some(hash) => {
                 for [key, value] in pairs.iter().take(length as usize) {
                     rb_sys::rb_hash_aset(hash.as_raw(), *key, *value);
@@ -261,9 +260,8 @@ unsafe fn raw_value_of(element: Element<'_>, is_frozen: bool) -> VALUE {
     }
 }
 
-/// A new String in UTF-8. What is known of it is written into its flags at once, as the macros
-/// `RB_ENCODING_SET_INLINED`, `RB_ENC_CODERANGE_SET` and `RB_OBJ_FREEZE_RAW` do: `rb_utf8_str_new` and
-/// `rb_obj_freeze` take as long as the allocation.
+/// A new String in UTF-8. Its flags are set directly, as the macros `RB_ENCODING_SET_INLINED`, `RB_ENC_CODERANGE_SET`
+/// and `RB_OBJ_FREEZE_RAW` do: `rb_utf8_str_new` and `rb_obj_freeze` take as long as the allocation.
 ///
 /// # Safety
 ///
@@ -271,7 +269,7 @@ unsafe fn raw_value_of(element: Element<'_>, is_frozen: bool) -> VALUE {
 unsafe fn new_string(text: &str, is_frozen: bool) -> VALUE {
     let code_range = if text.is_ascii() { RUBY_ENC_CODERANGE_7BIT } else { RUBY_ENC_CODERANGE_VALID };
     let freeze = if is_frozen { RUBY_FL_FREEZE as VALUE } else { 0 };
-    // SAFETY: Ruby copies the text. The String is nobody else's yet, and none of these flags is set in a new one.
+    // SAFETY: Ruby copies the text. Nothing else refers to the String yet, and none of these flags is set in a new one.
     unsafe {
         let string = rb_sys::rb_str_new(text.as_ptr().cast::<c_char>(), text.len() as c_long);
         let encoding = (rb_sys::rb_utf8_encindex() as VALUE) << (RUBY_ENCODING_SHIFT as VALUE);
@@ -280,7 +278,7 @@ unsafe fn new_string(text: &str, is_frozen: bool) -> VALUE {
     }
 }
 
-/// The one frozen String that Ruby keeps for this text, as it does for the keys of a literal Hash.
+/// The interned frozen String of this text, as for the keys of a literal Hash.
 ///
 /// # Errors
 ///
