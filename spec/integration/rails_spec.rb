@@ -88,7 +88,7 @@ RSpec.describe "Rails" do
   end
 
   it "has the configuration also where Puma's plugin loaded the gem before Rails was there" do
-    program = "require 'aikido/zen/ipc/puma_plugin'; require '#{rails}/config/application'; " \
+    program = "require 'aikido/zen/ipc/integrations/puma'; require '#{rails}/config/application'; " \
               "print Rails.application.config.aikido_zen_ipc.start"
     output, = Open3.capture2(RbConfig.ruby, "-I", File.expand_path("../../lib", __dir__), "-e", program)
     expect(output).to eq("server")

@@ -3,8 +3,8 @@
 require "pathname"
 require "rbs"
 
-require "aikido/zen/ipc/active_support_observer"
-require "aikido/zen/ipc/puma_plugin"
+require "aikido/zen/ipc/integrations/active_support"
+require "aikido/zen/ipc/integrations/puma"
 require "aikido/zen/ipc/testing"
 require "aikido/zen/ipc/zen"
 

@@ -2,7 +2,7 @@
 
 require "puma/plugin"
 
-require_relative "../../aikido/zen/ipc/puma_plugin"
+require_relative "../../aikido/zen/ipc/integrations/puma"
 
 Puma::Plugin.create { include Aikido::Zen::IPC::PumaPlugin }
 

@@ -3,7 +3,7 @@
 require "active_support"
 require "active_support/notifications"
 
-require_relative "../../../aikido-zen-ipc"
+require_relative "../../../../aikido-zen-ipc"
 
 module Aikido
   module Zen

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-require_relative "../ipc"
-require_relative "worker_process_file"
+require_relative "../../ipc"
+require_relative "../worker_process_file"
 
 module Aikido
   module Zen
