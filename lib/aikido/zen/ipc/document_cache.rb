@@ -34,7 +34,7 @@ module Aikido
           @retry_delay = retry_delay
           @fetch = fetch
           @on_failure = on_failure
-          @turnstile = Turnstile.new
+          @mutex = HandoffMutex.new
         end
 
         private
@@ -43,7 +43,7 @@ module Aikido
         def refresh(key)
           key = key.to_s
           has_turn = false
-          @turnstile.pass do
+          @mutex.synchronize do
             has_turn = true
             newest(key)
           end

@@ -33,7 +33,7 @@ module Aikido
             @log = log
             @limit = limit
             @batch_size = @next_size = batch_size
-            @turnstile = Turnstile.new
+            @mutex = HandoffMutex.new
             @tracker = ForkTracker.new
             @dropped_ever = 0
             begin_as_sender
@@ -45,7 +45,7 @@ module Aikido
           # @return [Boolean] whether the parent has confirmed all of it; what it has not waits for the next time
           def deliver(timeout)
             InUse.disown_inherited_events
-            @turnstile.pass do
+            @mutex.synchronize do
               begin_as_sender if @tracker.forked?
               send_batches(IPC.monotonic_time + timeout)
             end

@@ -10,7 +10,7 @@ module Aikido
         class Crew
           def initialize
             # Without a lock: each use of it is one step of Ruby's. A server may be stopped in a trap, where no lock is
-            # allowed, and those who wait for a lock may be forgotten where one of them is killed ({IPC::Turnstile}).
+            # allowed, and those who wait for a lock may be forgotten where one of them is killed ({IPC::HandoffMutex}).
             @threads = {}.compare_by_identity
           end
 

@@ -9,7 +9,7 @@ module Aikido
       # least) wakes none of those behind it, who then wait for a mutex that is free. Here the turn is passed on.
       #
       # @api private
-      class Turnstile
+      class HandoffMutex
         def initialize
           @mutex = Mutex.new
         end
@@ -17,7 +17,7 @@ module Aikido
         # @yield when it is this thread's turn
         # @return what the block returns
         # @raise [ThreadError] inside a `trap`, or in a block of the same thread
-        def pass
+        def synchronize
           entered = false
           @mutex.synchronize do
             entered = true

@@ -1,19 +1,19 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::IPC::Turnstile do
-  let(:turnstile) { described_class.new }
+RSpec.describe Aikido::Zen::IPC::HandoffMutex do
+  let(:mutex) { described_class.new }
   let(:passed) { Queue.new }
 
   # Made here, since threads that make them can be killed meanwhile.
-  before { [turnstile, passed] }
+  before { [mutex, passed] }
 
-  # @return [Thread] one that waits behind this thread, which is in the turnstile, and behind those that wait
+  # @return [Thread] one that waits behind this thread, which holds the mutex, and behind those that wait
   def line_up(name)
-    in_thread { turnstile.pass { passed << name } }.tap { |thread| Thread.pass until thread.stop? }
+    in_thread { mutex.synchronize { passed << name } }.tap { |thread| Thread.pass until thread.stop? }
   end
 
   it "lets one thread pass at a time, and gives what its block returns" do
-    count = turnstile.pass do
+    count = mutex.synchronize do
       line_up(:second)
       passed.length
     end
@@ -23,7 +23,7 @@ RSpec.describe Aikido::Zen::IPC::Turnstile do
   end
 
   it "lets those pass who are behind one that is killed just as its turn comes" do
-    turnstile.pass do
+    mutex.synchronize do
       second = line_up(:second)
       line_up(:third)
       # It gets to know only after this thread has left.
@@ -34,12 +34,12 @@ RSpec.describe Aikido::Zen::IPC::Turnstile do
   end
 
   it "lets others pass after its block has raised" do
-    expect { turnstile.pass { raise IOError } }.to raise_error(IOError)
-    expect(turnstile.pass { :passed }).to eq(:passed)
+    expect { mutex.synchronize { raise IOError } }.to raise_error(IOError)
+    expect(mutex.synchronize { :passed }).to eq(:passed)
   end
 
   it "refuses a thread that is in it" do
-    expect { turnstile.pass { turnstile.pass { :never } } }.to raise_error(ThreadError, /recursive/)
-    expect(turnstile.pass { :passed }).to eq(:passed)
+    expect { mutex.synchronize { mutex.synchronize { :never } } }.to raise_error(ThreadError, /recursive/)
+    expect(mutex.synchronize { :passed }).to eq(:passed)
   end
 end
