@@ -19,7 +19,7 @@ module Descriptors
   def self.at_rest(pid)
     looks = [of(pid)]
     until looks.length == LOOKS && looks.uniq.length == 1
-      sleep(LOOK_INTERVAL)
+      sleep(POLL_INTERVAL)
       looks = looks.last(LOOKS - 1) << of(pid)
     end
     looks.last
@@ -28,8 +28,8 @@ module Descriptors
   # How often it must be the same, and seconds between two looks: together longer than a busy machine keeps a thread
   # from going on, as a rule.
   LOOKS = 10
-  LOOK_INTERVAL = 0.01
-  private_constant :LOOKS, :LOOK_INTERVAL
+  POLL_INTERVAL = 0.01
+  private_constant :LOOKS, :POLL_INTERVAL
 
   # @yield opens some in this process
   # @return [Array<String>] the sockets and pipes that the block opened

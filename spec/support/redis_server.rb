@@ -9,7 +9,7 @@ class RedisServer
   START_TIMEOUT = 20.0
 
   # Seconds between two looks whether it does.
-  LOOK_INTERVAL = 0.01
+  POLL_INTERVAL = 0.01
 
   # @return [Boolean] whether there is one on this machine
   def self.available?
@@ -79,7 +79,7 @@ class RedisServer
     rescue Redis::BaseError
       raise if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
 
-      sleep(LOOK_INTERVAL)
+      sleep(POLL_INTERVAL)
       retry
     end
   end

@@ -53,7 +53,7 @@ module Aikido
           @server = server
           @start_place = place
           @logger = options[:logger]
-          warn_of_lone_worker
+          warn_if_isolated
           server
         end
 
@@ -168,9 +168,9 @@ module Aikido
         # @example
         #   puts Aikido::Zen::WorkerProcess.doctor
         # @param timeout [Numeric] seconds for the parent to answer
-        # @return [IPC::Diagnosis] also where there is no server; never raises for what is wrong
+        # @return [IPC::Doctor] also where there is no server; never raises for what is wrong
         def doctor(timeout: 1.0)
-          IPC::Diagnosis.new(self, @parent_pid, IPC::Argument.seconds("timeout", timeout))
+          IPC::Doctor.new(self, @parent_pid, IPC::Argument.seconds("timeout", timeout))
         end
 
         private
@@ -203,10 +203,10 @@ module Aikido
         end
 
         # It would work, and count for itself what was to be counted once.
-        def warn_of_lone_worker
-          worker = IPC::PreForkingServer.worker or return
+        def warn_if_isolated
+          worker = IPC::WebServerWorker.current or return
 
-          IPC::Log.new(@logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
+          IPC::Log.new(@logger).write(:warn, "#{worker.isolated_message}: #{worker.advice}")
         end
 
         def client_options_among(options)

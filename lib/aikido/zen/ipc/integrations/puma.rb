@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../../ipc"
-require_relative "../worker_process_file"
+require_relative "../setup_file"
 
 module Aikido
   module Zen
@@ -18,9 +18,9 @@ module Aikido
         # @raise [LoadError] if there is no such file
         # @raise [RuntimeError] if it does not start a server
         def start(launcher)
-          path = File.expand_path(launcher.options[:worker_process_file] || WorkerProcessFile::DEFAULT)
+          path = File.expand_path(launcher.options[:worker_process_file] || SetupFile::DEFAULT)
           unless WorkerProcess.role == :parent
-            WorkerProcessFile.load(path, loader: "plugin :aikido_zen_ipc", setting: "worker_process_file")
+            SetupFile.load(path, loader: "plugin :aikido_zen_ipc", setting: "worker_process_file")
           end
           announce(launcher, path)
           launcher.extend(Stats)

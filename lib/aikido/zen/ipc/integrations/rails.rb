@@ -3,7 +3,7 @@
 require "rails"
 
 require_relative "../../ipc"
-require_relative "../worker_process_file"
+require_relative "../setup_file"
 
 module Aikido
   module Zen
@@ -84,10 +84,10 @@ module Aikido
             settings = app.config.aikido_zen_ipc
             return unless settings.enabled && settings.start == occasion && !WorkerProcess.role
 
-            path = ::Rails.root.join(settings.worker_process_file || WorkerProcessFile::DEFAULT).to_s
+            path = ::Rails.root.join(settings.worker_process_file || SetupFile::DEFAULT).to_s
             return unless settings.worker_process_file || File.file?(path)
 
-            WorkerProcessFile.load(path, loader: "aikido-zen-ipc", setting: "config.aikido_zen_ipc.worker_process_file")
+            SetupFile.load(path, loader: "aikido-zen-ipc", setting: "config.aikido_zen_ipc.worker_process_file")
           end
 
           private

@@ -63,7 +63,7 @@ module Aikido
             @handlers = {}.freeze
             @registering = Mutex.new
             @wrappers = Wrappers.new
-            @crew = Crew.new
+            @threads = ThreadPool.new
           end
 
           # Registers the handler of a method, before or after {#start}; a second one replaces the first. Whatever it
@@ -170,10 +170,10 @@ module Aikido
 
             deadline = started_at + timeout
             reserve = [timeout * CLEAN_UP_SHARE, LONGEST_CLEAN_UP].min
-            @crew.join(deadline - reserve)
+            @threads.join(deadline - reserve)
             end_calls
             # Half of it, since the caller gets the GVL late where others compute.
-            @crew.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
+            @threads.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
             log_dropped(finish_stop([deadline - IPC.monotonic_time, SHORTEST_COUNT].max))
             true
           end
@@ -206,7 +206,7 @@ module Aikido
           # @return [void]
           # @api private
           def succeed
-            @crew = Crew.new
+            @threads = ThreadPool.new
             failure = IPC::Succession.try_port { |may_listen| take_place(may_listen) }
             @log.failure("no worker can reach the server after Process.daemon", failure) if failure
             steward = open_doors_again and start_steward(steward)
@@ -272,7 +272,7 @@ module Aikido
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
           def start_steward(steward)
-            @crew.start("zen-ipc steward", steward) do
+            @threads.start("zen-ipc steward", steward) do
               # Killed where it waits only: an attendant that it was just given would be counted on for ever.
               Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
             end
@@ -308,7 +308,7 @@ module Aikido
           end
 
           def start_attendant(attendant)
-            @crew.start("zen-ipc attendant", attendant) { attend(attendant) }
+            @threads.start("zen-ipc attendant", attendant) { attend(attendant) }
           rescue ThreadError => e
             attendant.leave
             @log.failure("no thread for another connection", e)

@@ -4,7 +4,7 @@ module Aikido
   module Zen
     module IPC
       # The file of an application that calls {WorkerProcess.start}, for those who load it by themselves.
-      module WorkerProcessFile
+      module SetupFile
         # Where it is if nothing else is said, from the application's directory.
         DEFAULT = "config/worker_process.rb"
 

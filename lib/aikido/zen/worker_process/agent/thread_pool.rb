@@ -7,7 +7,7 @@ module Aikido
         # The threads of a server.
         #
         # @api private
-        class Crew
+        class ThreadPool
           def initialize
             # Without a lock: each use of it is one step of Ruby's. A server may be stopped in a trap, where no lock is
             # allowed, and those who wait for a lock may be forgotten where one of them is killed ({IPC::HandoffMutex}).
@@ -24,9 +24,9 @@ module Aikido
             Thread.handle_interrupt(Object => :never) do
               thread = IPC::ContainedThread.start(finally: post&.method(:leave), &work)
               @threads[thread] = true
-              introduce(thread, name)
+              configure(thread, name)
             end
-            forget_ended
+            prune
           end
 
           # Waits for all threads but the calling one, also for those that are started meanwhile.
@@ -50,29 +50,29 @@ module Aikido
               remaining = deadline - IPC.monotonic_time
               break unless remaining.positive?
 
-              threads.first.join([remaining, LOOK_INTERVAL].min)
+              threads.first.join([remaining, POLL_INTERVAL].min)
             end
           end
 
           private
 
           # Seconds for which a killed thread that does not end hides one that was started meanwhile. Most end at once.
-          LOOK_INTERVAL = 0.05
-          private_constant :LOOK_INTERVAL
+          POLL_INTERVAL = 0.05
+          private_constant :POLL_INTERVAL
 
-          def introduce(thread, name)
+          def configure(thread, name)
             thread.name = name
             # Puma warns of threads that were started before it forks, but for those that say this.
             thread.thread_variable_set(:fork_safe, true)
           end
 
           def others
-            forget_ended
+            prune
             @threads.keys - [Thread.current]
           end
 
           # Not left to each thread itself, which has a last moment after its work.
-          def forget_ended
+          def prune
             @threads.keys.reject(&:alive?).each { |thread| @threads.delete(thread) }
           end
         end

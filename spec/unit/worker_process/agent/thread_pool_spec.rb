@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
-  let(:crew) { described_class.new }
+RSpec.describe Aikido::Zen::WorkerProcess::Agent::ThreadPool do
+  let(:pool) { described_class.new }
   let(:ended) { Queue.new }
 
   def in_time
@@ -10,14 +10,14 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
 
   it "waits for its threads, and for those that they start meanwhile" do
     waiting = Thread.current
-    crew.start("first") do
+    pool.start("first") do
       Thread.pass until waiting.stop?
-      crew.start("second") do
+      pool.start("second") do
         Thread.pass until waiting.stop?
         ended << :second
       end
     end
-    crew.join(in_time)
+    pool.join(in_time)
 
     expect(ended.length).to eq(1)
   end
@@ -26,9 +26,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
     name = "last moment"
     last_moment = Queue.new
     held = hold_at_end_of(name, last_moment)
-    crew.start(name) { Thread.pass until Thread.current.name }
+    pool.start(name) { Thread.pass until Thread.current.name }
     Thread.pass until last_moment.num_waiting == 1
-    waiting = Thread.start { crew.join(in_time) }
+    waiting = Thread.start { pool.join(in_time) }
     Thread.pass until waiting.stop?
 
     expect(waiting).to be_alive
@@ -41,7 +41,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
   it "forgets those that have ended when another starts" do
     dead_before = dead_threads
     (1..200).each do |count|
-      crew.start("brief") { ended << count }
+      pool.start("brief") { ended << count }
       Thread.pass until ended.length == count
     end
 
@@ -50,25 +50,25 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
 
   it "has a thread give up what it has at its end, also where it is killed before its work has begun" do
     post = Struct.new(:left) { def leave = left << :left }.new(ended)
-    crew.start("working", post) { ended << :worked }
+    pool.start("working", post) { ended << :worked }
     expect([ended.pop, ended.pop]).to eq(%i[worked left])
 
-    crew.start("killed", post) { sleep }
+    pool.start("killed", post) { sleep }
     Thread.list.find { |thread| thread.name == "killed" }.kill
     expect(ended.pop).to eq(:left)
   end
 
   it "does not wait for the thread that waits" do
-    crew.start("only") { ended << crew.join(in_time) }
+    pool.start("only") { ended << pool.join(in_time) }
 
     expect(ended.pop).to be_nil
   end
 
   it "waits no longer than it may" do
     gate = Queue.new
-    crew.start("hanging") { gate.pop }
-    crew.join(Aikido::Zen::IPC.monotonic_time)
-    crew.kill(in_time)
+    pool.start("hanging") { gate.pop }
+    pool.join(Aikido::Zen::IPC.monotonic_time)
+    pool.kill(in_time)
 
     expect(gate.num_waiting).to eq(0)
   end
@@ -80,12 +80,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
       Thread.start { starter.kill }.join
     end
     killed = Thread.start do
-      crew.start("hanging") { gate.pop }
+      pool.start("hanging") { gate.pop }
       gate << :not_killed
     end
     killed.join
     Thread.pass until gate.num_waiting == 1
-    crew.kill(in_time)
+    pool.kill(in_time)
 
     expect(gate.num_waiting).to eq(0)
     expect(gate).to be_empty
@@ -94,12 +94,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
   it "kills also those that are started meanwhile" do
     gate = Queue.new
     leave = Queue.new
-    crew.start("starter") do
+    pool.start("starter") do
       after_each_start { leave.pop }
-      crew.start("hanging") { gate.pop }
+      pool.start("hanging") { gate.pop }
     end
     Thread.pass until leave.num_waiting == 1 && gate.num_waiting == 1
-    killing = Thread.start { crew.kill(in_time) }
+    killing = Thread.start { pool.kill(in_time) }
     Thread.pass until killing.stop?
     leave << :leave
     killing.join
@@ -109,13 +109,13 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Crew do
 
   it "lets a thread be killed during its work, and clean up" do
     gate = Queue.new
-    crew.start("cleaning") do
+    pool.start("cleaning") do
       gate.pop
     ensure
       ended << :cleaned_up
     end
     Thread.pass until gate.num_waiting == 1
-    crew.kill(in_time)
+    pool.kill(in_time)
 
     expect(ended.pop(true)).to eq(:cleaned_up)
   end

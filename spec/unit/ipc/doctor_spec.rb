@@ -1,22 +1,22 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::IPC::Diagnosis do
+RSpec.describe Aikido::Zen::IPC::Doctor do
   subject(:worker_process) { Aikido::Zen::WorkerProcess }
 
   let(:log) { StringIO.new }
 
   after { worker_process.stop }
 
-  # @return [Aikido::Zen::IPC::Diagnosis]
+  # @return [Aikido::Zen::IPC::Doctor]
   def start
     worker_process.start(logger: Logger.new(log))
   end
 
   it "finds the parent healthy" do
     server = start
-    diagnosis = worker_process.doctor
-    expect(diagnosis).to be_healthy
-    expect(diagnosis.to_h).to eq(
+    doctor = worker_process.doctor
+    expect(doctor).to be_healthy
+    expect(doctor.to_h).to eq(
       role: :parent, pid: Process.pid, parent_pid: Process.pid, fork_generation: Aikido::Zen::IPC.fork_generation,
       address: "127.0.0.1:#{server.port}", round_trip: nil, problem: nil, advice: nil
     )

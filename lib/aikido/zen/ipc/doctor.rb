@@ -5,7 +5,7 @@ module Aikido
     module IPC
       # What {WorkerProcess.doctor} finds: the part that this process plays, whether it reaches its parent, what is
       # wrong, and what to do. `puts` shows it.
-      class Diagnosis
+      class Doctor
         # @return [Symbol, nil] see {WorkerProcess.role}
         attr_reader :role
 
@@ -39,7 +39,7 @@ module Aikido
           @parent_pid = parent_pid
           @fork_generation = IPC.fork_generation
           @address = worker_process.server&.then { |server| address_of(server) }
-          examine(worker_process, timeout)
+          check(worker_process, timeout)
         end
 
         # @return [Boolean] whether nothing is wrong
@@ -66,21 +66,21 @@ module Aikido
           "#{host.include?(":") ? "[#{host}]" : host}:#{server.port}"
         end
 
-        def examine(worker_process, timeout)
+        def check(worker_process, timeout)
           case role
           when :worker then reach(worker_process.client, timeout)
           when :parent
             worker_process.server.revive
-            look_for_siblings
+            check_isolation
           else find_no_server(worker_process)
           end
         end
 
         def find_no_server(worker_process)
-          return found("the server was stopped", "call #{worker_process}.start again") if worker_process.stopped?
+          return diagnose("the server was stopped", "call #{worker_process}.start again") if worker_process.stopped?
 
-          found("no server was started in this process or an ancestor",
-                PreForkingServer.worker&.advice || "call #{worker_process}.start before the workers fork")
+          diagnose("no server was started in this process or an ancestor",
+                   WebServerWorker.current&.advice || "call #{worker_process}.start before the workers fork")
         end
 
         def reach(client, timeout)
@@ -88,16 +88,16 @@ module Aikido
           client.ping(timeout)
           @round_trip = IPC.monotonic_time - started_at
         rescue IPC::Error => e
-          found("the parent does not answer: #{e.message}", Advice.on(e))
+          diagnose("the parent does not answer: #{e.message}", Advice.on(e))
         end
 
         # A worker that is its own parent works, and nothing that it counts is the others'.
-        def look_for_siblings
-          worker = PreForkingServer.worker
-          found(worker.lonely, worker.advice) if worker
+        def check_isolation
+          worker = WebServerWorker.current
+          diagnose(worker.isolated_message, worker.advice) if worker
         end
 
-        def found(problem, advice)
+        def diagnose(problem, advice)
           @problem = problem
           @advice = advice
         end
