@@ -98,7 +98,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   it "are left alone where the gem is disabled" do
     wrapper = in_shop(enabled: false) do
       make_server
-      Aikido::Zen::WorkerProcess::Agent::Wrappers.of_process
+      Aikido::Zen::WorkerProcess::Agent::HandlerWrappers.of_process
     end
     expect(wrapper).to be_nil
   end

@@ -49,8 +49,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
     class.define_private_method("unpublish_key", method!(Server::unpublish, 1))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
-    class.define_method("invoke_here", method!(Server::invoke_here, -1))?;
-    class.define_method("notify_here", method!(Server::notify_here, -1))?;
+    class.define_method("invoke_local", method!(Server::invoke_here, -1))?;
+    class.define_method("notify_local", method!(Server::notify_here, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
     class.define_method("close", method!(Server::close, 0))?;
     class.define_method("started?", method!(Server::is_started, 0))?;
@@ -58,7 +58,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("host", method!(Server::host, 0))?;
     class.define_method("port", method!(Server::port, 0))?;
     class.define_method("secret", method!(Server::secret, 0))?;
-    class.define_private_method("figures", method!(Server::stats, 0))
+    class.define_private_method("core_stats", method!(Server::stats, 0))
 }
 
 impl Server {

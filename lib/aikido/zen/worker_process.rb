@@ -102,7 +102,7 @@ module Aikido
         # Goes on in the process that `Process.daemon` made, in the place of the one that has ended.
         #
         # @api private
-        def succeed
+        def resume_after_daemon
           @parent_pid = Process.pid if role == :parent
           after_fork!
         end
@@ -128,7 +128,7 @@ module Aikido
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then parent.invoke_here(@client, name, timeout, *args, **kwargs)
+          when :parent then parent.invoke_local(@client, name, timeout, *args, **kwargs)
           else raise not_there
           end
         rescue IPC::Error => e
@@ -147,7 +147,7 @@ module Aikido
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then parent.notify_here(@client, name, *args, **kwargs)
+          when :parent then parent.notify_local(@client, name, *args, **kwargs)
           else raise not_there
           end
         end

@@ -45,18 +45,18 @@ module Aikido
           has_turn = false
           @mutex.synchronize do
             has_turn = true
-            newest(key)
+            latest(key)
           end
         rescue ThreadError
           raise if has_turn
 
           # In a `trap`, and in what `on_failure` calls, this thread may have the turn that it would wait for.
-          newest(key)
+          latest(key)
         end
 
-        def newest(key)
-          ask(key) unless current?(key) || failed_just_now?(key)
-          known(key)
+        def latest(key)
+          update(key) unless current?(key) || failed_just_now?(key)
+          last(key)
         end
 
         def failed_just_now?(key)
@@ -64,16 +64,16 @@ module Aikido
           !retry_at.nil? && IPC.monotonic_time < retry_at
         end
 
-        def ask(key)
+        def update(key)
           # Read before fetching: a change in between is then seen the next time.
-          reading = reading(key)
-          document = known(key)
+          seen = shared_generation(key)
+          document = last(key)
           generation, json = @fetch.call(key, document&.generation)
           if generation
             # 0 says that a document which was known is published no more.
             document = generation.positive? ? Document.new(key, generation, json) : nil
           end
-          keep(key, document, reading)
+          store(key, document, seen)
         rescue Error => e
           put_off(key, (IPC.monotonic_time + @retry_delay).to_f)
           @on_failure.call(key, e)

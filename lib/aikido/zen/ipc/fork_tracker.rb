@@ -31,7 +31,7 @@ module Aikido
           end
 
           def daemon(...)
-            Succession.across { super }
+            Daemon.hand_over { super }
           end
         end
 

@@ -61,7 +61,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
   # Until each attendant has been started and waits without the GVL: then Ruby says that it sleeps.
   def wait_for_attendants
     eventually do
-      attendants = Thread.list.select { |thread| thread.name == "zen-ipc attendant" }
+      attendants = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
       expect(attendants.size).to eq(6 + server.stats[:connections])
       expect(attendants).to all(be_stop)
     end

@@ -112,8 +112,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whose threads are kil
   end
 
   it "goes on with the threads that are left where only the one is killed that starts others" do
-    kill_threads(/steward/)
-    served = Array.new(server.__send__(:figures)[:spare_threads]) { client_of(server) }
+    kill_threads(/supervisor/)
+    served = Array.new(server.__send__(:core_stats)[:spare_threads]) { client_of(server) }
 
     expect(served.map { |each| each.invoke("echo", patience, 1) }).to all(eq(1))
     expect { client_of(server).invoke("echo", patience, 1) }.to refused
@@ -143,7 +143,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whose threads are kil
     expect(callers.flat_map(&:value).uniq - [:right]).not_to include(:wrong, ipc::TimeoutError)
     eventually do
       expect(server.stats).to include(spare_threads: 4)
-      expect(server.stats[:threads]).to eq(Thread.list.count { |thread| thread.name == "zen-ipc attendant" })
+      expect(server.stats[:threads]).to eq(Thread.list.count { |thread| thread.name == "zen-ipc handler" })
     end
   end
 

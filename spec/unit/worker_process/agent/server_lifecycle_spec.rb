@@ -93,7 +93,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     call = in_thread { client_of(server).invoke("ask", patience) }
     events.pop
     stop = in_thread { server.stop(timeout: patience) }
-    eventually { expect(Thread.list.map(&:name)).not_to include("zen-ipc steward") }
+    eventually { expect(Thread.list.map(&:name)).not_to include("zen-ipc supervisor") }
     gate << :open
 
     expect(call.value).to be(false)
@@ -280,7 +280,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
   end
 
   def thread_names(attendants)
-    ["zen-ipc steward"] + (["zen-ipc attendant"] * attendants)
+    ["zen-ipc supervisor"] + (["zen-ipc handler"] * attendants)
   end
 
   def now

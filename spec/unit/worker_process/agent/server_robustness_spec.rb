@@ -118,7 +118,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
       threads = Thread.list.select { |thread| thread.name.to_s.start_with?("zen-ipc") }
       threads.each { |thread| thread.raise(IOError) }
       # One that still takes a call before it notices would end inside it.
-      threads.reject { |thread| thread.name == "zen-ipc steward" }.each(&:join)
+      threads.reject { |thread| thread.name == "zen-ipc supervisor" }.each(&:join)
       Array.new(3) { |number| in_thread { client_of(server).invoke("echo", patience, number) } }.map(&:value)
     end
 
@@ -128,6 +128,6 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
   def expect_spare_threads(count)
     client.close
     eventually { expect(server.stats).to include(connections: 0, spare_threads: count) }
-    eventually { expect(Thread.list.map(&:name).count("zen-ipc attendant")).to eq(count) }
+    eventually { expect(Thread.list.map(&:name).count("zen-ipc handler")).to eq(count) }
   end
 end

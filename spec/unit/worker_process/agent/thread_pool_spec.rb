@@ -122,7 +122,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::ThreadPool do
 
   # Lets a thread of that name wait where it has left everything of the gem's and is about to end.
   def hold_at_end_of(name, gate)
-    file = Aikido::Zen::IPC::ContainedThread.method(:start).source_location.first
+    file = Aikido::Zen::IPC::SilentThread.method(:start).source_location.first
     trace = TracePoint.new(:b_return) { |point| gate.pop if point.path == file && Thread.current.name == name }
     trace.tap(&:enable)
   end

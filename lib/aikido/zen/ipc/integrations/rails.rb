@@ -73,7 +73,7 @@ module Aikido
             # `enable_reloading` of newer versions is its opposite.
             reloads = !app.config.cache_classes
             wrapper = reloads ? app.reloader : app.executor
-            WorkerProcess::Agent::Wrappers.of_process = ->(run) { wrapper.wrap(&run) }
+            WorkerProcess::Agent::HandlerWrappers.of_process = ->(run) { wrapper.wrap(&run) }
             free_reloading_in_children if reloads
           end
 

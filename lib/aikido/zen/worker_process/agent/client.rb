@@ -105,7 +105,7 @@ module Aikido
             @documents = IPC::DocumentCache.new(
               secret:, port:,
               retry_delay: IPC::Argument.seconds_or_zero("reconnect_delay", reconnect_delay),
-              fetch: method(:newest_text),
+              fetch: method(:fetch_latest),
               on_failure: lambda do |key, error|
                 log.failure("document #{IPC::Argument.quoted(key)} could not be fetched", error)
               end
@@ -154,7 +154,7 @@ module Aikido
           #
           # @param wait [Proc] raises nothing but what interrupts its thread
           def beside_fiber(wait)
-            thread = IPC::ContainedThread.start(&wait)
+            thread = IPC::SilentThread.start(&wait)
             outcome = thread.value
             raise outcome if outcome.is_a?(Exception)
             raise IPC::DisconnectedError, "the thread that waited for the parent was killed" if outcome.nil?
@@ -167,7 +167,7 @@ module Aikido
             thread&.kill
           end
 
-          def newest_text(key, known_generation)
+          def fetch_latest(key, known_generation)
             return @local_server.read_document(key, known_generation) if @local_server&.owned?
 
             fetch_text(key, known_generation)

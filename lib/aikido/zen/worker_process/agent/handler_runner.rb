@@ -23,12 +23,12 @@ module Aikido
             end
             return if has_handler
 
-            log_unhandled(call.method_name) if call.notification?
+            log_missing_handler(call.method_name) if call.notification?
             false
           rescue Exception => e
             raise unless call.failure?(e)
 
-            log_unheard(call.method_name, e) if call.answered?
+            log_late_error(call.method_name, e) if call.answered?
             [IPC::Log.message_of(e), IPC::Log.class_of(e), IPC::Log.backtrace_of(e)]
           end
 

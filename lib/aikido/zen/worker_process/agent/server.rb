@@ -24,10 +24,10 @@ module Aikido
           #   @return [Integer] also in a worker
           # @!method secret
           #   @return [IPC::Secret] also in a worker
-          # @!method invoke_here(client, name, timeout, *args, **kwargs)
+          # @!method invoke_local(client, name, timeout, *args, **kwargs)
           #   What `client.invoke` is in a worker, in this process and thread, without a socket.
           #   @api private
-          # @!method notify_here(client, name, *args, **kwargs)
+          # @!method notify_local(client, name, *args, **kwargs)
           #   What `client.notify` is in a worker, in this process and thread, without a socket.
           #   @api private
           # @!method read_document(key, known_generation)
@@ -57,12 +57,12 @@ module Aikido
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
                          max_threads: nil, max_handshakes: 128, logger: nil)
             @log = IPC::Log.new(logger)
-            max_threads = threads_for(max_connections, spare_threads) if max_threads.nil?
+            max_threads = default_max_threads(max_connections, spare_threads) if max_threads.nil?
             bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
                                     max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
             @registering = Mutex.new
-            @wrappers = Wrappers.new
+            @wrappers = HandlerWrappers.new
             @threads = ThreadPool.new
           end
 
@@ -143,11 +143,11 @@ module Aikido
           # @raise [SystemCallError, ThreadError] if the operating system gives no thread
           # @raise [IPC::ClosedError] in a worker
           def start
-            steward = open_doors or return false
-            start_steward(steward)
+            supervisor = open_doors or return false
+            start_supervisor(supervisor)
             true
           rescue ThreadError
-            # Without a steward some would be let in whom nobody serves.
+            # Without a supervisor some would be let in whom nobody serves.
             stop(timeout: 0)
             raise
           end
@@ -169,12 +169,12 @@ module Aikido
             return false unless begin_stop
 
             deadline = started_at + timeout
-            reserve = [timeout * CLEAN_UP_SHARE, LONGEST_CLEAN_UP].min
+            reserve = [timeout * CLEAN_UP_SHARE, MAX_CLEAN_UP].min
             @threads.join(deadline - reserve)
             end_calls
             # Half of it, since the caller gets the GVL late where others compute.
-            @threads.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
-            log_dropped(finish_stop([deadline - IPC.monotonic_time, SHORTEST_COUNT].max))
+            @threads.kill([deadline - (reserve / 2), started_at + MIN_STOP].max)
+            log_dropped(finish_stop([deadline - IPC.monotonic_time, MIN_DRAIN].max))
             true
           end
 
@@ -182,7 +182,7 @@ module Aikido
           #   tells of each
           def stats
             revive
-            figures
+            core_stats
           end
 
           # Starts the threads again if something has killed them, as clean-ups of test suites do, which end all threads
@@ -191,12 +191,12 @@ module Aikido
           # @return [void]
           # @api private
           def revive
-            steward = replace_steward or return
+            supervisor = replace_steward or return
             @log.write(:warn, "the threads of the server were killed, and are started again")
-            start_steward(steward)
+            start_supervisor(supervisor)
           rescue ThreadError => e
             @log.failure("no thread for the server", e)
-            steward.leave
+            supervisor.leave
           end
 
           # Goes on in a process that was forked from its own and takes that one's place: with its handlers, options,
@@ -205,11 +205,11 @@ module Aikido
           #
           # @return [void]
           # @api private
-          def succeed
+          def resume_after_daemon
             @threads = ThreadPool.new
-            failure = IPC::Succession.try_port { |may_listen| take_place(may_listen) }
+            failure = IPC::Daemon.try_port { |may_listen| take_place(may_listen) }
             @log.failure("no worker can reach the server after Process.daemon", failure) if failure
-            steward = open_doors_again and start_steward(steward)
+            supervisor = open_doors_again and start_supervisor(supervisor)
           rescue StandardError => e
             stop(timeout: 0)
             @log.failure("the server could not be started again after Process.daemon", e)
@@ -227,24 +227,24 @@ module Aikido
           rescue ArgumentError => e
             raise unless e.message.include?(" is not JSON: ")
 
-            shown = json.bytesize <= LONGEST_SHOWN && json.valid_encoding? ? "#{json.inspect}.to_json" : "its to_json"
+            shown = json.bytesize <= MAX_QUOTED && json.valid_encoding? ? "#{json.inspect}.to_json" : "its to_json"
             raise ArgumentError, "#{e.message}; a String is taken as JSON: for a text pass #{shown}, or a Symbol"
           end
 
           # Bytes of a text that is quoted in an error.
-          LONGEST_SHOWN = 100
-          private_constant :LONGEST_SHOWN
+          MAX_QUOTED = 100
+          private_constant :MAX_QUOTED
 
           # One thread for each connection, which keeps it, and as many for handlers that go on after their answer.
-          def threads_for(*limits)
-            return LEAST_MAX_THREADS unless limits.all?(Integer)
+          def default_max_threads(*limits)
+            return MIN_MAX_THREADS unless limits.all?(Integer)
 
-            [LEAST_MAX_THREADS, 2 * limits.first, limits.sum].max
+            [MIN_MAX_THREADS, 2 * limits.first, limits.sum].max
           end
 
           # So that a lower `max_connections` leaves no handler waiting.
-          LEAST_MAX_THREADS = 2048
-          private_constant :LEAST_MAX_THREADS
+          MIN_MAX_THREADS = 2048
+          private_constant :MIN_MAX_THREADS
 
           def bind_to(host, secret, options)
             bind(secret, { host: host || "127.0.0.1", **options })
@@ -257,33 +257,33 @@ module Aikido
 
           # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only
           # burn time.
-          STEWARD_PAUSE = 0.1
-          private_constant :STEWARD_PAUSE
+          RETRY_DELAY = 0.1
+          private_constant :RETRY_DELAY
 
           # Of the timeout of {#stop}, for killed handlers to end.
           CLEAN_UP_SHARE = 0.25
           # Seconds: they end in milliseconds, unless some compute, each of which keeps the GVL for a tenth of one.
-          LONGEST_CLEAN_UP = 0.5
+          MAX_CLEAN_UP = 0.5
           # Seconds: also where there is no timeout, killed handlers may clean up.
-          SHORTEST_STOP = 0.5
+          MIN_STOP = 0.5
           # Seconds: also where there is no timeout, what is left of the notifications may be counted.
-          SHORTEST_COUNT = 0.25
-          private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP, :SHORTEST_COUNT
+          MIN_DRAIN = 0.25
+          private_constant :CLEAN_UP_SHARE, :MAX_CLEAN_UP, :MIN_STOP, :MIN_DRAIN
 
           # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
-          def start_steward(steward)
-            @threads.start("zen-ipc steward", steward) do
-              # Killed where it waits only: an attendant that it was just given would be counted on for ever.
-              Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
+          def start_supervisor(supervisor)
+            @threads.start("zen-ipc supervisor", supervisor) do
+              # Killed where it waits only: a handler thread that it was just given would be counted on for ever.
+              Thread.handle_interrupt(Object => :on_blocking) { run_supervisor(supervisor) }
             end
           end
 
-          def serve_on_and_on(steward)
+          def run_supervisor(supervisor)
             failure = nil
             begin
               recover_from(failure) if failure
               failure = nil
-              nil while serve_as(steward)
+              nil while run_task(supervisor)
             rescue Exception => e
               failure = e
               retry
@@ -291,34 +291,34 @@ module Aikido
           end
 
           def recover_from(failure)
-            IPC.pause(STEWARD_PAUSE)
+            IPC.pause(RETRY_DELAY)
             begin
               # Where memory is short, there is none for a line in the log.
-              @log.failure("the steward goes on", failure) unless failure.is_a?(NoMemoryError)
+              @log.failure("the supervisor goes on", failure) unless failure.is_a?(NoMemoryError)
             rescue Exception
               # The logger has failed.
             end
           end
 
           # @return [Boolean] whether there will be more to do
-          def serve_as(steward)
-            duty = steward.next_duty or return false
-            duty.is_a?(Attendant) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
+          def run_task(supervisor)
+            task = supervisor.next_duty or return false
+            task.is_a?(Attendant) ? start_handler_thread(task) : task.each { |level, text| @log.write(level, text) }
             true
           end
 
-          def start_attendant(attendant)
-            @threads.start("zen-ipc attendant", attendant) { attend(attendant) }
+          def start_handler_thread(thread)
+            @threads.start("zen-ipc handler", thread) { serve(thread) }
           rescue ThreadError => e
-            attendant.leave
+            thread.leave
             @log.failure("no thread for another connection", e)
-            IPC.pause(STEWARD_PAUSE)
+            IPC.pause(RETRY_DELAY)
           end
 
-          def attend(attendant)
-            while (call = attendant.next_call)
-              # If the handler ends its thread, `attendant.leave` answers for it.
-              attendant.conclude(call, run_handler(call))
+          def serve(thread)
+            while (call = thread.next_call)
+              # If the handler ends its thread, `thread.leave` answers for it.
+              thread.conclude(call, run_handler(call))
             end
           rescue Exception => e
             # Also what exits: Ruby would end the whole process where that leaves a thread.
@@ -331,11 +331,11 @@ module Aikido
             @log.write(:warn, "#{count} notifications were not handled before the server stopped, and are lost")
           end
 
-          def log_unhandled(name)
+          def log_missing_handler(name)
             @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
           end
 
-          def log_unheard(name, error)
+          def log_late_error(name, error)
             @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when nobody waited for its answer", error)
           end
         end

@@ -22,7 +22,7 @@ module Aikido
           def start(name, post = nil, &work)
             # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
             Thread.handle_interrupt(Object => :never) do
-              thread = IPC::ContainedThread.start(finally: post&.method(:leave), &work)
+              thread = IPC::SilentThread.start(finally: post&.method(:leave), &work)
               @threads[thread] = true
               configure(thread, name)
             end

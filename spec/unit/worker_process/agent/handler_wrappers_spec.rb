@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::WorkerProcess::Agent::Wrappers do
+RSpec.describe Aikido::Zen::WorkerProcess::Agent::HandlerWrappers do
   let(:worker_process) { Aikido::Zen::WorkerProcess }
   let(:server) { worker_process.start(logger: Logger.new(agent_log), **Agents::PATIENT_SERVER) }
   let(:client) { client_of(server) }

@@ -7,7 +7,7 @@ module Aikido
       # `Thread.abort_on_exception`, and the error of a thread then ends the process.
       #
       # @api private
-      module ContainedThread
+      module SilentThread
         # @param finally [#call, nil] what the thread does at its end, also if it is killed before the block has begun
         # @yield in the new thread, with no interrupt deferred there that its starter defers
         # @return [Thread] its value is that of the block, or the exception that ended it, or nil if it was killed

@@ -7,7 +7,7 @@ module Aikido
         # What runs around the handlers of one server, and around those of every server of the process.
         #
         # @api private
-        class Wrappers
+        class HandlerWrappers
           @instances = ObjectSpace::WeakMap.new
 
           class << self
@@ -21,7 +21,7 @@ module Aikido
               @instances.each_key(&:combine)
             end
 
-            # @param wrappers [Wrappers] for as long as anybody else has it
+            # @param wrappers [HandlerWrappers] for as long as anybody else has it
             # @return [void]
             def register(wrappers)
               @instances[wrappers] = wrappers
@@ -35,7 +35,7 @@ module Aikido
           def initialize
             @of_server = nil
             @changing = Mutex.new
-            Wrappers.register(self)
+            HandlerWrappers.register(self)
             combine
           end
 
@@ -50,7 +50,7 @@ module Aikido
 
           # @return [void]
           def combine
-            @changing.synchronize { @combined = nest(Wrappers.of_process, @of_server) }
+            @changing.synchronize { @combined = nest(HandlerWrappers.of_process, @of_server) }
           end
 
           # @param handler [Proc, nil]

@@ -7,7 +7,7 @@ module Aikido
       # the other process had: its servers go on in it, and clients of theirs follow them to their new ports.
       #
       # @api private
-      module Succession
+      module Daemon
         # Seconds for which a port is tried, and between two attempts.
         PORT_TIMEOUT = 5.0
         PORT_PAUSE = 0.01
@@ -16,14 +16,14 @@ module Aikido
         class << self
           # @yield forks
           # @return what the block returns
-          def across
+          def hand_over
             generation = IPC.fork_generation
             # Also those that were made and not started. It goes through all objects of this process, once in its life.
             servers = ObjectSpace.each_object(WorkerProcess::Agent::Server).select(&:prepare_succession)
             yield
           ensure
             # Whatever the block raised: that may have been in the child.
-            succeed(servers) unless IPC.fork_generation == generation
+            take_over(servers) unless IPC.fork_generation == generation
           end
 
           # Tries a port for as long as the process that ends may still hold it: it gives back its memory before.
@@ -48,14 +48,14 @@ module Aikido
 
           private
 
-          def succeed(servers)
+          def take_over(servers)
             clients = ObjectSpace.each_object(WorkerProcess::Agent::Client).to_a if servers.any?
             servers.each do |server|
               port = server.port
-              server.succeed
+              server.resume_after_daemon
               clients.each { |client| client.follow(server, port) }
             end
-            WorkerProcess.succeed
+            WorkerProcess.resume_after_daemon
           end
         end
       end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::IPC::Succession do
+RSpec.describe Aikido::Zen::IPC::Daemon do
   let(:ipc) { Aikido::Zen::IPC }
   let(:worker_process) { Aikido::Zen::WorkerProcess }
   let(:patience) { Agents::PATIENCE }
@@ -202,7 +202,7 @@ RSpec.describe Aikido::Zen::IPC::Succession do
       start_parent { |server| server.handle("echo") { |respond, value| respond.call(value) } }
       port = worker_process.server.port
       failure = begin
-        described_class.across { raise Errno::EAGAIN }
+        described_class.hand_over { raise Errno::EAGAIN }
       rescue Errno::EAGAIN
         :raised
       end
@@ -216,7 +216,7 @@ RSpec.describe Aikido::Zen::IPC::Succession do
     found = in_future_daemon do
       start_parent { |server| server.handle("echo") { |respond, value| respond.call(value) } }
       begin
-        described_class.across { in_place_of_this_process { raise Errno::ENOENT } }
+        described_class.hand_over { in_place_of_this_process { raise Errno::ENOENT } }
       rescue Errno::ENOENT
         [worker_process.role, in_child { worker_process.invoke("echo", patience, 1) }]
       end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Aikido::Zen::IPC::ContainedThread do
+RSpec.describe Aikido::Zen::IPC::SilentThread do
   let(:interruption) { Class.new(StandardError) }
   let(:events) { Queue.new }
 
