@@ -17,8 +17,8 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
 
   # What is the gem's own business (`@api private`), and what every object has.
   let(:not_declared) do
-    %i[before_request close_scope continue_after_fork defaults= documents ended_with failure? follow hand_to
-       inspect invoke_local jump keep_inherited_events local_server= made_with? meant_by? notify_local
+    %i[before_request close_scope reschedule_after_fork defaults= documents ended_with failure? follow hand_to
+       inspect invoke_local jump adopt_after_daemon local_server= same_credentials? zen_options? notify_local
        open_scope pause prepare_succession resume_after_daemon revive stopped? tell_end tell_start
        worker_process_with zen?]
   end

@@ -9,7 +9,7 @@ RSpec.describe "aikido/zen/ipc/zen" do
     RubyProcess.run("stand_in", <<~RUBY)
       #{features.map { |feature| "require #{feature.inspect}" }.join("\n")}
       owners = %w[WorkerProcess WorkerProcess::Agent::Server WorkerProcess::Agent::Client RPC::Server RPC::Client
-                  IPC::Zen::AgentServer IPC::Zen::AgentClient Middleware::ForkDetector ApiCache Collector]
+                  IPC::ZenAdapter::AgentServer IPC::ZenAdapter::AgentClient Middleware::ForkDetector ApiCache Collector]
       owners.map { |name| Aikido::Zen.const_get(name) }.each do |owner|
         puts owner.inspect, owner.ancestors.inspect, owner.singleton_class.ancestors.take(3).inspect
         (owner.instance_methods(false) + owner.private_instance_methods(false)).sort.each do |method|
@@ -24,7 +24,7 @@ RSpec.describe "aikido/zen/ipc/zen" do
   let(:state) { state_after("aikido/zen/ipc/zen", "aikido-zen") }
 
   it "is the same before and after Zen, and before and after the generic gem, without a warning" do
-    expect(state).to include("Aikido::Zen::IPC::Zen::AgentServer::Constructor").and not_include("warning")
+    expect(state).to include("Aikido::Zen::IPC::ZenAdapter::AgentServer::Constructor").and not_include("warning")
     expect(state_after("aikido-zen", "aikido/zen/ipc/zen")).to eq(state)
     expect(state_after("aikido-zen-ipc", "aikido-zen", "aikido/zen/ipc/zen")).to eq(state)
     expect(state_after("aikido-zen", "aikido-zen-ipc")).to eq(state)
@@ -33,7 +33,7 @@ RSpec.describe "aikido/zen/ipc/zen" do
   it "leaves Zen's own fork detector as it is, whichever is loaded first" do
     own_path = "#{RubyProcess::ROOT}/spec/support/zen/stand_in/lib/aikido/zen/middleware/fork_detector.rb"
     call, initialize = state.lines.grep(/\A(call|initialize) .*fork_detector.rb/)
-    expect(call).to match(/\Acall .*request_moment.rb.* \["#{own_path}", \d+\]$/)
+    expect(call).to match(/\Acall .*request_hook.rb.* \["#{own_path}", \d+\]$/)
     expect(initialize).to start_with("initialize [\"#{own_path}\"")
   end
 

@@ -4,11 +4,11 @@ module Aikido
   module Zen
     module IPC
       # The adapter for Aikido Zen.
-      module Zen
+      module ZenAdapter
         # What this process uses, or inherited from the one that forked it.
         #
         # @api private
-        module InUse
+        module State
           @tracker = ForkTracker.new
           @servers = [].freeze
           @client = nil
@@ -67,7 +67,7 @@ module Aikido
             # sends them. At the fork itself, if Ruby's hook runs; else at the first use.
             #
             # @return [void]
-            def disown_inherited_events
+            def drop_inherited_events
               return unless @tracker.forked?
 
               collectors = [@client&.collector, (Aikido::Zen.collector if @servers.any?)]
@@ -77,9 +77,9 @@ module Aikido
             # Keeps the events: the process that collected them has ended and goes on as this one.
             #
             # @return [void]
-            def keep_inherited_events
+            def adopt_after_daemon
               @tracker.forked?
-              @client&.keep_inherited_events
+              @client&.adopt_after_daemon
             end
 
             # The secret of the server at this port, by which a client knows without asking that nothing has changed.
@@ -88,7 +88,7 @@ module Aikido
             # @param port [Integer]
             # @return [Secret, String] the given one where the server is another process tree's
             def shared_secret(secret, port)
-              server = @servers.find { |made| made.made_with?(secret, port) }
+              server = @servers.find { |made| made.same_credentials?(secret, port) }
               server ? server.secret : secret
             end
           end

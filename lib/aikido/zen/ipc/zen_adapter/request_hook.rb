@@ -3,19 +3,19 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Prepended to the fork detector: a request applies changed settings before the application sees it.
         #
         # The first request after a fork may make the detector start a client, which then applies them itself.
         #
         # @api private
-        module RequestMoment
+        module RequestHook
           # @param env [Hash] of Rack
           # @return [Array] the application's response
           def call(env)
-            InUse.client&.before_request
+            State.client&.before_request
             response = super
-            InUse.client&.continue_after_fork
+            State.client&.reschedule_after_fork
             response
           end
         end
@@ -26,7 +26,7 @@ module Aikido
       # Zen's, which it has defined or is going to define. Until then it is as this gem's.
       class ForkDetector
         include IPC::Middleware::ForkDetector::Detection
-        prepend IPC::Zen::RequestMoment
+        prepend IPC::ZenAdapter::RequestHook
       end
     end
   end

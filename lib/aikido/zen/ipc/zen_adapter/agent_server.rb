@@ -3,7 +3,7 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # The parent's side of Zen: a server that has Zen's five methods, and publishes Zen's settings.
         #
         # Its methods can be called here as well as by a worker, with the same values: what JSON can express.
@@ -15,7 +15,7 @@ module Aikido
             # A server that is made with no options at all is Zen's if there is a Zen: so Zen calls it. An option of the
             # generic server, and none of Zen's, asks for a generic one. Zen's does all that a generic one does.
             def new(*args, **options)
-              return super unless equal?(WorkerProcess::Agent::Server) && AgentServer.meant_by?(options)
+              return super unless equal?(WorkerProcess::Agent::Server) && AgentServer.zen_options?(options)
 
               AgentServer.new(*args, **options)
             end
@@ -28,8 +28,8 @@ module Aikido
           ZEN_OPTIONS = %i[config detector].freeze
 
           # @api private
-          def self.meant_by?(options)
-            options.empty? ? InUse.zen? : options.keys.intersect?(ZEN_OPTIONS)
+          def self.zen_options?(options)
+            options.empty? ? State.zen? : options.keys.intersect?(ZEN_OPTIONS)
           end
 
           # Binds and listens, and publishes what Zen's API cache holds; it goes on doing so at every update.
@@ -44,14 +44,14 @@ module Aikido
             super(secret:, logger:, **options)
             @zen_log = Log.new(logger)
             # A closure shows the secret nowhere.
-            @is_made_with = ->(other) { secret == other }
+            @is_same_secret = ->(other) { secret == other }
             @detector = detector
-            @receipts = EventReceipts.new
-            @event_figures = { taken: 0, repeated: 0, unreadable: 0, dropped_by_workers: 0 }
+            @deduplicator = BatchDeduplicator.new
+            @event_stats = { taken: 0, repeated: 0, unreadable: 0, dropped_by_workers: 0 }
             @counting = Mutex.new
             @settings = SettingsPublisher.new(self, Aikido::Zen.api_cache, @zen_log)
             register
-            InUse.add(self)
+            State.add(self)
             publish_settings
           end
 
@@ -59,14 +59,14 @@ module Aikido
           def start
             return false unless super
 
-            InUse.add(self)
+            State.add(self)
             publish_settings
           end
 
           # As of the generic server.
           def stop(...)
             stopped = super
-            InUse.remove(self) if stopped
+            State.remove(self) if stopped
             stopped
           end
 
@@ -105,7 +105,7 @@ module Aikido
           # @yield once it is certain that they are taken, and before the work
           # @return [nil]
           def send_collector_events(events_data, batch: nil, dropped: 0)
-            is_new = batch.nil? || @receipts.take?(*batch)
+            is_new = batch.nil? || @deduplicator.first_time?(*batch)
             begin
               yield if block_given?
             ensure
@@ -140,16 +140,16 @@ module Aikido
 
           # @return [Hash{Symbol => Integer}] events that were taken, that came again, that could not be read, and that
           #   workers had to drop
-          def event_figures
-            @counting.synchronize { @event_figures.dup }
+          def event_stats
+            @counting.synchronize { @event_stats.dup }
           end
 
           # Whether a client with this secret, at this port, is a client of this server. Not to let anybody in: the
           # client's process has both.
           #
           # @api private
-          def made_with?(secret, port)
-            self.port == port && @is_made_with.call(secret)
+          def same_credentials?(secret, port)
+            self.port == port && @is_same_secret.call(secret)
           end
 
           private
@@ -178,8 +178,8 @@ module Aikido
             false
           end
 
-          def count_events(**figures)
-            @counting.synchronize { @event_figures.merge!(figures) { |_name, old, more| old + more } }
+          def count_events(**counts)
+            @counting.synchronize { @event_stats.merge!(counts) { |_name, old, more| old + more } }
           end
 
           WorkerProcess::Agent::Server.singleton_class.prepend(Constructor)

@@ -3,7 +3,7 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Applies what the parent has published to Zen's settings of this process: each version once, in one thread,
         # while the others go on with the old ones.
         #

@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::RequestHook do
   include_context "with Zen"
 
   # The application answers with the settings by which it decides.
@@ -12,7 +12,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::RequestMoment do
   # It starts a client as Zen's does, by another name than that of the gem's own, which other examples are about.
   let(:detector_class) do
     Class.new do
-      prepend Aikido::Zen::IPC::Zen::RequestMoment
+      prepend Aikido::Zen::IPC::ZenAdapter::RequestHook
 
       def initialize(app)
         @app = app

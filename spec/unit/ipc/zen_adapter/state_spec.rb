@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::InUse do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::State do
   include_context "with Zen"
 
   before { zen.start }

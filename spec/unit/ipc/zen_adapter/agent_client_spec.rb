@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::AgentClient do
   include_context "with Zen"
 
   let(:generic) { Aikido::Zen::WorkerProcess::Agent::Client }
@@ -140,7 +140,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentClient do
       other.define_singleton_method(:flush_events) { (failures -= 1).negative? ? super() : raise("no events today") }
       client(heartbeat_interval: 0.01, collector: other).start
       add_events("a", collector: other)
-      eventually { expect(zen.server.event_figures).to include(taken: 1) }
+      eventually { expect(zen.server.event_stats).to include(taken: 1) }
       expect(zen_log.string).to include("no events today")
     end
   end

@@ -3,7 +3,7 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Publishes what Zen's API cache holds, in the parent, whenever an update changes it.
         #
         # @api private
@@ -40,11 +40,11 @@ module Aikido
           # Prepended to the cache. Zen applies a change in its parent only if what these return is true.
           module UpdateHook
             def update_runtime_config(...)
-              super.tap { |has_changed| InUse.publish_settings if has_changed }
+              super.tap { |has_changed| State.publish_settings if has_changed }
             end
 
             def update_runtime_firewall_lists(...)
-              super.tap { |has_changed| InUse.publish_settings if has_changed }
+              super.tap { |has_changed| State.publish_settings if has_changed }
             end
           end
 

@@ -3,7 +3,7 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # A worker's side of Zen: a client with Zen's operations, which applies settings and sends events by itself. It
         # has no thread but those of the scheduler that it is given.
         class AgentClient < WorkerProcess::Agent::Client
@@ -14,7 +14,7 @@ module Aikido
             # A client that is made without a secret, with Zen's own secret, or with an option that only Zen's client
             # has, is Zen's. Zen's does all that a generic one does.
             def new(*args, **options)
-              return super unless equal?(WorkerProcess::Agent::Client) && AgentClient.meant_by?(options)
+              return super unless equal?(WorkerProcess::Agent::Client) && AgentClient.zen_options?(options)
 
               AgentClient.new(*args, **options)
             end
@@ -38,9 +38,9 @@ module Aikido
           attr_reader :collector
 
           # @api private
-          def self.meant_by?(options)
+          def self.zen_options?(options)
             return true if options.keys.intersect?(ZEN_OPTIONS)
-            return false unless InUse.zen?
+            return false unless State.zen?
 
             secret = options.fetch(:secret) { return true }
             secret.is_a?(String) && secret == Aikido::Zen.secret
@@ -68,7 +68,7 @@ module Aikido
                          heartbeat_interval: config.worker_process_heartbeat_interval,
                          collector: Aikido::Zen.collector, call_timeout: CALL_TIMEOUT,
                          delivery_timeout: DELIVERY_TIMEOUT, logger: config.logger, **options)
-            secret = InUse.shared_secret(secret, port)
+            secret = State.shared_secret(secret, port)
             super(host, port, secret:, logger:, **options)
             @config = config
             @worker = worker
@@ -80,7 +80,7 @@ module Aikido
             @delivery_timeout = Argument.seconds("delivery_timeout", delivery_timeout)
             @zen_log = Log.new(logger)
             # Only the server's own secret comes with the page that tells of changes.
-            @is_told_of_changes = secret.is_a?(Secret)
+            @shares_page = secret.is_a?(Secret)
             @settings = SettingsApplier.new(self, @zen_log)
             @events = EventDelivery.new(self, collector, @zen_log)
             @tracker = ForkTracker.new
@@ -98,9 +98,9 @@ module Aikido
             is_new_process = @tracker.forked?
             return false if @is_started && !is_new_process
 
-            InUse.disown_inherited_events
+            State.drop_inherited_events
             @is_started = true
-            InUse.client = self
+            State.client = self
             apply_settings
             schedule
             true
@@ -121,7 +121,7 @@ module Aikido
             was_started = @is_started
             @is_started = false
             @is_closed = true
-            InUse.forget(self)
+            State.forget(self)
             shut_down_schedulers if was_started
             super
           end
@@ -137,13 +137,13 @@ module Aikido
           #
           # @api private
           def before_request
-            apply_settings if @is_started && @is_told_of_changes
+            apply_settings if @is_started && @shares_page
           end
 
           # Schedules its work again in a process that was forked from one where it was started.
           #
           # @api private
-          def continue_after_fork
+          def reschedule_after_fork
             schedule if @is_started && @tracker.forked?
           end
 
@@ -188,8 +188,8 @@ module Aikido
           end
 
           # @api private
-          def keep_inherited_events
-            @events.keep_inherited_events
+          def adopt_after_daemon
+            @events.adopt_after_daemon
           end
 
           private

@@ -37,8 +37,8 @@ module Aikido
       # A generic client, made as Zen makes it.
       class Client < WorkerProcess::Agent::Client
         # Options of Zen's that have no effect: each call's own timeout bounds reading and writing.
-        WITHOUT_EFFECT = %i[read_timeout write_timeout].freeze
-        private_constant :WITHOUT_EFFECT
+        IGNORED = %i[read_timeout write_timeout].freeze
+        private_constant :IGNORED
 
         # Makes one and starts it.
         #
@@ -66,7 +66,7 @@ module Aikido
                        handshake_timeout: IPC::HANDSHAKE_TIMEOUT, reconnect: true,
                        reconnect_delay: IPC::RECONNECT_DELAY, logger: nil, **options)
           super(host, port, secret:, connect_timeout:, handshake_timeout:, reconnect_delay:, logger:,
-                            **options.except(*WITHOUT_EFFECT))
+                            **options.except(*IGNORED))
           @reconnect = reconnect
           @rpc_log = IPC::Log.new(logger)
         end

@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::EventDelivery do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::EventDelivery do
   include_context "with Zen"
 
   let(:collector) { Aikido::Zen::Collector.new }

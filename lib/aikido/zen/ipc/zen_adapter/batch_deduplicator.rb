@@ -3,14 +3,14 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Which batches of events the parent has taken, so that it takes none twice.
         #
         # A process sends its batches one after the other, and the next only when the last is confirmed. So the highest
         # number of each process is all that has to be remembered.
         #
         # @api private
-        class EventReceipts
+        class BatchDeduplicator
           # Processes, each of about 200 bytes, so 2 MB. The one that has sent nothing for the longest is forgotten
           # first, and no server has as many workers that are waiting for an answer.
           LIMIT = 10_000
@@ -24,7 +24,7 @@ module Aikido
           # @param sender [String] the process, by a name that no other has
           # @param number [Integer]
           # @return [Boolean] whether this batch is taken for the first time
-          def take?(sender, number)
+          def first_time?(sender, number)
             @lock.synchronize do
               # Deleted and set, so that the Hash is in the order of use.
               highest = @highest.delete(sender) || 0

@@ -3,7 +3,7 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Events that are sent together, under a number by which the parent knows them again.
         #
         # @!attribute number [Integer] 1 for the first of a process, and one more for each

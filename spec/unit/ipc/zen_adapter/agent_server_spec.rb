@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::AgentServer do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::AgentServer do
   include_context "with Zen"
 
   let(:generic) { Aikido::Zen::WorkerProcess::Agent::Server }
@@ -88,7 +88,7 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentServer do
       server.send_collector_events([{ "name" => "a" }, { "name" => "b" }])
       expect(flushed_names).to eq(%w[a b])
       expect(invoke("send_collector_events", [{ "name" => "c" }])).to be_nil
-      eventually { expect(server.event_figures).to include(taken: 3) }
+      eventually { expect(server.event_stats).to include(taken: 3) }
       expect(flushed_names).to eq(%w[c])
     end
 
@@ -98,27 +98,27 @@ RSpec.describe Aikido::Zen::IPC::Zen::AgentServer do
       slow.define_singleton_method(:add_event) { |event| adding.pop && super(event) }
       expect(invoke("send_collector_events", [{ "name" => "a" }])).to be_nil
       adding << true
-      eventually { expect(server.event_figures).to include(taken: 1) }
+      eventually { expect(server.event_stats).to include(taken: 1) }
     end
 
     it "takes a batch that comes again once only, and answers each time" do
       2.times { expect(invoke("send_collector_events", [{ "name" => "a" }], batch: ["one", 1])).to be_nil }
       invoke("send_collector_events", [{ "name" => "b" }], batch: ["one", 2])
       invoke("send_collector_events", [{ "name" => "c" }], batch: ["other", 1])
-      eventually { expect(server.event_figures).to include(taken: 3, repeated: 1) }
+      eventually { expect(server.event_stats).to include(taken: 3, repeated: 1) }
       expect(flushed_names).to contain_exactly("a", "b", "c")
     end
 
     it "logs an event that it cannot read, and takes the others" do
       server.send_collector_events([{ "name" => "a" }, { "no" => "name" }, nil, { "name" => "b" }])
       expect(flushed_names).to eq(%w[a b])
-      expect(server.event_figures).to include(taken: 2, unreadable: 2)
+      expect(server.event_stats).to include(taken: 2, unreadable: 2)
       expect(zen_log.string).to include("an event of a worker could not be read: key not found")
     end
 
     it "reports what a worker had to drop" do
       invoke("send_collector_events", [], batch: ["one", 1], dropped: 7)
-      eventually { expect(server.event_figures).to include(dropped_by_workers: 7) }
+      eventually { expect(server.event_stats).to include(dropped_by_workers: 7) }
       expect(zen_log.string).to include("a worker had to drop 7 events")
     end
 

@@ -3,21 +3,21 @@
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Prepended to `Process`, so that a child forgets inherited events before it can collect any of its own.
         #
         # @api private
         module ForkHook
           def _fork
             pid = super
-            ForkHook.attempt { InUse.disown_inherited_events } if pid.zero?
+            ForkHook.attempt { State.drop_inherited_events } if pid.zero?
             pid
           end
 
           def daemon(...)
             super
           ensure
-            InUse.keep_inherited_events
+            State.adopt_after_daemon
           end
 
           # A fork must succeed, whatever the collector does.

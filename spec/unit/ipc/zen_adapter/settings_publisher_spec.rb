@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::SettingsPublisher do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::SettingsPublisher do
   include_context "with Zen"
 
   let(:lists) { { "blocked" => ["1.2.3.4"] } }

@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/context"
 
-RSpec.describe Aikido::Zen::IPC::Zen::SettingsApplier do
+RSpec.describe Aikido::Zen::IPC::ZenAdapter::SettingsApplier do
   include_context "with Zen"
 
   let(:settings) { zen.runtime_settings }

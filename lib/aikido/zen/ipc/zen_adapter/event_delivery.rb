@@ -5,7 +5,7 @@ require "securerandom"
 module Aikido
   module Zen
     module IPC
-      module Zen
+      module ZenAdapter
         # Brings a worker's events to its parent, each exactly once, in order.
         #
         # A batch goes on as the same batch, under the same number, until the parent confirms it: whether an answer that
@@ -36,7 +36,7 @@ module Aikido
             @mutex = HandoffMutex.new
             @tracker = ForkTracker.new
             @dropped_ever = 0
-            begin_as_sender
+            reset_sender
           end
 
           # Sends what there is, also what was left from the last time. In one thread: another waits for it.
@@ -44,9 +44,9 @@ module Aikido
           # @param timeout [Numeric] seconds, for all of it
           # @return [Boolean] whether the parent has confirmed all of it; what it has not waits for the next time
           def deliver(timeout)
-            InUse.disown_inherited_events
+            State.drop_inherited_events
             @mutex.synchronize do
-              begin_as_sender if @tracker.forked?
+              reset_sender if @tracker.forked?
               send_batches(IPC.monotonic_time + timeout)
             end
           end
@@ -54,14 +54,14 @@ module Aikido
           # Goes on as the same sender in a process that was forked from one that has ended.
           #
           # @return [void]
-          def keep_inherited_events
+          def adopt_after_daemon
             @tracker.forked?
           end
 
           private
 
           # Also in a child, where what is not confirmed is its parent's to send.
-          def begin_as_sender
+          def reset_sender
             @sender = SecureRandom.hex(16)
             @number = 0
             @unconfirmed = nil
@@ -99,22 +99,22 @@ module Aikido
                            batch: [@sender, batch.number], dropped: batch.dropped)
             @unconfirmed = nil
           rescue SerializationError, FrameTooLargeError => e
-            withdraw(batch)
-            narrow_down(batch, e)
+            requeue(batch)
+            bisect(batch, e)
           rescue ConnectionRefusedError, HandshakeError
-            withdraw(batch)
+            requeue(batch)
             raise
           end
 
           # Nothing of it was sent: it is no batch any more, and its events are the first again.
-          def withdraw(batch)
+          def requeue(batch)
             @unconfirmed = nil
             @flushed.unshift(*batch.events)
             @dropped += batch.dropped
           end
 
           # Finds the event that cannot be sent by halves, and drops it, so that it does not keep the others.
-          def narrow_down(batch, error)
+          def bisect(batch, error)
             return @next_size = batch.events.size / 2 if batch.events.size > 1
 
             @next_size = @batch_size
