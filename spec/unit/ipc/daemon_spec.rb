@@ -144,6 +144,16 @@ RSpec.describe Aikido::Zen::IPC::Daemon do
     end
   end
 
+  it "gives Process.daemon's arguments on, and what it returns" do
+    expect(in_child { [Process.daemon(false, true), Dir.pwd] }).to eq([0, "/"])
+    expect(in_child { [Process.daemon(true, true), Dir.pwd] }).to eq([0, Dir.pwd])
+  end
+
+  it "hooks Process.daemon, and no other method of Ruby's" do
+    hooks = Process.singleton_class.ancestors.select { |hook| hook.name.to_s.start_with?("Aikido::") }
+    expect(hooks.flat_map(&:instance_methods)).to eq([:daemon])
+  end
+
   it "brings over servers that were made or stopped, which can be started then" do
     found = in_future_daemon do
       servers = [new_server, start_server.tap(&:stop)]

@@ -13,7 +13,16 @@ module Aikido
         PORT_PAUSE = 0.01
         private_constant :PORT_TIMEOUT, :PORT_PAUSE
 
+        @adopters = [].freeze
+
         class << self
+          # Has the block called in the process that goes on, before its servers do.
+          #
+          # @return [void]
+          def before_resume(&adopter)
+            @adopters = [*@adopters, adopter].freeze
+          end
+
           # @yield forks
           # @return what the block returns
           def hand_over
@@ -49,6 +58,7 @@ module Aikido
           private
 
           def take_over(servers)
+            @adopters.each(&:call)
             clients = ObjectSpace.each_object(WorkerProcess::Agent::Client).to_a if servers.any?
             servers.each do |server|
               port = server.port
@@ -58,6 +68,15 @@ module Aikido
             WorkerProcess.resume_after_daemon
           end
         end
+
+        # Prepended to `Process`, the only method of Ruby's that this gem hooks.
+        module Hook
+          def daemon(...)
+            Daemon.hand_over { super }
+          end
+        end
+
+        Process.singleton_class.prepend(Hook)
       end
     end
   end

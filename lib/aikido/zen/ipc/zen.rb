@@ -8,7 +8,6 @@ require_relative "../ipc"
 Aikido::Zen::IPC::NameGuard.claim("RPC::Server", "RPC::Client", "RPC::NoHandlerError")
 require_relative "zen_adapter/timeouts"
 require_relative "zen_adapter/state"
-require_relative "zen_adapter/fork_hook"
 require_relative "zen_adapter/settings_publisher"
 require_relative "zen_adapter/settings_applier"
 require_relative "zen_adapter/event_batch"

@@ -33,17 +33,31 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::State do
     expect(names_taken(1)).to eq(["early"])
   end
 
-  it "forgets inherited events also where no hook of Ruby's ran" do
+  it "forgets inherited events also where no hook of Ruby's ran, before the first of its own" do
     add_events("of the parent")
-    in_child do
-      zen.collector.flush_events
-      add_events("of the worker")
-      fork_without_hooks do
-        zen.start_client
-        zen.client.send_collector_events ? 0 : 1
-      end
-    end
+    expect(fork_without_hooks { add_events("own") && flushed_names == ["own"] ? 0 : 1 }).to eq(0)
     expect(flushed_names).to eq(["of the parent"])
+  end
+
+  it "keeps what other threads of a child add while it forgets inherited events" do
+    zen.collector.add_event(event("of the parent"))
+    names = in_child do
+      threads = Array.new(8) { |number| in_thread { 50.times { add_events(number) } } }
+      threads.each(&:join)
+      flushed_names
+    end
+    expect(names.tally).to eq((0...8).to_h { |number| [number, 50] })
+  end
+
+  it "goes on where inherited events cannot be forgotten" do
+    names = in_child do
+      $stderr = File.open(File::NULL, "w")
+      failures = ["no events today"]
+      zen.collector.define_singleton_method(:flush_events) { failures.empty? ? super() : raise(failures.pop) }
+      add_events("own")
+      flushed_names
+    end
+    expect(names).to eq(["own"])
   end
 
   it "keeps the events of a process that goes on as a daemon" do

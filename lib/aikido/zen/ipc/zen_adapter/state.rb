@@ -9,7 +9,8 @@ module Aikido
         #
         # @api private
         module State
-          @tracker = ForkTracker.new
+          @generation = IPC.fork_generation
+          @dropping = Mutex.new
           @servers = [].freeze
           @client = nil
           @stops_at_exit = false
@@ -28,6 +29,7 @@ module Aikido
             def add(server)
               # Replaced, never changed: other threads go through it.
               @servers = [*@servers, server].uniq.freeze
+              watch(Aikido::Zen.collector)
             end
 
             # @param server [AgentServer] that was stopped
@@ -50,6 +52,7 @@ module Aikido
             # @return [void]
             def client=(client)
               @client = client
+              watch(client.collector)
               return if @stops_at_exit
 
               # Children inherit it, and whatever client they have is then theirs.
@@ -63,22 +66,22 @@ module Aikido
               @client = nil if @client.equal?(client)
             end
 
-            # Forgets the events that this process inherited, if it was forked since: the process that collected them
-            # sends them. At the fork itself, if Ruby's hook runs; else at the first use.
+            # Drops the events that this process inherited, if it was forked since: the process that collected them
+            # sends them. A collector calls it before it takes an event or gives them away, so that what is dropped is
+            # never an event of this process. Another thread waits until it is done.
             #
             # @return [void]
             def drop_inherited_events
-              return unless @tracker.forked?
+              return if @generation == IPC.fork_generation || @dropping.owned?
 
-              collectors = [@client&.collector, (Aikido::Zen.collector if @servers.any?)]
-              collectors.compact.uniq.each(&:flush_events)
+              @dropping.synchronize { flush_inherited_events unless @generation == IPC.fork_generation }
             end
 
             # Keeps the events: the process that collected them has ended and goes on as this one.
             #
             # @return [void]
             def adopt_after_daemon
-              @tracker.forked?
+              @generation = IPC.fork_generation
               @client&.adopt_after_daemon
             end
 
@@ -91,7 +94,40 @@ module Aikido
               server = @servers.find { |made| made.same_credentials?(secret, port) }
               server ? server.secret : secret
             end
+
+            private
+
+            # A second time it does nothing.
+            def watch(collector)
+              collector.singleton_class.prepend(CollectorHook)
+            end
+
+            # Whatever the collector does, the event that is added next is taken.
+            def flush_inherited_events
+              collectors = [@client&.collector, (Aikido::Zen.collector if @servers.any?)]
+              collectors.compact.uniq.each(&:flush_events)
+            rescue StandardError => e
+              Log.new(nil).failure("inherited events could not be dropped", e)
+            ensure
+              @generation = IPC.fork_generation
+            end
           end
+
+          # Prepended to Zen's collector: in a process that was forked, events are added and flushed without those that
+          # it inherited.
+          module CollectorHook
+            def add_event(...)
+              State.drop_inherited_events
+              super
+            end
+
+            def flush_events(...)
+              State.drop_inherited_events
+              super
+            end
+          end
+
+          Daemon.before_resume { adopt_after_daemon }
         end
       end
     end
