@@ -68,6 +68,6 @@ RSpec.describe "docs/observability.md" do
 
   it "describes everything that a hook learns" do
     rows = page[/^## Hooks$.*?^## /m].scan(/^\| `([a-z_?]+)` \|/).flatten.map(&:to_sym)
-    expect(rows).to match_array(Aikido::Zen::IPC::ObservedCall.public_instance_methods(false) - [:ended_with])
+    expect(rows).to match_array(Aikido::Zen::IPC::ObservedCall.public_instance_methods(false) - [:observe])
   end
 end

@@ -17,10 +17,10 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
 
   # What is the gem's own business (`@api private`), and what every object has.
   let(:not_declared) do
-    %i[before_request close_scope reschedule_after_fork defaults= documents ended_with failure? follow hand_to
-       inspect invoke_local jump adopt_after_daemon local_server= same_credentials? zen_options? notify_local
-       open_scope pause prepare_succession resume_after_daemon revive stopped? tell_end tell_start
-       worker_process_with zen?]
+    %i[adopt_after_daemon around before_request close_scope defaults= documents failure? follow hand_to inspect
+       invoke_local jump local_server= notify_local observe open_scope pause prepare_succession
+       reschedule_after_fork resume_after_daemon revive same_credentials? stopped? worker_process_with zen?
+       zen_options?]
   end
 
   # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits

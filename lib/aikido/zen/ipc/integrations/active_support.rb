@@ -9,10 +9,7 @@ module Aikido
   module Zen
     module IPC
       # Makes every call and notification an event of `ActiveSupport::Notifications`: `invoke.aikido_zen_ipc`, with
-      # {ObservedCall#to_h} as its payload. `require "aikido/zen/ipc/active_support_notifications"` is all that is
-      # needed.
-      #
-      # What a subscriber raises reaches no caller; the first failure is logged.
+      # {ObservedCall#to_h} as its payload. An error of a subscriber reaches no caller; the first one is logged.
       module ActiveSupportObserver
         # The name of the events.
         EVENT = "invoke.aikido_zen_ipc"
@@ -27,16 +24,13 @@ module Aikido
           @registering.synchronize { @register ||= IPC.on_call(self, logger:) }
         end
 
-        # @param call [ObservedCall]
-        # @return [Array] the listeners at the beginning, who are those at the end, and the payload
+        # @return [Array] the listeners at the beginning, which are those at the end, and the payload
         # @api private
         def self.start(call)
           payload = call.to_h
           [ActiveSupport::Notifications.instrumenter.start(EVENT, payload), payload]
         end
 
-        # @param call [ObservedCall]
-        # @param started [Array] what {.start} returned
         # @return [void]
         # @api private
         def self.finish(call, started)

@@ -252,7 +252,7 @@ RSpec.describe Aikido::Zen::IPC, ".on_call" do
     output, = Open3.capture2e(RbConfig.ruby, "-w", "-I", library, "-e", program)
     expect(output.lines).to eq(
       ["[\"#<Class:Aikido::Zen::WorkerProcess>\", Aikido::Zen::WorkerProcess::Agent::Client]\n",
-       "[\"Aikido::Zen::IPC::CallHooks::OfWorkerProcess\", Aikido::Zen::IPC::CallHooks::OfClient]\n"]
+       "[\"Aikido::Zen::IPC::Instrumentation::WorkerProcessCalls\", Aikido::Zen::IPC::Instrumentation::ClientCalls]\n"]
     )
   end
 end
