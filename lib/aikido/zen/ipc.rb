@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 # The load order: what is declared in Ruby comes before the library that refers to it, and what builds on it after.
-require_relative "ipc/name_guard"
-Aikido::Zen::IPC::NameGuard.claim("WorkerProcess::Agent::Server", "WorkerProcess::Agent::Client")
+require_relative "ipc/conflict_guard"
+Aikido::Zen::IPC::ConflictGuard.check_free("WorkerProcess::Agent::Server", "WorkerProcess::Agent::Client")
 require_relative "ipc/version"
 require_relative "ipc/errors"
 require_relative "ipc/native"
@@ -28,4 +28,5 @@ require_relative "ipc/daemon"
 require_relative "ipc/fork_tracker"
 require_relative "ipc/middleware/fork_detector"
 
-Aikido::Zen::IPC::NameGuard.keep(Aikido::Zen::WorkerProcess::Agent::Server, Aikido::Zen::WorkerProcess::Agent::Client)
+Aikido::Zen::IPC::ConflictGuard.protect(Aikido::Zen::WorkerProcess::Agent::Server,
+                                        Aikido::Zen::WorkerProcess::Agent::Client)

@@ -5,7 +5,7 @@
 #
 # The load order: each file needs only those above it.
 require_relative "../ipc"
-Aikido::Zen::IPC::NameGuard.claim("RPC::Server", "RPC::Client", "RPC::NoHandlerError")
+Aikido::Zen::IPC::ConflictGuard.check_free("RPC::Server", "RPC::Client", "RPC::NoHandlerError")
 require_relative "zen_adapter/timeouts"
 require_relative "zen_adapter/state"
 require_relative "zen_adapter/settings_publisher"
@@ -17,4 +17,4 @@ require_relative "zen_adapter/agent_server"
 require_relative "zen_adapter/agent_client"
 require_relative "zen_adapter/request_hook"
 require_relative "zen_adapter/rpc"
-Aikido::Zen::IPC::NameGuard.keep(Aikido::Zen::RPC::Server, Aikido::Zen::RPC::Client)
+Aikido::Zen::IPC::ConflictGuard.protect(Aikido::Zen::RPC::Server, Aikido::Zen::RPC::Client)
