@@ -29,7 +29,7 @@ RSpec.describe "A server in a forked process" do
   end
 
   it "does nothing there by stop and close" do
-    expect(in_child { [server.stop, server.stop(timeout: 0), server.close] }).to eq([false, false, false])
+    expect(in_child { [server.stop, server.stop(timeout: 0), server.stop_listening] }).to eq([false, false, false])
 
     expect(server).to be_started
     expect(client.invoke("echo", patience, 1)).to eq(1)

@@ -52,7 +52,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("invoke_local", method!(Server::invoke_here, -1))?;
     class.define_method("notify_local", method!(Server::notify_here, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
-    class.define_method("close", method!(Server::close, 0))?;
+    class.define_method("stop_listening", method!(Server::close, 0))?;
+    class.define_alias("close", "stop_listening")?;
     class.define_method("started?", method!(Server::is_started, 0))?;
     class.define_method("owned?", method!(Server::is_owned, 0))?;
     class.define_method("host", method!(Server::host, 0))?;

@@ -232,7 +232,7 @@ module Aikido
 
         def discard(server)
           server.stop
-          server.close
+          server.stop_listening
         end
 
         def not_there

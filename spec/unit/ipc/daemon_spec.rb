@@ -169,9 +169,9 @@ RSpec.describe Aikido::Zen::IPC::Daemon do
   it "does not open a listening socket again that was closed, as Puma's plugin does in single mode" do
     found = in_future_daemon do
       server = start_server
-      server.close
+      server.stop_listening
       become_daemon
-      [server.started?, server.close, error_of { client_of(server).ping(patience) }, server.stop]
+      [server.started?, server.stop_listening, error_of { client_of(server).ping(patience) }, server.stop]
     end
     expect(found).to eq([true, false, ipc::ConnectionRefusedError, true])
   end

@@ -60,7 +60,7 @@ module Aikido
             WorkerProcess.server&.then do |server|
               WorkerProcess.client&.close
               WorkerProcess.stop(timeout: 1.0)
-              server.close
+              server.stop_listening
             end
             WorkerProcess.__send__(:forget)
             nil

@@ -247,12 +247,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server.start).to be(true)
   end
 
-  it "lets connected workers go on after close, and nobody else in" do
+  it "lets connected workers go on after stop_listening, and no others in" do
     server.handle("add") { |respond, a, b| respond.call(a + b) }
     server.start
     # With an answer, the server knows the connection.
     client = client_of(server).tap { |connected| connected.ping(patience) }
-    expect([server.close, server.close]).to eq([true, false])
+    expect([server.stop_listening, server.close]).to eq([true, false])
 
     expect(server).to be_started
     expect(client.invoke("add", patience, 1, 2)).to eq(3)
@@ -260,9 +260,9 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server.stop).to be(true)
   end
 
-  it "frees its port by close if it was never started" do
+  it "frees its port by stop_listening if it was never started" do
     port = server.port
-    expect(server.close).to be(true)
+    expect(server.stop_listening).to be(true)
 
     expect(new_server(port:).port).to eq(port)
   end

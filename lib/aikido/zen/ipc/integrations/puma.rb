@@ -45,7 +45,7 @@ module Aikido
         def announce(launcher, path)
           server = WorkerProcess.server
           if launcher.options[:workers].to_i.zero?
-            server.close
+            server.stop_listening
             log(launcher, "* Worker process: this one (#{path})")
           else
             log(launcher, "* Worker process: #{server.host}:#{server.port} (#{path})")

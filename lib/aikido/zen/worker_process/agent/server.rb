@@ -11,9 +11,12 @@ module Aikido
 
           # Defined in Rust:
           #
-          # @!method close
+          # @!method stop_listening
           #   Closes the listening socket only: connected workers go on.
           #   @return [Boolean] whether it did; false in a worker
+          # @!method close
+          #   Short for {#stop_listening}.
+          #   @return [Boolean]
           # @!method started?
           #   @return [Boolean] false in a worker
           # @!method owned?
