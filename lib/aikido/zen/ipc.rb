@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The load order: what is declared in Ruby comes before the library that refers to it, and what builds on it after.
+# The load order: classes that the library in Rust refers to come before it, and classes that build on it after it.
 require_relative "ipc/conflict_guard"
 Aikido::Zen::IPC::ConflictGuard.check_free("WorkerProcess::Agent::Server", "WorkerProcess::Agent::Client")
 require_relative "ipc/version"

@@ -39,8 +39,7 @@ module Aikido
         @protected = [].freeze
 
         class << self
-          # From now on a file of another gem under `aikido/zen/` that defines a method of these classes gets a
-          # LoadError.
+          # Lets a file of another gem under `aikido/zen/` that defines a method of these classes fail from now on.
           #
           # @param classes [Array<Class>] complete
           # @return [void]
@@ -60,7 +59,7 @@ module Aikido
           end
         end
 
-        # What Ruby calls when a method is defined.
+        # Has Ruby call the guard when a method is defined.
         module Protection
           private
 

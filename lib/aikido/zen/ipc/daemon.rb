@@ -3,12 +3,13 @@
 module Aikido
   module Zen
     module IPC
-      # `Process.daemon` forks, ends the process that called it, and goes on in the child. So the child takes over what
-      # the other process had: its servers go on in it, and clients of theirs follow them to their new ports.
+      # The hook of `Process.daemon`, which forks, ends the process that called it, and goes on in the child. So the
+      # child takes over the servers of that process, and their clients follow them to their new ports.
       #
       # @api private
       module Daemon
-        # Seconds for which a port is tried, and between two attempts.
+        # Seconds for which a port is tried: the process that ends gives back its memory before its port. A pause
+        # between two attempts costs a hundredth of a second.
         PORT_TIMEOUT = 5.0
         PORT_PAUSE = 0.01
         private_constant :PORT_TIMEOUT, :PORT_PAUSE
@@ -16,29 +17,28 @@ module Aikido
         @adopters = [].freeze
 
         class << self
-          # Has the block called in the process that goes on, before its servers do.
+          # Calls the block in the process that goes on, before its servers go on.
           #
           # @return [void]
           def before_resume(&adopter)
             @adopters = [*@adopters, adopter].freeze
           end
 
-          # @yield forks
-          # @return what the block returns
+          # @yield runs what forks
+          # @return the block's value
           def hand_over
             generation = IPC.fork_generation
-            # Also those that were made and not started. It goes through all objects of this process, once in its life.
+            # Servers that were not started go on, too. It looks through all objects of this process, once in its life.
             servers = ObjectSpace.each_object(WorkerProcess::Agent::Server).select(&:prepare_succession)
             yield
           ensure
-            # Whatever the block raised: that may have been in the child.
+            # If the block raised, that may have been in the child.
             take_over(servers) unless IPC.fork_generation == generation
           end
 
-          # Tries a port for as long as the process that ends may still hold it: it gives back its memory before.
-          #
-          # @yieldparam may_listen [Boolean] false at the end, if it was in vain
-          # @return [SystemCallError, nil] why it was
+          # Tries a port for as long as the process that ends may still hold it.
+          # @yieldparam may_listen [Boolean] false in the last attempt, after the others failed
+          # @return [SystemCallError, nil] the reason for the failure
           def try_port
             deadline = IPC.monotonic_time + PORT_TIMEOUT
             begin

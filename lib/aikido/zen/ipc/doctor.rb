@@ -3,31 +3,31 @@
 module Aikido
   module Zen
     module IPC
-      # What {WorkerProcess.doctor} finds: the part that this process plays, whether it reaches its parent, what is
-      # wrong, and what to do. `puts` shows it.
+      # The diagnosis of {WorkerProcess.doctor}: the role of this process, whether it reaches its parent, the problem if
+      # there is one, and advice. `puts` shows it.
       class Doctor
         # @return [Symbol, nil] see {WorkerProcess.role}
         attr_reader :role
 
-        # @return [Integer] of this process
+        # @return [Integer] the id of this process
         attr_reader :pid
 
-        # @return [Integer, nil] of the process that started the server
+        # @return [Integer, nil] the id of the process that started the server
         attr_reader :parent_pid
 
         # @return [Integer] how many forks there are between this process and the one that loaded the gem
         attr_reader :fork_generation
 
-        # @return [String, nil] where the parent listens
+        # @return [String, nil] the address of the parent's server
         attr_reader :address
 
         # @return [Float, nil] seconds that a `ping` took, in a worker that reaches its parent
         attr_reader :round_trip
 
-        # @return [String, nil] what is wrong
+        # @return [String, nil] nil if nothing is wrong
         attr_reader :problem
 
-        # @return [String, nil] what to do about it
+        # @return [String, nil] the way to solve the problem
         attr_reader :advice
 
         # @param worker_process [Module] {WorkerProcess}
@@ -42,7 +42,7 @@ module Aikido
           check(worker_process, timeout)
         end
 
-        # @return [Boolean] whether nothing is wrong
+        # @return [Boolean] true if there is no problem
         def healthy?
           problem.nil?
         end
@@ -52,7 +52,7 @@ module Aikido
           { role:, pid:, parent_pid:, fork_generation:, address:, round_trip:, problem:, advice: }
         end
 
-        # @return [String] a line for each of them that is known
+        # @return [String] a line for each value that is known
         def to_s
           shown = to_h.merge(role: role || "none", problem: problem || "none",
                              round_trip: round_trip && "#{(round_trip * 1000).round(2)} ms")
@@ -91,7 +91,7 @@ module Aikido
           diagnose("the parent does not answer: #{e.message}", Advice.on(e))
         end
 
-        # A worker that is its own parent works, and nothing that it counts is the others'.
+        # A worker that is its own parent works, but it shares nothing with the other workers.
         def check_isolation
           worker = WebServerWorker.current
           diagnose(worker.isolated_message, worker.advice) if worker

@@ -9,7 +9,7 @@ module Aikido
           @generation = IPC.fork_generation
         end
 
-        # @return [Boolean] whether this process was forked since the last time it was asked. One integer comparison.
+        # @return [Boolean] whether this process was forked since the last call. It costs one integer comparison.
         def forked?
           generation = IPC.fork_generation
           return false if generation == @generation

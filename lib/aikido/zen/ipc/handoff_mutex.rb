@@ -3,10 +3,9 @@
 module Aikido
   module Zen
     module IPC
-      # Lets one thread pass at a time, and the others wait, as a `Mutex` does.
-      #
-      # Where a thread that waits for a `Mutex` is killed or raised in just as its turn comes, Ruby (3.1 and 3.3 at
-      # least) wakes none of those behind it, who then wait for a mutex that is free. Here the turn is passed on.
+      # A `Mutex` that hands itself on where a waiting thread is killed.
+      # If a thread that waits for a `Mutex` is killed or raised in just as its turn comes, Ruby (3.1 and 3.3 at least)
+      # wakes none of the threads behind it, which then wait for a mutex that is free. This class wakes the next one.
       #
       # @api private
       class HandoffMutex
@@ -14,9 +13,9 @@ module Aikido
           @mutex = Mutex.new
         end
 
-        # @yield when it is this thread's turn
+        # @yield while this thread holds the mutex
         # @return what the block returns
-        # @raise [ThreadError] inside a `trap`, or in a block of the same thread
+        # @raise [ThreadError] inside a `trap`, or if this thread holds it already
         def synchronize
           entered = false
           @mutex.synchronize do
@@ -24,7 +23,7 @@ module Aikido
             yield
           end
         ensure
-          # To unlock it wakes the next.
+          # `unlock` wakes the next thread.
           @mutex.unlock if !entered && @mutex.try_lock
         end
       end

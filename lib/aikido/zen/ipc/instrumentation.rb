@@ -25,7 +25,7 @@ module Aikido
         Instrumentation.add(CallHook.new(observer, Log.new(logger), &block))
       end
 
-      # A call as a hook of {IPC.on_call} sees it, without arguments and results.
+      # A call as a hook of {IPC.on_call} sees it. Arguments and results are left out, as they may be personal data.
       class ObservedCall
         # @return [String] the method that was called
         attr_reader :method_name
@@ -66,7 +66,7 @@ module Aikido
         # Runs the call.
         #
         # @param has_fallback [Boolean] whether the caller answers an {Error} itself
-        # @return [Object] what the block returns
+        # @return [Object] the block's value
         # @api private
         def observe(has_fallback)
           outcome = :interrupted
@@ -99,7 +99,7 @@ module Aikido
         end
 
         # @param call [ObservedCall]
-        # @return [Object] what the block returns, which runs the call
+        # @return [Object] the block's value, which runs the call
         # @api private
         def around(call)
           started = nil
@@ -167,13 +167,13 @@ module Aikido
             @registering.synchronize do
               WorkerProcess::Agent::Client.prepend(ClientCalls)
               WorkerProcess.singleton_class.prepend(WorkerProcessCalls)
-              # Replaced, never changed: other threads go through it.
+              # The Array is replaced and never changed, since other threads iterate over it.
               @hooks = [*@hooks, hook].freeze
             end
             hook
           end
 
-          # @return [Boolean] whether it was there
+          # @return [Boolean] false if it was not there
           def remove(hook)
             @registering.synchronize do
               before = @hooks
@@ -183,22 +183,20 @@ module Aikido
           end
 
           # Runs a call inside of the hooks, of which the first is the outermost, as spans nest.
-          #
-          # @return [Object] what the block returns
+          # @return [Object] the block's value
           def around(name, kind, role, has_fallback: false, &body)
             hooks = @hooks
             return yield if hooks.empty? || Thread.current[SUSPENDED]
 
             call = ObservedCall.new(name, kind, role)
-            # A remote call of {WorkerProcess} is also its client's, and one call. A handler in this thread may make
-            # others.
+            # A remote call of {WorkerProcess} is one call, though its client makes it. A handler in this thread may
+            # make others.
             run = -> { call.observe(has_fallback) { role == :parent ? yield : unobserved(&body) } }
             hooks.reverse.inject(run) { |inner, hook| -> { hook.around(call, &inner) } }.call
           end
 
           # Runs the block, whose calls no hook sees.
-          #
-          # @return [Object] what the block returns
+          # @return [Object] the block's value
           def unobserved
             before = Thread.current[SUSPENDED]
             Thread.current[SUSPENDED] = true

@@ -37,7 +37,7 @@ module Aikido
           requests: [:counter, "Calls that were read."],
           notifications: [:counter, "Notifications that were read."],
           dropped_notifications: [:counter, "Notifications not handled to their end, at a stop or in a killed thread."],
-          expired_calls: [:counter, "Calls that were dropped because nobody waited for them any more."],
+          expired_calls: [:counter, "Calls that were dropped because their callers had stopped waiting."],
           skipped_messages: [:counter, "JSON values that were no message."],
           protocol_errors: [:counter, "Connections that were ended because of what came over them."]
         }.freeze

@@ -3,16 +3,16 @@
 module Aikido
   module Zen
     module IPC
-      # The file of an application that calls {WorkerProcess.start}, for those who load it by themselves.
+      # The application's file that calls {WorkerProcess.start}, as the Puma plugin and the Railtie load it.
       module SetupFile
-        # Where it is if nothing else is said, from the application's directory.
+        # Its default path, from the application's directory.
         DEFAULT = "config/worker_process.rb"
 
         # Runs the file, and makes sure that this process has a server afterwards.
         #
         # @param path [String] absolute
-        # @param loader [String] who loads it, for the messages
-        # @param setting [String] what names another file, for the messages
+        # @param loader [String] the integration that loads it, for the messages
+        # @param setting [String] the setting that names another file, for the messages
         # @return [void]
         # @raise [LoadError] if there is no such file
         # @raise [RuntimeError] if it does not start a server

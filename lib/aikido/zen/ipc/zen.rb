@@ -1,9 +1,8 @@
 # frozen_string_literal: true
 
-# What Aikido Zen needs on top of this gem: the constructors and operations that it calls. It can be loaded before or
-# after Zen itself, and needs nothing of Zen's until a server or a client is made. docs/zen.md says how Zen uses it.
-#
-# The load order: each file needs only those above it.
+# The adapter for Aikido Zen: the constructors and operations that Zen calls. It can be loaded before or after Zen
+# itself, and needs nothing of Zen's until a server or a client is made. docs/zen.md says how Zen uses it.
+# The load order: each file needs only the files above it.
 require_relative "../ipc"
 Aikido::Zen::IPC::ConflictGuard.check_free("RPC::Server", "RPC::Client", "RPC::NoHandlerError")
 require_relative "zen_adapter/timeouts"

@@ -151,7 +151,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     expect(client.invoke("answer and fail", patience)).to eq("answered")
     expect(client.invoke("answer and fail", patience)).to eq("answered")
     expect(client.stats[:connects]).to eq(1)
-    eventually { expect(agent_log.string.scan("failed when nobody waited for its answer: too late").size).to eq(2) }
+    eventually { expect(agent_log.string.scan("failed when no caller waited for it: too late").size).to eq(2) }
   end
 
   it "can answer after they tried to with what cannot be sent" do
@@ -223,7 +223,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     server.handle("fail") { |_respond| raise KeyError, "no such user" }
     client.notify("fail")
 
-    message = 'ERROR -- : aikido-zen-ipc: the handler of "fail" failed when nobody waited for its answer: no such user'
+    message = 'ERROR -- : aikido-zen-ipc: the handler of "fail" failed when no caller waited for it: no such user'
     eventually { expect(agent_log.string).to include("#{message} (KeyError) #{__FILE__}:") }
     server.handle("fail") { |_respond| events << :handled }
     client.notify("fail")

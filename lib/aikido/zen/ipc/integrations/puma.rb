@@ -6,12 +6,12 @@ require_relative "../setup_file"
 module Aikido
   module Zen
     module IPC
-      # Makes Puma's master the parent of its workers, with or without `preload_app!`: the workers of a cluster are
-      # forked from it, or from one of them, also in a phased restart and by `fork_worker`. In single mode there is one
-      # process, which is the parent and listens to nobody.
+      # The Puma plugin. It makes Puma's master the parent of its workers, with or without `preload_app!`: the workers
+      # of a cluster are forked from the master or from each other, also in a phased restart and by `fork_worker`. In
+      # single mode there is one process, which is the parent and does not listen.
       module PumaPlugin
-        # Called by Puma in the master, before the application is loaded and before any worker is forked. Only
-        # `rails server` loads the application first; if that has started the server, it is this one.
+        # Called by Puma in the master, before the application is loaded and before any worker is forked. Only `rails
+        # server` loads the application first; a server that it has started is kept.
         #
         # @param launcher [Puma::Launcher]
         # @return [void]
@@ -25,12 +25,12 @@ module Aikido
           announce(launcher, path)
           launcher.extend(Stats)
           Puma.stats_object = launcher
-          # After the workers, whose last notifications are taken until then. A worker has this block too, and it does
-          # nothing there.
+          # It runs after the workers have ended, so that their last notifications are handled. A worker inherits this
+          # block, which does nothing there.
           at_exit { WorkerProcess.stop }
         end
 
-        # The server's figures beside Puma's: in `Puma.stats` and `pumactl stats` of the master.
+        # Adds the server's stats to Puma's: to `Puma.stats` and `pumactl stats` of the master.
         module Stats
           # @return [Hash] with {WorkerProcess::Agent::Server#stats} under `:worker_process`
           def stats
@@ -52,7 +52,7 @@ module Aikido
           end
         end
 
-        # Puma 6 has a writer for what Puma 5 does with its events.
+        # Puma 6 has a log writer, in place of Puma 5's events.
         def log(launcher, line)
           (launcher.respond_to?(:log_writer) ? launcher.log_writer : launcher.events).log(line)
         end

@@ -8,19 +8,17 @@ require_relative "../setup_file"
 module Aikido
   module Zen
     module IPC
-      # Makes the process that boots a Rails application the parent of its workers, unless it has a parent or is one
-      # already, as under `plugin :aikido_zen_ipc`. Rails 6.1 or newer.
-      #
-      # What it has under `config.aikido_zen_ipc`:
-      #
-      # - `enabled`: false for none of this at all
+      # Makes the process that boots a Rails application (6.1 or newer) the parent of its workers, unless it has a
+      # parent or is one already, as with `plugin :aikido_zen_ipc`.
+      # The settings under `config.aikido_zen_ipc`:
+      # - `enabled`: false turns all of it off
       # - `start`: `:server` where `config.ru` calls `Rails.application.load_server`, which is in web servers and not in
       #   consoles, tasks and generators; `:always` in every process that initializes the application; false nowhere
       # - `worker_process_file`: the file that calls {WorkerProcess.start}, absolute or from `Rails.root`. If none is
       #   named, it is `config/worker_process.rb`, and nothing is started where that is missing
-      # - `server_options`: a Hash with what {WorkerProcess.start} takes where its caller gives nothing else
+      # - `server_options`: a Hash with the options of {WorkerProcess.start} that its caller does not give
       class Railtie < ::Rails::Railtie
-        # When the server may be started.
+        # The values of `start`.
         STARTS = [:server, :always, false].freeze
         private_constant :STARTS
 
@@ -29,7 +27,7 @@ module Aikido
         config.aikido_zen_ipc.start = :server
         config.aikido_zen_ipc.server_options = {}
 
-        # Asked at each start, as an initializer of the application may still change all of it.
+        # A lambda, as an initializer of the application may still change the settings.
         initializer "aikido_zen_ipc.defaults", before: :load_config_initializers do |app|
           settings = app.config.aikido_zen_ipc
           WorkerProcess.defaults = lambda do
@@ -37,15 +35,15 @@ module Aikido
           end
         end
 
-        # First, so that whatever else is in the stack finds the worker ready. Aikido Zen brings middleware for this.
+        # The first middleware, so that all others find the worker ready. Aikido Zen brings its own middleware for this.
         initializer "aikido_zen_ipc.middleware", after: :load_config_initializers do |app|
           next if Middleware.zen? || !app.config.aikido_zen_ipc.enabled
 
           app.middleware.insert_before(0, Middleware::ForkDetector)
         end
 
-        # Around every handler, so that its database connection goes back to the pool and its state is reset; where
-        # classes are reloaded it has the newest.
+        # The wrapper around every handler, by which its database connection goes back to the pool, its state is reset,
+        # and classes are reloaded.
         initializer "aikido_zen_ipc.handlers", after: :load_config_initializers do |app|
           Railtie.wrap_handlers(app) if app.config.aikido_zen_ipc.enabled
         end
@@ -70,7 +68,7 @@ module Aikido
           # @api private
           # @return [void]
           def wrap_handlers(app)
-            # `enable_reloading` of newer versions is its opposite.
+            # `enable_reloading` of newer versions of Rails is the opposite of `cache_classes`.
             reloads = !app.config.cache_classes
             wrapper = reloads ? app.reloader : app.executor
             WorkerProcess::Agent::HandlerWrappers.of_process = ->(run) { wrapper.wrap(&run) }
@@ -78,7 +76,7 @@ module Aikido
           end
 
           # @api private
-          # @param occasion [Symbol] of {STARTS}: this is it
+          # @param occasion [Symbol] the value of `start` by which it is called
           # @return [void]
           def start(app, occasion)
             settings = app.config.aikido_zen_ipc
@@ -92,8 +90,8 @@ module Aikido
 
           private
 
-          # A handler that runs at a fork would be waited for in the child, which has no thread of it, whenever classes
-          # are to be reloaded there.
+          # A handler that runs at a fork holds the interlock in the child as well, where no thread would ever release
+          # it, and reloading would wait for it.
           def free_reloading_in_children
             dependencies = ActiveSupport::Dependencies
             return unless dependencies.respond_to?(:interlock=)

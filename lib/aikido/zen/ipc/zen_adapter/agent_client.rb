@@ -4,15 +4,15 @@ module Aikido
   module Zen
     module IPC
       module ZenAdapter
-        # A worker's side of Zen: a client with Zen's operations, which applies settings and sends events by itself. It
-        # has no thread but those of the scheduler that it is given.
+        # A worker's side of Zen: a client with Zen's operations, which applies settings and sends events by itself. Its
+        # only threads are those of the scheduler that it is given.
         class AgentClient < WorkerProcess::Agent::Client
-          # Prepended to `Agent::Client`'s class methods: `Agent::Client.new` makes this class's where Zen calls it.
+          # Prepended to `Agent::Client`'s class methods: `Agent::Client.new` makes an {AgentClient} where Zen calls it.
           #
           # @api private
           module Constructor
-            # A client that is made without a secret, with Zen's own secret, or with an option that only Zen's client
-            # has, is Zen's. Zen's does all that a generic one does.
+            # Makes Zen's client if there is no secret, if it is Zen's own, or if an option is given that only Zen's
+            # client has. Zen's client does all that a generic one does.
             def new(*args, **options)
               return super unless equal?(WorkerProcess::Agent::Client) && AgentClient.zen_options?(options)
 
@@ -26,12 +26,13 @@ module Aikido
             call_timeout delivery_timeout
           ].freeze
 
-          # Seconds that a request waits for its rate limit, or for what its sample of an attack wave says: ten thousand
-          # times what a call takes, and short enough that a parent that hangs does not look like an outage.
+          # Seconds that a request waits for its rate limit, or for the answer to its sample of an attack wave: ten
+          # thousand times the duration of a call, and short enough that a parent that hangs does not look like an
+          # outage.
           CALL_TIMEOUT = 1.0
 
-          # Seconds for sending events, also at the exit, where a delivery that runs already is waited for as well. Web
-          # servers give their workers many times as long to end.
+          # Seconds for sending events, also at the exit, where the wait for a delivery that runs already is included.
+          # Web servers give their workers many times as long to end.
           DELIVERY_TIMEOUT = 2.0
 
           # @return [Object] Zen's collector, from which events are sent
@@ -46,17 +47,18 @@ module Aikido
             secret.is_a?(String) && secret == Aikido::Zen.secret
           end
 
-          # Nothing is connected yet. Times are seconds.
+          # Makes a client without connecting. Times are seconds.
           #
           # @param host [String]
           # @param port [Integer]
           # @param secret [String, Secret] the server's
           # @param config [Object] Zen's configuration
           # @param worker [Object, nil] a scheduler, which this client shuts down when it is stopped; nil makes one
-          # @param keepalive_worker [Object, nil] gets nothing to do, and is shut down as well: there is no connection
-          #   that would have to be kept alive
-          # @param polling_interval [Numeric] after which settings are looked at where there are no requests
-          # @param polling_jitter [Numeric] up to which is added, so that not all workers look at the same time
+          # @param keepalive_worker [Object, nil] gets no work and is shut down as well, as no connection has to be kept
+          #   alive
+          # @param polling_interval [Numeric] after which changed settings are applied where there are no requests
+          # @param polling_jitter [Numeric] of which a random part is added, so that not all workers poll at the same
+          #   time
           # @param heartbeat_interval [Numeric] after which events are sent
           # @param collector [Object] Zen's collector
           # @param call_timeout [Numeric] for a rate limit, or a sample of an attack wave
@@ -79,7 +81,7 @@ module Aikido
             @call_timeout = Argument.seconds("call_timeout", call_timeout)
             @delivery_timeout = Argument.seconds("delivery_timeout", delivery_timeout)
             @zen_log = Log.new(logger)
-            # Only the server's own secret comes with the page that tells of changes.
+            # Only the server's own `Secret` comes with the shared page by which a request sees changes.
             @shares_page = secret.is_a?(Secret)
             @settings = SettingsApplier.new(self, @zen_log)
             @events = EventDelivery.new(self, collector, @zen_log)
@@ -87,7 +89,7 @@ module Aikido
             @is_started = @is_closed = @has_scheduled = false
           end
 
-          # Applies the settings that there are, and begins to look at them and to send events. If the parent cannot be
+          # Applies the present settings, and schedules applying them and sending events. If the parent cannot be
           # reached this is logged, and tried again at the next use.
           #
           # @return [Boolean] false if it was started before, in this process
@@ -114,7 +116,7 @@ module Aikido
             close
           end
 
-          # Ends its scheduled work and closes the connections. What is in the collector stays there.
+          # Ends its scheduled work and closes the connections. The events in the collector stay there.
           #
           # @return [Boolean] false the second time
           def close
@@ -126,14 +128,14 @@ module Aikido
             super
           end
 
-          # Applies settings that the parent has changed. While nothing has changed it costs some atomic loads.
+          # Applies settings that the parent has changed. While there is no change it costs some atomic loads.
           #
           # @return [void]
           def apply_settings
             @settings.apply
           end
 
-          # What a request does first.
+          # Called at the beginning of a request.
           #
           # @api private
           def before_request
@@ -147,16 +149,15 @@ module Aikido
             schedule if @is_started && @tracker.forked?
           end
 
-          # Sends what the collector holds.
-          #
-          # @return [Boolean] whether all of it was sent; what was not is in the collector again, or will be sent again
+          # Sends the collector's events.
+          # @return [Boolean] false if some are left, which are in the collector again or will be sent again
           def send_collector_events
             return false if @is_closed
 
             @events.deliver(@delivery_timeout)
           end
 
-          # @return [Integer] events that had to be dropped, because there were too many or they had no form in JSON
+          # @return [Integer] events that were dropped, because there were too many or they had no form in JSON
           def dropped_events
             @events.dropped_ever
           end
@@ -165,7 +166,7 @@ module Aikido
           #
           # @param request [Object] answers `route`, `client_ip`, `actor`
           # @return [Aikido::Zen::RateLimiter::Result, nil] nil if no limit applies
-          # @raise [StandardError] what went wrong, which is logged: the caller's own limiter serves then
+          # @raise [StandardError] the failure, which is logged: the caller's own limiter serves then
           def calculate_rate_limits(request)
             result = invoke("calculate_rate_limits", @call_timeout,
                             request.route.as_json, request.client_ip, request.actor&.as_json)
@@ -202,14 +203,14 @@ module Aikido
             every(@heartbeat_interval) { send_collector_events }
           end
 
-          # Whatever the collector does, the client is closed.
+          # The client is closed even if the collector fails.
           def send_last_events
             send_collector_events
           rescue StandardError => e
             logged("the last events could not be sent", e)
           end
 
-          # Those of the process that this one was forked from have no threads here.
+          # The schedulers of the process that this one was forked from have no threads here.
           def forget_schedulers
             @worker = nil
             @schedulers = []

@@ -5,15 +5,14 @@ module Aikido
     module IPC
       module ZenAdapter
         # The parent's side of Zen: a server that has Zen's five methods, and publishes Zen's settings.
-        #
-        # Its methods can be called here as well as by a worker, with the same values: what JSON can express.
+        # Its methods can be called here as well as by a worker, with the same JSON values.
         class AgentServer < WorkerProcess::Agent::Server
-          # Prepended to `Agent::Server`'s class methods: `Agent::Server.new` makes this class's where Zen calls it.
+          # Prepended to `Agent::Server`'s class methods: `Agent::Server.new` makes an {AgentServer} where Zen calls it.
           #
           # @api private
           module Constructor
-            # A server that is made with no options at all is Zen's if there is a Zen: so Zen calls it. An option of the
-            # generic server, and none of Zen's, asks for a generic one. Zen's does all that a generic one does.
+            # Makes Zen's server if there is a Zen and no option is given, as Zen calls it, or if an option is given
+            # that only Zen's server has. Zen's server does all that a generic one does.
             def new(*args, **options)
               return super unless equal?(WorkerProcess::Agent::Server) && AgentServer.zen_options?(options)
 
@@ -21,7 +20,7 @@ module Aikido
             end
           end
 
-          # What a request is to Zen's rate limiter.
+          # A request as Zen's rate limiter needs it.
           Request = Struct.new(:route, :schema, :client_ip, :actor)
 
           # Options that only Zen's server has.
@@ -32,7 +31,7 @@ module Aikido
             options.empty? ? State.zen? : options.keys.intersect?(ZEN_OPTIONS)
           end
 
-          # Binds and listens, and publishes what Zen's API cache holds; it goes on doing so at every update.
+          # Binds and listens, and publishes the contents of Zen's API cache, now and at every update.
           #
           # @param config [Object] Zen's configuration
           # @param detector [Object] Zen's detector of attack waves
@@ -43,7 +42,7 @@ module Aikido
                          secret: Aikido::Zen.secret, logger: config.logger, **options)
             super(secret:, logger:, **options)
             @zen_log = Log.new(logger)
-            # A closure shows the secret nowhere.
+            # A closure does not show the secret in `inspect`.
             @is_same_secret = ->(other) { secret == other }
             @detector = detector
             @deduplicator = BatchDeduplicator.new
@@ -55,7 +54,7 @@ module Aikido
             publish_settings
           end
 
-          # As of the generic server; after {#stop} with what the API cache holds by then.
+          # Starts as the generic server does; after {#stop} it publishes the present contents of the API cache.
           def start
             return false unless super
 
@@ -63,15 +62,15 @@ module Aikido
             publish_settings
           end
 
-          # As of the generic server.
+          # Stops as the generic server does.
           def stop(...)
             stopped = super
             State.remove(self) if stopped
             stopped
           end
 
-          # Publishes what has changed in Zen's API cache. Its updates call this; whoever changes it by another way has
-          # to.
+          # Publishes the changes of Zen's API cache. The cache's updates call this; code that changes the cache in
+          # another way has to call it, too.
           #
           # @return [Boolean] false in a worker, where it does nothing
           def publish_settings
@@ -91,16 +90,16 @@ module Aikido
             { "config" => cache.config_if_changed(known_config_generation),
               "firewall_lists" => cache.firewall_lists_if_changed(known_firewall_lists_generation) }
               .each_with_object({}) do |(name, (value, generation)), updates|
-                # A cache that is empty answers nil, and a generation all the same.
+                # An empty cache answers nil and a generation.
                 updates.update(name => value, "#{name}_generation" => generation) unless value.nil?
               end
           end
 
-          # Adds a worker's events to Zen's collector. One that cannot be read is logged, and does not keep the others.
+          # Adds a worker's events to Zen's collector. An event that cannot be read is logged, and the others are added.
           #
           # @param events_data [Array<Hash>]
-          # @param batch [Array(String, Integer), nil] the sender and its batch's number; one that was taken before is
-          #   not taken again
+          # @param batch [Array(String, Integer), nil] the sender and its batch's number; a batch that was taken before
+          #   is not taken again
           # @param dropped [Integer] how many events the sender has dropped since its last batch
           # @yield once it is certain that they are taken, and before the work
           # @return [nil]
@@ -109,7 +108,7 @@ module Aikido
             begin
               yield if block_given?
             ensure
-              # They will not be sent again, whatever happens here.
+              # They are taken even if the block raised, since they will not be sent again.
               is_new ? take_events(events_data, dropped) : count_events(repeated: events_data.size)
             end
             nil
@@ -138,14 +137,14 @@ module Aikido
             @detector.record(client_ip, sample)&.map(&:as_json)
           end
 
-          # @return [Hash{Symbol => Integer}] events that were taken, that came again, that could not be read, and that
-          #   workers had to drop
+          # @return [Hash{Symbol => Integer}] the numbers of events that were taken, that came again, that could not be
+          #   read, and that workers had to drop
           def event_stats
             @counting.synchronize { @event_stats.dup }
           end
 
-          # Whether a client with this secret, at this port, is a client of this server. Not to let anybody in: the
-          # client's process has both.
+          # Tells whether a client with this secret, at this port, is a client of this server. It authenticates nothing,
+          # since the client's process has both.
           #
           # @api private
           def same_credentials?(secret, port)

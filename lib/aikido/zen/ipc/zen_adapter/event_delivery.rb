@@ -6,19 +6,18 @@ module Aikido
   module Zen
     module IPC
       module ZenAdapter
-        # Brings a worker's events to its parent, each exactly once, in order.
-        #
-        # A batch goes on as the same batch, under the same number, until the parent confirms it: whether an answer that
-        # did not come was lost before or after the parent took the events does not matter then. What was certainly not
-        # sent goes back into the collector.
+        # Sends a worker's events to its parent, each exactly once, in order.
+        # A batch is sent again, under the same number, until the parent confirms it: an answer may be lost before or
+        # after the parent took the events, and the parent tells by the number. Events that were certainly not sent go
+        # back into the collector.
         #
         # @api private
         class EventDelivery
-          # Events of one batch: so many are some 100 kB, which a parent takes in a few milliseconds.
+          # Events of one batch: some 100 kB, which a parent takes in a few milliseconds.
           BATCH_SIZE = 500
 
           # Events that wait while the parent cannot be reached: some megabytes. Beyond it the oldest are dropped and
-          # counted: what a dashboard shows is the present.
+          # counted, since a dashboard shows the present.
           LIMIT = 10_000
 
           # @return [Integer] events that were dropped, in this process and those that it was forked from
@@ -39,10 +38,11 @@ module Aikido
             reset_sender
           end
 
-          # Sends what there is, also what was left from the last time. In one thread: another waits for it.
+          # Sends all events, also those that were left the last time. It runs in one thread at a time; another one
+          # waits.
           #
           # @param timeout [Numeric] seconds, for all of it
-          # @return [Boolean] whether the parent has confirmed all of it; what it has not waits for the next time
+          # @return [Boolean] false if the parent has not confirmed all events; the others wait for the next time
           def deliver(timeout)
             State.drop_inherited_events
             @mutex.synchronize do
@@ -60,7 +60,7 @@ module Aikido
 
           private
 
-          # Also in a child, where what is not confirmed is its parent's to send.
+          # Called in a child, too: the process that it was forked from sends what is not confirmed.
           def reset_sender
             @sender = SecureRandom.hex(16)
             @number = 0
@@ -106,14 +106,14 @@ module Aikido
             raise
           end
 
-          # Nothing of it was sent: it is no batch any more, and its events are the first again.
+          # Takes a batch back that was not sent: its events are the first again.
           def requeue(batch)
             @unconfirmed = nil
             @flushed.unshift(*batch.events)
             @dropped += batch.dropped
           end
 
-          # Finds the event that cannot be sent by halves, and drops it, so that it does not keep the others.
+          # Finds the event that cannot be sent by halving the batch, and drops it, so that the others are sent.
           def bisect(batch, error)
             return @next_size = batch.events.size / 2 if batch.events.size > 1
 
@@ -122,7 +122,8 @@ module Aikido
             drop(1, "cannot be sent: #{Log.message_of(error)}")
           end
 
-          # Into the collector, before what was added since. The oldest that are too many are dropped.
+          # Puts events back into the collector, before those that were added since. If there are too many the oldest
+          # are dropped.
           def put_back
             return if @flushed.empty? && @unconfirmed.nil?
 

@@ -5,8 +5,7 @@ module Aikido
     module IPC
       module ZenAdapter
         # Prepended to the fork detector: a request applies changed settings before the application sees it.
-        #
-        # The first request after a fork may make the detector start a client, which then applies them itself.
+        # On the first request after a fork the detector may start a client, which then applies them itself.
         #
         # @api private
         module RequestHook
@@ -23,7 +22,7 @@ module Aikido
     end
 
     module Middleware
-      # Zen's, which it has defined or is going to define. Until then it is as this gem's.
+      # Zen's class, which it has defined or is going to define. Until then it does what this gem's does.
       class ForkDetector
         include IPC::Middleware::ForkDetector::Detection
         prepend IPC::ZenAdapter::RequestHook

@@ -2,14 +2,14 @@
 
 module Aikido
   module Zen
-    # What Zen calls by these names: thin faces of this gem's server and client.
+    # Zen's names for this gem's server and client.
     module RPC
-      # @return [Class] what a call of a method raises that has no handler
+      # @return [Class] the error of a call of a method without a handler
       NoHandlerError = IPC::NoHandlerError
 
-      # A generic server, made as Zen makes it.
+      # A generic server with the arguments of Zen's.
       class Server < WorkerProcess::Agent::Server
-        # Makes one, lets the block give it handlers, and starts it.
+        # Makes a server, lets the block give it handlers, and starts it.
         #
         # @param options as of {#initialize}
         # @yieldparam server [Server]
@@ -34,13 +34,13 @@ module Aikido
         end
       end
 
-      # A generic client, made as Zen makes it.
+      # A generic client with the arguments of Zen's.
       class Client < WorkerProcess::Agent::Client
-        # Options of Zen's that have no effect: each call's own timeout bounds reading and writing.
+        # Options of Zen's client that have no effect, since each call's own timeout bounds reading and writing.
         IGNORED = %i[read_timeout write_timeout].freeze
         private_constant :IGNORED
 
-        # Makes one and starts it.
+        # Makes a client and starts it.
         #
         # @param options as of {#initialize}
         # @return [Client]
@@ -53,15 +53,15 @@ module Aikido
           new(server.secret, server.host, server.port, **options)
         end
 
-        # Nothing is connected yet. Times are seconds.
+        # Makes a client without connecting. Times are seconds.
         #
         # @param secret [String, IPC::Secret] the server's
         # @param host [String] a loopback address
         # @param port [Integer]
-        # @param reconnect [Boolean] false: closed for good once the server could not be reached
+        # @param reconnect [Boolean] false closes the client for good once the server could not be reached
         # @param reconnect_delay [Numeric] during which calls fail at once after such a failure
         # @param options as of {WorkerProcess::Agent::Client#initialize}; `read_timeout` and `write_timeout` are allowed
-        #   and have no effect, because each call's own timeout bounds all of it
+        #   and have no effect
         def initialize(secret, host, port, connect_timeout: IPC::CONNECT_TIMEOUT,
                        handshake_timeout: IPC::HANDSHAKE_TIMEOUT, reconnect: true,
                        reconnect_delay: IPC::RECONNECT_DELAY, logger: nil, **options)
@@ -72,8 +72,7 @@ module Aikido
         end
 
         # Connects. If the server cannot be reached this is logged, and the next call tries again.
-        #
-        # @return [Boolean] whether it is connected
+        # @return [Boolean] false if it is not connected
         # @raise [IPC::Error] with `reconnect: false`
         def start
           closing_without_reconnect { super }

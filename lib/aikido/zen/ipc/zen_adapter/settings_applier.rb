@@ -4,12 +4,12 @@ module Aikido
   module Zen
     module IPC
       module ZenAdapter
-        # Applies what the parent has published to Zen's settings of this process: each version once, in one thread,
-        # while the others go on with the old ones.
+        # Applies the settings that the parent has published to Zen in this process: each version once, in one thread,
+        # while the other threads go on with the old settings.
         #
         # @api private
         class SettingsApplier
-          # Which method of Zen's settings takes each document.
+          # The method of Zen's settings that takes each document.
           WRITERS = {
             SettingsPublisher::CONFIG => :update_from_runtime_config_json,
             SettingsPublisher::FIREWALL_LISTS => :update_from_runtime_firewall_lists_json
@@ -27,12 +27,13 @@ module Aikido
             @applied = {}
           end
 
-          # Does nothing while nothing has changed, which costs some atomic loads, and nothing while another thread
-          # applies. Otherwise it returns when the newest settings are applied, or the parent could not be asked.
+          # Applies the latest settings, unless another thread does so already or the parent cannot be asked. Without a
+          # change it costs some atomic loads.
           #
           # @return [void]
           def apply
-            # Looked at again afterwards: a thread that came meanwhile has left to this one what it saw.
+            # It checks again afterwards, since a thread that came meanwhile has left the change that it saw to this
+            # one.
             until current?
               return unless @turn.try_lock
 
@@ -51,7 +52,7 @@ module Aikido
             KEYS.all? { |key| @client.documents.current?(key) }
           end
 
-          # @return [Boolean] whether there was anything new
+          # @return [Boolean] false if nothing was new
           def apply_documents
             WRITERS.map { |key, writer| apply_document(key, writer) }.any?
           end
@@ -60,12 +61,12 @@ module Aikido
             document = @client.document(key)
             return false if document.nil? || document.generation == @applied[key]
 
-            # Parsed here, and not by `Document#value`, which would keep it in memory and frozen.
+            # `Document#value` would keep the value in memory and frozen.
             Aikido::Zen.runtime_settings.public_send(writer, Codec.load(document.json))
             @applied[key] = document.generation
             true
           rescue StandardError => e
-            # The same version would fail again.
+            # The same version would fail again, and is not applied a second time.
             @applied[key] = document&.generation
             @log.failure("#{key} could not be applied", e)
             false

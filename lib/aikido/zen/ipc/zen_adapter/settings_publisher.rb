@@ -4,11 +4,11 @@ module Aikido
   module Zen
     module IPC
       module ZenAdapter
-        # Publishes what Zen's API cache holds, in the parent, whenever an update changes it.
+        # Publishes the contents of Zen's API cache, in the parent, whenever an update changes it.
         #
         # @api private
         class SettingsPublisher
-          # The documents, and by which methods the cache gives what they hold.
+          # The keys of the documents, and the methods of the cache that give their contents.
           CONFIG = "zen.config"
           FIREWALL_LISTS = "zen.firewall_lists"
           READERS = { CONFIG => :config_if_changed, FIREWALL_LISTS => :firewall_lists_if_changed }.freeze
@@ -22,22 +22,22 @@ module Aikido
             @log = log
             @publishing = Mutex.new
             @published = {}
-            # It asks who is in use, so one hook serves all servers that a process makes.
+            # The hook asks {State} for the servers, so that one hook serves all servers of a process.
             cache.singleton_class.prepend(UpdateHook)
           end
 
-          # Publishes what has changed since the last time. What cannot be published is logged: the cache has it all
-          # the same.
+          # Publishes the changes since the last time. A failure is logged and not raised, since the cache has the
+          # change nevertheless.
           #
           # @return [void]
           def publish
-            # One after the other, so that nothing replaces what is newer.
+            # One thread at a time, so that no older version replaces a newer one.
             @publishing.synchronize do
               READERS.each { |key, reader| publish_document(key, reader) }
             end
           end
 
-          # Prepended to the cache. Zen applies a change in its parent only if what these return is true.
+          # Prepended to the cache. Zen applies a change in its parent only if these methods return true.
           module UpdateHook
             def update_runtime_config(...)
               super.tap { |has_changed| State.publish_settings if has_changed }
@@ -51,7 +51,7 @@ module Aikido
           private
 
           def publish_document(key, reader)
-            # A cache that is empty answers nil, and a generation all the same.
+            # An empty cache answers nil and a generation.
             value, generation = @cache.public_send(reader, @published[key])
             return if value.nil?
 

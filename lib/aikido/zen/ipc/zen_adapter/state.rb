@@ -5,7 +5,7 @@ module Aikido
     module IPC
       # The adapter for Aikido Zen.
       module ZenAdapter
-        # What this process uses, or inherited from the one that forked it.
+        # The servers and the client that this process made or inherited at its fork.
         #
         # @api private
         module State
@@ -16,18 +16,18 @@ module Aikido
           @stops_at_exit = false
 
           class << self
-            # @return [Boolean] whether Zen is there, and has a configuration
+            # @return [Boolean] true if Zen is loaded and has a configuration
             def zen?
               Aikido::Zen.respond_to?(:config) && !Aikido::Zen.config.nil?
             end
 
-            # @return [Array<AgentServer>] those that were made and not stopped; Zen makes one
+            # @return [Array<AgentServer>] the servers that were made and not stopped; Zen makes one
             attr_reader :servers
 
             # @param server [AgentServer]
             # @return [void]
             def add(server)
-              # Replaced, never changed: other threads go through it.
+              # The Array is replaced and never changed, since other threads iterate over it.
               @servers = [*@servers, server].uniq.freeze
               watch(Aikido::Zen.collector)
             end
@@ -43,10 +43,10 @@ module Aikido
               @servers.each(&:publish_settings)
             end
 
-            # @return [AgentClient, nil] the one that was started last, until it is stopped
+            # @return [AgentClient, nil] the client that was started last, until it is stopped
             attr_reader :client
 
-            # Makes a client the one whose settings requests apply, and which is stopped when the process exits.
+            # Sets the client whose settings requests apply, and which is stopped when the process exits.
             #
             # @param client [AgentClient]
             # @return [void]
@@ -55,7 +55,7 @@ module Aikido
               watch(client.collector)
               return if @stops_at_exit
 
-              # Children inherit it, and whatever client they have is then theirs.
+              # Children inherit the block, which stops the client that they have then.
               @stops_at_exit = true
               at_exit { @client&.stop }
             end
@@ -85,7 +85,8 @@ module Aikido
               @client&.adopt_after_daemon
             end
 
-            # The secret of the server at this port, by which a client knows without asking that nothing has changed.
+            # Gives the secret of the server at this port, by which a client sees on a shared page that nothing has
+            # changed.
             #
             # @param secret [String, Secret] that the client was given
             # @param port [Integer]
@@ -97,12 +98,12 @@ module Aikido
 
             private
 
-            # A second time it does nothing.
+            # A module that is prepended twice is there once.
             def watch(collector)
               collector.singleton_class.prepend(CollectorHook)
             end
 
-            # Whatever the collector does, the event that is added next is taken.
+            # A collector that fails does not keep the next event from being added.
             def flush_inherited_events
               collectors = [@client&.collector, (Aikido::Zen.collector if @servers.any?)]
               collectors.compact.uniq.each(&:flush_events)

@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
-# Under these names Zen finds the defaults of its timeouts; their values are Zen's. All are seconds.
+# The defaults of Zen's timeouts, in seconds, under the names and with the values that Zen has.
 
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
-      # For a TCP connection to be made.
+      # For making a TCP connection.
       CONNECT_TIMEOUT = 2.0
 
-      # For both sides of a connection to prove themselves.
+      # For the handshake.
       HANDSHAKE_TIMEOUT = 3.0
 
       # From the first byte of a message to its last.
@@ -18,7 +18,7 @@ module Aikido
       # For the other side to take a message.
       WRITE_TIMEOUT = 5.0
 
-      # After a failure to connect, calls fail at once for so long.
+      # For calls to fail at once after a failure to connect.
       RECONNECT_DELAY = 1.0
     end
   end

@@ -4,15 +4,15 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # What runs around the handlers of one server, and around those of every server of the process.
+        # The blocks that run around the handlers of one server, and around those of every server of the process.
         #
         # @api private
         class HandlerWrappers
           @instances = ObjectSpace::WeakMap.new
 
           class << self
-            # @return [#call, nil] around all handlers of this process, and around what their servers have of their own:
-            #   a framework's
+            # @return [#call, nil] a framework's wrapper, which runs around all handlers of this process and around the
+            #   wrappers of their servers
             attr_reader :of_process
 
             # @param wrapper [#call, nil]
@@ -21,15 +21,14 @@ module Aikido
               @instances.each_key(&:combine)
             end
 
-            # @param wrappers [HandlerWrappers] for as long as anybody else has it
+            # @param wrappers [HandlerWrappers] is kept by a weak reference
             # @return [void]
             def register(wrappers)
               @instances[wrappers] = wrappers
             end
           end
 
-          # @return [#call, nil] all of them as one. A server looks at it at every call, which therefore combines
-          #   nothing
+          # @return [#call, nil] all wrappers as one. They are combined when one is added, and not at every call
           attr_reader :combined
 
           def initialize
@@ -39,9 +38,8 @@ module Aikido
             combine
           end
 
-          # Adds one inside of those that are there.
-          #
-          # @param wrapper [#call] is given what runs the handler
+          # Adds a wrapper inside of the present ones.
+          # @param wrapper [#call] gets a Proc that runs the handler
           # @return [void]
           def add(wrapper)
             @changing.synchronize { @of_server = nest(@of_server, wrapper) }
@@ -54,7 +52,7 @@ module Aikido
           end
 
           # @param handler [Proc, nil]
-          # @return [Proc, nil] what runs it inside of all of them
+          # @return [Proc, nil] runs it inside of all wrappers
           def around(handler)
             wrapper = combined
             return handler unless handler && wrapper

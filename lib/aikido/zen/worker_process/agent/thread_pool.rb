@@ -9,18 +9,19 @@ module Aikido
         # @api private
         class ThreadPool
           def initialize
-            # Without a lock: each use of it is one step of Ruby's. A server may be stopped in a trap, where no lock is
-            # allowed, and those who wait for a lock may be forgotten where one of them is killed ({IPC::HandoffMutex}).
+            # The Hash has no lock, as each use of it is one step of Ruby's. A server may be stopped in a `trap`, where
+            # no lock is allowed, and threads that wait for a lock may be forgotten if one of them is killed
+            # ({IPC::HandoffMutex}).
             @threads = {}.compare_by_identity
           end
 
-          # Starts a thread that ends with the block, which has to log what goes wrong in it.
+          # Starts a thread that ends with the block, which has to log its errors.
           #
           # @param name [String] what `Thread#name` and `top -H` show
-          # @param post [#leave, nil] what it gives up at its end, also if it is killed before the block has begun
+          # @param post [#leave, nil] is released at its end, also if it is killed before the block has begun
           # @raise [ThreadError] if the operating system gives no thread
           def start(name, post = nil, &work)
-            # Whoever starts it may be killed meanwhile, and would leave a thread that nobody knows.
+            # The thread that starts it may be killed meanwhile, and would leave one that the pool does not know.
             Thread.handle_interrupt(Object => :never) do
               thread = IPC::SilentThread.start(finally: post&.method(:leave), &work)
               @threads[thread] = true
@@ -29,7 +30,7 @@ module Aikido
             prune
           end
 
-          # Waits for all threads but the calling one, also for those that are started meanwhile.
+          # Waits for all threads but the calling one, also for threads that are started meanwhile.
           #
           # @param deadline [Float] on the monotonic clock
           # @return [void]
@@ -39,8 +40,8 @@ module Aikido
             end
           end
 
-          # Kills those that are left, also those that are started meanwhile, and waits until they have cleaned up. One
-          # that defers that, or hangs in an `ensure` of its own, is left behind.
+          # Kills the threads that are left, also those that are started meanwhile, and waits until they have cleaned
+          # up. A thread that defers this, or hangs in an `ensure`, is left behind.
           #
           # @param deadline [Float] on the monotonic clock, for all of them
           # @return [void]
@@ -62,7 +63,7 @@ module Aikido
 
           def configure(thread, name)
             thread.name = name
-            # Puma warns of threads that were started before it forks, but for those that say this.
+            # Puma warns of threads that were started before it forks, unless they have this variable.
             thread.thread_variable_set(:fork_safe, true)
           end
 
@@ -71,7 +72,7 @@ module Aikido
             @threads.keys - [Thread.current]
           end
 
-          # Not left to each thread itself, which has a last moment after its work.
+          # A thread cannot remove itself, since it is still alive after its work.
           def prune
             @threads.keys.reject(&:alive?).each { |thread| @threads.delete(thread) }
           end
