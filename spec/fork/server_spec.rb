@@ -24,7 +24,7 @@ RSpec.describe "A server in a forked process" do
     expect([server.started?, server.owned?]).to eq([true, true])
   end
 
-  it "has no figures there" do
+  it "has no stats there" do
     expect(in_child { server.stats }).to eq({})
   end
 

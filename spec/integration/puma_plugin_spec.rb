@@ -112,7 +112,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
       .to raise_error(/was started before in this process, at .+worker_process\.rb:\d+: call start once/)
   end
 
-  it "adds its figures to those of Puma" do
+  it "adds its stats to those of Puma" do
     Dir.mktmpdir do |directory|
       start_puma(workers: 2, CONTROL: "#{directory}/control")
       bodies = requests_of_every_worker("/count")
@@ -162,7 +162,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
     answers.last
   end
 
-  # @return [Hash] what Puma's control server answers
+  # @return [Hash] the answer of Puma's control server
   def control(socket, path)
     response = UNIXSocket.open(socket) do |connection|
       connection.write("GET #{path} HTTP/1.0\r\n\r\n")

@@ -7,7 +7,7 @@ require "tmpdir"
 require_relative "../../examples/support/http_client"
 require_relative "eventually"
 
-# A web server that goes on in the background, and what started it in the foreground ends.
+# A web server that goes on in the background after the command in the foreground has ended.
 class BackgroundServer
   include Eventually
   include RSpec::Matchers

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# What applications call, the same in the parent and in its workers. `in_role { }` runs a block in the one or the other.
+# The methods that applications call, which behave the same in the parent and in its workers. `in_role { }` runs a block
+# in the one or the other.
 RSpec.shared_examples "a caller" do
   describe ".invoke" do
     it "returns what the handler answers" do

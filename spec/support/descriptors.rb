@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# What a process has open.
+# The descriptors that a process has open.
 module Descriptors
   # @param pid [Integer, String]
-  # @return [Hash{Integer => String}] what each descriptor is: `socket:[123]`, `pipe:[45]`, a path
+  # @return [Hash{Integer => String}] the file of each descriptor: `socket:[123]`, `pipe:[45]`, a path
   def self.of(pid = "self")
     Dir.children("/proc/#{pid}/fd").each_with_object({}) do |number, descriptors|
       descriptors[Integer(number)] = File.readlink("/proc/#{pid}/fd/#{number}")

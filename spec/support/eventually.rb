@@ -10,7 +10,7 @@ module Eventually
   # Runs the block again until its expectations are met.
   #
   # @param within [Float] seconds; then the last failure is the example's
-  # @return what the block returns
+  # @return the block's value
   def eventually(within: Agents::PATIENCE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + within
     begin

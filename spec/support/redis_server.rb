@@ -5,7 +5,7 @@ require "tmpdir"
 
 # A real Redis on a socket in a folder of its own. It keeps nothing on disk.
 class RedisServer
-  # Seconds for it to answer after it was started: many times what it takes on a busy machine.
+  # Seconds for it to answer after it was started: many times its duration on a busy machine.
   START_TIMEOUT = 20.0
 
   # Seconds between two looks whether it does.

@@ -18,7 +18,7 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     expect(links).to all(satisfy { |link| repository_has?(link.delete_prefix(homepage)) })
   end
 
-  # GitHub's own pages, and what is in the repository.
+  # GitHub's own pages, and files of the repository.
   def repository_has?(path)
     path == "/issues" || File.exist?(File.join(root, path[%r{\A/(?:blob|tree)/main/(.+)}, 1]))
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What `docs/PROTOCOL.md` says, against peers that know nothing but that, and against the gem.
+# The protocol of `docs/PROTOCOL.md`, between the gem and peers that know only that page.
 RSpec.describe "docs/PROTOCOL.md" do
   text = File.read(File.expand_path("../../docs/PROTOCOL.md", __dir__))
   vectors = text.scan(/^```vectors\n(.*?)^```/m).flatten.join.scan(/^(\w+) = (\h+)$/).to_h

@@ -15,7 +15,7 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
   end
   builder = RBS::DefinitionBuilder.new(env: environment)
 
-  # What is the gem's own business (`@api private`), and what every object has.
+  # Methods that are not public (`@api private`), and methods that every object has.
   let(:not_declared) do
     %i[adopt_after_daemon around before_request close_scope defaults= documents failure? follow hand_to inspect
        invoke_local jump local_server= notify_local observe open_scope pause prepare_succession
@@ -23,7 +23,7 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
        zen_options?]
   end
 
-  # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits
+  # @return [Hash{Symbol => RBS::Definition::Method}] the methods that the module itself declares
   def own(definition, name)
     definition.methods.select { |_, method| method.defined_in == name }
   end

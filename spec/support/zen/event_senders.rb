@@ -24,7 +24,7 @@ class EventSenders
   end
 
   # @return [void]
-  # @raise what went wrong in a thread, but for requests that failed
+  # @raise the error of a thread, but not those of requests
   def wait
     @threads.each(&:value)
   end

@@ -2,7 +2,7 @@
 
 require_relative "../../support/zen/ruby_process"
 
-# Each example is a process of its own, because what is loaded there stays loaded.
+# Each example is a process of its own, because a file that is loaded there stays loaded.
 RSpec.describe Aikido::Zen::IPC::ConflictGuard do
   def run(program)
     RubyProcess.run("with_own_ipc", <<~RUBY)

@@ -24,7 +24,7 @@ RSpec.describe Aikido::Zen::IPC::Daemon do
   end
 
   describe "of the server that WorkerProcess has started" do
-    # @return [Array] what a process finds out about its parent
+    # @return [Array] the things that a process finds out about its parent
     def look_around
       [worker_process.role, worker_process.invoke("count", patience) { |error| error.class.name },
        worker_process.document("settings")&.value]

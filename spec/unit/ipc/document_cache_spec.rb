@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe Aikido::Zen::IPC::DocumentCache do
-  # Whose page the cache reads, and what the cache asked for.
+  # The server of the page that the cache reads, the documents that the cache asked for, and its failures.
   let(:server) { new_server }
   let(:asked) { [] }
   let(:failures) { [] }
@@ -43,8 +43,8 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(asked).to eq([["config", nil], ["config", 1]])
   end
 
-  # In a child, which has no other thread whose objects would be counted, as those that watch the example or do the work
-  # of a library's finalizers.
+  # It runs in a child without other threads, such as those that watch the example or run a library's finalizers: their
+  # objects would be counted.
   it "allocates nothing while nothing has changed" do
     publish("config", "[1]")
     documents = cache

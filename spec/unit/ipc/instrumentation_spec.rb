@@ -18,12 +18,12 @@ RSpec.describe Aikido::Zen::IPC, ".on_call" do
     described_class.on_call(...).tap { |hook| hooks << hook }
   end
 
-  # Keeps what it is told.
+  # Keeps the calls that a hook sees.
   def record
     on_call { |call| calls << call }
   end
 
-  # @return [Array<Hash>] what was told, but for how long it took
+  # @return [Array<Hash>] the calls that a hook saw, without their durations
   def told
     calls.map { |call| call.to_h.except(:duration) }
   end
@@ -238,7 +238,7 @@ RSpec.describe Aikido::Zen::IPC, ".on_call" do
     expect { described_class.on_call(Object.new) { nil } }.to raise_error(ArgumentError)
   end
 
-  # A process of its own, since what is in a call's way stays there.
+  # It is a process of its own, since the prepended modules stay there.
   it "has nothing in a call's way before the first registration" do
     program = <<~RUBY
       require "aikido-zen-ipc"

@@ -19,7 +19,7 @@ application = lambda do |env|
    [JSON.generate("worker" => Process.pid, "role" => parent.role, "answer" => answer)]]
 end
 
-# What an application does that is to serve without the plugin as well.
+# An application that is to serve without the plugin as well starts the server itself.
 Aikido::Zen::WorkerProcess.start { |server| server.handle("count", &:call) } if ENV["START_AGAIN"]
 
 use GateMiddleware

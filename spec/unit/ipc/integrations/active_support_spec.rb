@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Each example is in a child, because what is required there observes every call from then on.
+# Each example is in a child, because the file that it requires observes every call from then on.
 RSpec.describe "aikido/zen/ipc/active_support_notifications" do
   let(:worker_process) { Aikido::Zen::WorkerProcess }
   let(:patience) { Agents::PATIENCE }

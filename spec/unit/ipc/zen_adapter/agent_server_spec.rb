@@ -13,7 +13,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::AgentServer do
     server.tap { started_agents[:servers] << server }
   end
 
-  # What a worker gets, over a socket.
+  # Calls a method as a worker does, over a socket.
   def invoke(name, *args, **kwargs)
     client_at(server.port, secret: zen.secret).invoke(name, Agents::PATIENCE, *args, **kwargs)
   end

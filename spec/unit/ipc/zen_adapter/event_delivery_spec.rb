@@ -168,7 +168,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::EventDelivery do
     collector.add_event(event("a").tap do |first|
       first.define_singleton_method(:as_json) { (line_up.call until waiting.size == 2) || super() }
     end)
-    # The last that a delivery does: whoever is killed here gets to know after its end.
+    # The last step of a delivery: a thread that is killed here notices it after the delivery's end.
     collector.define_singleton_method(:add_event) { |event| waiting.first.kill && super(event) }
     expect(delivery.deliver(Agents::PATIENCE)).to be(false)
     expect(waiting.last.value).to be(false)

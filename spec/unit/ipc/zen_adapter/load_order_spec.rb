@@ -2,7 +2,7 @@
 
 require_relative "../../../support/zen/ruby_process"
 
-# Each example is a process of its own, because what is loaded there stays loaded.
+# Each example is a process of its own, because a file that is loaded there stays loaded.
 RSpec.describe "aikido/zen/ipc/zen" do
   # Everything that both gems define, and where.
   def state_after(*features)

@@ -7,7 +7,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::State do
 
   before { zen.start }
 
-  # Runs the block in a process that ends as Ruby processes do, with what is to be done at the exit.
+  # Runs the block in a process that ends as Ruby processes do, with its `at_exit` blocks.
   def in_process_that_exits
     pid = fork do
       yield

@@ -132,12 +132,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
     end
   end
 
-  # A call in a thread, whose handler has been entered.
+  # Makes a call in a thread, and waits until its handler runs.
   def blocked_call
     in_thread { client.invoke("wait", patience) }.tap { events.pop }
   end
 
-  # The interrupted connection is not used again: the late answer to the interrupted call is nobody's.
+  # The interrupted connection is not used again, so that no later call gets the late answer.
   def expect_right_answers
     gate << "an answer that nobody waits for"
     5.times { |number| expect(client.invoke("echo", patience, number)).to eq(number) }

@@ -11,7 +11,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::HandlerWrappers do
   before { server }
   after { worker_process.stop }
 
-  # What was noted, up to the last of them, once it is there.
+  # Gives the notes up to this one, once it is there.
   def events_until(last)
     noted = []
     noted << events.pop until noted.last == last

@@ -39,8 +39,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
   end
 
   # Runs a block in a child while this process does nothing but hold its GVL.
-  #
-  # @param prepare [Proc] what the child does before that
+  # @param prepare [Proc] is called in the child before
   def while_parent_is_busy(prepare = -> {}, &work)
     global_lock = GlobalLock.new
     child = start_child do |parent|

@@ -267,7 +267,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(new_server(port:).port).to eq(port)
   end
 
-  # Calls whose handlers wait for what comes through the gate, which they answer.
+  # Makes calls whose handlers answer with the next value of the gate.
   def call_waiting_handler(count)
     server.handle("wait") do |respond|
       events << :entered

@@ -42,7 +42,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "and connections that 
     end
   end
 
-  it "counts all of them, and writes a few lines of many, whose figures add up" do
+  it "counts all of them, and writes a few lines of many, whose counts add up" do
     be_rejected(130)
     expect(server.stats).to include(accepted: 130, rejected_handshakes: 130, admitted: 0)
     server.stop

@@ -127,7 +127,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::ThreadPool do
     trace.tap(&:enable)
   end
 
-  # How many are there still, as somebody knows them.
+  # Counts the dead threads that something still refers to.
   def dead_threads
     GC.start
     ObjectSpace.each_object(Thread).count { |thread| !thread.alive? }
