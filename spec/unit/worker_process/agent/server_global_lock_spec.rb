@@ -51,18 +51,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
       global_lock.let_go
     end
     child.hear
-    wait_for_attendants
+    wait_for_handlers
     child.tell(:go)
     expect(global_lock.hold).to be(true)
     child.value
   end
 
-  # Until each attendant has been started and waits without the GVL: then Ruby says that it sleeps.
-  def wait_for_attendants
+  # Until each handler thread has been started and waits without the GVL: then Ruby says that it sleeps.
+  def wait_for_handlers
     eventually do
-      attendants = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
-      expect(attendants.size).to eq(6 + server.stats[:connections])
-      expect(attendants).to all(be_stop)
+      handlers = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
+      expect(handlers.size).to eq(6 + server.stats[:connections])
+      expect(handlers).to all(be_stop)
     end
   end
 end

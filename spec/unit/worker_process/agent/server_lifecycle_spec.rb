@@ -279,8 +279,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     calls
   end
 
-  def thread_names(attendants)
-    ["zen-ipc supervisor"] + (["zen-ipc handler"] * attendants)
+  def thread_names(handlers)
+    ["zen-ipc supervisor"] + (["zen-ipc handler"] * handlers)
   end
 
   def now

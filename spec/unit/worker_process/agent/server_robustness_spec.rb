@@ -15,6 +15,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
 
   {
     "raises what is no StandardError" => [->(*) { raise NotImplementedError, "later" }, "NotImplementedError", "later"],
+    "raises an Exception" => [->(*) { raise Exception, "on purpose" }, "Exception", "on purpose"],
     "exits" => [->(*) { exit(3) }, "SystemExit", "exit"],
     "aborts" => [->(*) { raise SystemExit.new(1, "enough") }, "SystemExit", "enough"],
     "raises an interrupt" => [->(*) { raise Interrupt, "stop" }, "Interrupt", "stop"],
@@ -31,6 +32,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
         expect(error.remote_class).to eq(remote_class)
       }
       expect(client.invoke("echo", patience, "still there")).to eq("still there")
+      # The end of a thread may end its connection.
+      expect(client.stats[:connects]).to eq(1) if remote_class
       expect_spare_threads(3)
     end
   end
