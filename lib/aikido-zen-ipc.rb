@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The entry point of the gem.
+
 require_relative "aikido/zen/ipc"
 
 # The gem's own files require `aikido/zen/ipc` instead: Puma's master loads the plugin before Rails, and the Railtie

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The Puma plugin under the name by which `plugin :aikido_zen_ipc` finds it, and its setting.
+
 require "puma/plugin"
 
 require_relative "../../aikido/zen/ipc/integrations/puma"

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The error classes of the gem.
+
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.

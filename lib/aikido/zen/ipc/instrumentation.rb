@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The middleware around calls, by which hooks observe every call and notification.
+
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.

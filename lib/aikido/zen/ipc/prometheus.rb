@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The stats of the server and the client as text for Prometheus.
+
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The gem's version.
+
 # The namespace of Aikido's gems.
 module Aikido
   # The namespace of Aikido Zen.

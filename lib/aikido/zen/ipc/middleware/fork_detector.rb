@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# Rack middleware that makes a worker ready after a fork, and its public name.
+
 module Aikido
   module Zen
     module IPC

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The state of the adapter: the servers and the client that this process has, and the events that it inherited.
+
 module Aikido
   module Zen
     module IPC

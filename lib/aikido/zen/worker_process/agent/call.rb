@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+# The call that a handler answers; most of it is defined in Rust.
+
 module Aikido
   module Zen
     module WorkerProcess

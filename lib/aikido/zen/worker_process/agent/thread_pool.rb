@@ -4,7 +4,7 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # The threads of a server.
+        # The threads of a server, which it joins and kills together.
         #
         # @api private
         class ThreadPool
