@@ -41,7 +41,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("prepare_succession", method!(Server::prepare_succession, 0))?;
     class.define_private_method("take_place", method!(Server::take_place, 1))?;
     class.define_private_method("open_doors_again", method!(Server::open_doors_again, 0))?;
-    class.define_private_method("replace_steward", method!(Server::replace_steward, 0))?;
+    class.define_private_method("replace_supervisor", method!(Server::replace_steward, 0))?;
     class.define_private_method("begin_stop", method!(Server::begin_stop, 0))?;
     class.define_private_method("end_calls", method!(Server::end_calls, 0))?;
     class.define_private_method("finish_stop", method!(Server::finish_stop, 1))?;

@@ -49,6 +49,14 @@ module Aikido
           def timeout_throws?
             defined?(::Timeout::Error) && ::Timeout::Error.method_defined?(:exception, false)
           end
+
+          def log_missing_handler(name)
+            @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
+          end
+
+          def log_late_error(name, error)
+            @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when no caller waited for it", error)
+          end
         end
       end
     end

@@ -8,6 +8,7 @@ module Aikido
         # the reading of documents; this class has the threads that run handlers.
         class Server
           include HandlerRunner
+          include ServerThreads
 
           # Defined in Rust:
           #
@@ -189,7 +190,7 @@ module Aikido
           # @return [void]
           # @api private
           def revive
-            supervisor = replace_steward or return
+            supervisor = replace_supervisor or return
             @log.write(:warn, "the threads of the server were killed, and are started again")
             start_supervisor(supervisor)
           rescue ThreadError => e
@@ -253,11 +254,6 @@ module Aikido
             bind_to("::1", secret, options)
           end
 
-          # Seconds until the supervisor tries again after an error: threads or memory are short on this host, or there
-          # is a bug, and trying again at once would only burn time.
-          RETRY_DELAY = 0.1
-          private_constant :RETRY_DELAY
-
           # The part of the timeout of {#stop} in which killed handlers end.
           CLEAN_UP_SHARE = 0.25
           # Seconds at most for that: they end in milliseconds, but each one that computes keeps the GVL for a tenth of
@@ -269,75 +265,10 @@ module Aikido
           MIN_DRAIN = 0.25
           private_constant :CLEAN_UP_SHARE, :MAX_CLEAN_UP, :MIN_STOP, :MIN_DRAIN
 
-          # Starts the supervisor, which survives every error: without it no thread would be started any more, and
-          # nothing logged.
-          def start_supervisor(supervisor)
-            @threads.start("zen-ipc supervisor", supervisor) do
-              # It can be killed only while it waits: a handler thread that it was just given would be counted and never
-              # started.
-              Thread.handle_interrupt(Object => :on_blocking) { run_supervisor(supervisor) }
-            end
-          end
-
-          def run_supervisor(supervisor)
-            failure = nil
-            begin
-              recover_from(failure) if failure
-              failure = nil
-              nil while run_task(supervisor)
-            rescue Exception => e
-              failure = e
-              retry
-            end
-          end
-
-          def recover_from(failure)
-            IPC.pause(RETRY_DELAY)
-            begin
-              # A lack of memory leaves none for a line in the log.
-              @log.failure("the supervisor goes on", failure) unless failure.is_a?(NoMemoryError)
-            rescue Exception
-              # The logger has failed.
-            end
-          end
-
-          # @return [Boolean] false at the end of the server
-          def run_task(supervisor)
-            task = supervisor.next_duty or return false
-            task.is_a?(Attendant) ? start_handler_thread(task) : task.each { |level, text| @log.write(level, text) }
-            true
-          end
-
-          def start_handler_thread(thread)
-            @threads.start("zen-ipc handler", thread) { serve(thread) }
-          rescue ThreadError => e
-            thread.leave
-            @log.failure("no thread for another connection", e)
-            IPC.pause(RETRY_DELAY)
-          end
-
-          def serve(thread)
-            while (call = thread.next_call)
-              # If the handler ends this Ruby thread, `thread.leave` answers the call.
-              thread.conclude(call, run_handler(call))
-            end
-          rescue Exception => e
-            # Also `SystemExit`, for which Ruby would end the whole process if it left a thread.
-            @log.failure("a connection's thread ended", e)
-          end
-
           def log_dropped(count)
             return if count.zero?
 
             @log.write(:warn, "#{count} notifications were not handled before the server stopped, and are lost")
-          end
-
-          def log_missing_handler(name)
-            @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
-          end
-
-          def log_late_error(name, error)
-            @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when no caller waited for it", error)
           end
         end
       end
