@@ -52,7 +52,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
     end
   end
 
-  it "is the parent itself, and listens to nobody, in single mode" do
+  it "is the parent itself, and does not listen, in single mode" do
     start_puma(workers: 0)
     eventually { expect(@puma.log.lines.join).to include("Use Ctrl-C to stop") }
     expect(Array.new(3) { request("/count") }).to eq(

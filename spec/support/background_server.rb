@@ -30,7 +30,7 @@ class BackgroundServer
     eventually(within: BOOT_TIMEOUT) { expect(answers?).to be(true) }
     ready = true
   ensure
-    kill unless ready # as nobody has this object to do it
+    kill unless ready # as the caller has no object to kill
   end
 
   # @return [Integer] its process id

@@ -310,7 +310,7 @@ RSpec.shared_examples "a caller" do
       expect(log.string).to be_empty
     end
 
-    it "tells the handler that nobody waits for an answer" do
+    it "tells the handler that no answer is sent" do
       seen = Queue.new
       start do |server|
         server.handle("seen") do |respond|

@@ -43,7 +43,7 @@ class FiberScheduler
   def initialize
     @lock = Mutex.new
     @changed = ConditionVariable.new
-    # The fibers that wait, and when each is to be woken if nobody does it before.
+    # The fibers that wait, and when each is to be woken if it is not woken before.
     @deadlines = {}
     @unblocked = []
   end

@@ -29,7 +29,7 @@ class LimitedHost
     )
     ready = @process.wait_until_ready
   ensure
-    kill unless ready # whatever was raised, as nobody has this object to do it
+    kill unless ready # on any error, as the caller has no object to kill
   end
 
   # @return [Firewall::HttpClient::Response]

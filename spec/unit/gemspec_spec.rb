@@ -11,7 +11,7 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     expect(manifest[/^version = "(.+)"/, 1]).to eq(specification.version.to_s)
   end
 
-  it "can be published only by who has a second factor, and says where to read and to report" do
+  it "can be published only with a second factor, and says where to read and to report" do
     homepage = specification.homepage
     expect(specification.metadata).to include("rubygems_mfa_required" => "true", "source_code_uri" => homepage)
     links = %w[changelog documentation bug_tracker].map { |about| specification.metadata.fetch("#{about}_uri") }

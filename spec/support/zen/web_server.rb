@@ -19,7 +19,7 @@ class ZenWebServer
     )
     ready = @process.wait_until_ready
   ensure
-    @process&.kill unless ready # whatever was raised, as nobody has this object to do it
+    @process&.kill unless ready # on any error, as the caller has no object to kill
   end
 
   # Sends one request on a connection of its own.

@@ -58,7 +58,7 @@ RSpec.describe Aikido::Zen::IPC::ConflictGuard do
     end
   end
 
-  it "lets anybody else define methods, as an application or a test does" do
+  it "lets other code define methods, as an application or a test does" do
     expect(run(<<~RUBY)).to eq("added\n")
       require "aikido/zen/ipc/zen"
       class Aikido::Zen::WorkerProcess::Agent::Server

@@ -181,12 +181,12 @@ RSpec.describe Aikido::Zen::IPC::Daemon do
       own = start_server(secret: Agents::SECRET) { |server| server.publish("config", "[1]") }
       clients = [client_of(own), client_at(own.port)]
       closed = client_of(own).tap(&:close)
-      stranger = client_at(new_server.tap(&:close).port)
-      before = [own.port, stranger.port]
+      unrelated = client_at(new_server.tap(&:close).port)
+      before = [own.port, unrelated.port]
       become_daemon
       [in_child { clients.map { |client| client.document("config").value } }, error_of { closed.ping(patience) },
        [clients.map(&:port).uniq, closed.port] == [[own.port], own.port], own.port == before[0],
-       stranger.port == before[1]]
+       unrelated.port == before[1]]
     end
     expect(found).to eq([[[1], [1]], ipc::ClosedError, true, false, true])
   end

@@ -62,10 +62,10 @@ RSpec.describe Aikido::Zen::IPC::Doctor do
   end
 
   it "goes by the first reason, and not by that of its repetition within reconnect_delay" do
-    stranger = raw_server { |peer| peer.send_bytes("HTTP/1.1 400 Bad Request".ljust(RawPeer::HELLO_LENGTH)) }
+    other = raw_server { |peer| peer.send_bytes("HTTP/1.1 400 Bad Request".ljust(RawPeer::HELLO_LENGTH)) }
     server = start
     advice = in_child do
-      client = client_at(stranger.port, reconnect_delay: 60)
+      client = client_at(other.port, reconnect_delay: 60)
       allow(worker_process).to receive(:client).and_return(client)
       Array.new(2) { worker_process.doctor.advice }
     end

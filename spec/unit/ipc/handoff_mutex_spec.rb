@@ -22,7 +22,7 @@ RSpec.describe Aikido::Zen::IPC::HandoffMutex do
     expect(passed.pop).to eq(:second)
   end
 
-  it "lets those pass who are behind one that is killed just as its turn comes" do
+  it "lets the threads behind one pass that is killed just as its turn comes" do
     mutex.synchronize do
       second = line_up(:second)
       line_up(:third)

@@ -12,7 +12,7 @@ RSpec.describe Aikido::Zen::IPC::SilentThread do
   end
 
   [IOError, NotImplementedError, SystemExit, Interrupt, NoMemoryError].each do |error_class|
-    it "gives #{error_class} that its block raises, and lets nobody else know, whatever the application has set" do
+    it "gives #{error_class} that its block raises, and reports it nowhere else, whatever the application has set" do
       expect do
         value = in_child do
           Thread.abort_on_exception = Thread.report_on_exception = true

@@ -4,7 +4,7 @@ require "json"
 
 require_relative "../gate_middleware"
 
-# Calls the parent, and says who answered. It does not start a parent: the plugin does.
+# Calls the parent, and answers with its process. It does not start a parent: the plugin does.
 application = lambda do |env|
   parent = Aikido::Zen::WorkerProcess
   answer =

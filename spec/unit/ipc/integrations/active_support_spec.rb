@@ -57,7 +57,7 @@ RSpec.describe "aikido/zen/ipc/active_support_notifications" do
     expect(names).to eq(%w[invoke.aikido_zen_ipc request.shop])
   end
 
-  it "makes no event for one who begins to listen during the call" do
+  it "makes no event for a subscriber that begins during the call" do
     sizes, complaints = with_events do
       $stderr = StringIO.new
       worker_process.server.handle("subscribe") { subscribe }

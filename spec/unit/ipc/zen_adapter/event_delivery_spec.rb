@@ -156,7 +156,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::EventDelivery do
     expect(taken_batches.map(&:first)).to eq([%w[a b], %w[a b], %w[c]])
   end
 
-  it "leaves nobody waiting behind a thread that is killed while it waits for another's delivery" do
+  it "leaves no thread waiting behind one that is killed while it waits for another's delivery" do
     server = recording_server
     server.stop
     delivery = delivery_to(server.port)

@@ -81,7 +81,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::RequestHook do
     expect(worker.value).to eq("name" => "changed")
   end
 
-  it "schedules the work of an inherited client again, if nobody starts another one" do
+  it "schedules the work of an inherited client again, unless another one is started" do
     zen.config.worker_process_heartbeat_interval = 0.01
     start_child do
       requested_config

@@ -31,7 +31,7 @@ RSpec.describe Aikido::Zen::IPC::ZenAdapter::SettingsApplier do
     expect(settings.config).to eq("block" => { "users" => ["user-17"] })
   end
 
-  it "asks nobody while nothing has changed" do
+  it "makes no call while nothing has changed" do
     zen.api_cache.update_runtime_config("block" => true)
     applier.apply
     calls = client.stats[:calls]

@@ -17,7 +17,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
     end
   end
 
-  after { 10.times { gate << "an answer that nobody waits for" } }
+  after { 10.times { gate << "an answer that is not read" } }
 
   it "waits while other fibers of its thread go on" do
     answer = FiberScheduler.run do

@@ -103,7 +103,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client do
     expect { client.notify("echo") }.to raise_error(ipc::ConnectionRefusedError)
   end
 
-  it "pings without a handler, and raises where nobody answers" do
+  it "pings without a handler, and raises where no parent answers" do
     expect(client.ping(patience)).to be(true)
     expect(client.stats).to include(calls: 1)
     server.stop

@@ -130,7 +130,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::HandlerWrappers do
     expect(events_until("outside ends")).to eq(["outside begins", "handled", "outside ends"])
   end
 
-  it "has what it raises logged where nobody waits for an answer" do
+  it "logs its error where no answer is sent" do
     server.around_handlers { |_run| raise KeyError, "no connection to be had" }
     server.handle("work") { nil }
     client.notify("work")

@@ -12,7 +12,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
     expect(outcome).to eq([true])
   end
 
-  it "answers those who read documents" do
+  it "answers the reading of documents" do
     server.publish("config", "[1]")
     client = client_of(server)
     outcome = while_parent_is_busy(-> { client.ping(patience) }) do
@@ -32,7 +32,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
     expect(server.stats).to include(admitted: 6)
   end
 
-  it "keeps out those who do not know the secret" do
+  it "rejects connections without the secret" do
     outcome = while_parent_is_busy { error_of { client_at(server.port).ping(patience) } }
 
     expect(outcome).to eq(ipc::HandshakeError)

@@ -27,7 +27,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(states << server.started?).to eq([false, true, false])
   end
 
-  it "admits nobody before the start, and then those who have waited" do
+  it "admits no connection before the start, and then those that have waited" do
     client = client_of(server, reconnect_delay: 0)
     expect { client.ping(0.05) }.to raise_error(ipc::TimeoutError, /the handshake took longer than/)
 

@@ -13,7 +13,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "and connections that 
     end
   end
 
-  it "says of each who it was, why, and what shows its process" do
+  it "says of each its address, the reason, and how to find its process" do
     peer = raw_client(server.port)
     peer.read_hello
     peer.send_bytes("A").finish_sending

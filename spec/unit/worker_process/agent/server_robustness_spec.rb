@@ -19,7 +19,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
     "exits" => [->(*) { exit(3) }, "SystemExit", "exit"],
     "aborts" => [->(*) { raise SystemExit.new(1, "enough") }, "SystemExit", "enough"],
     "raises an interrupt" => [->(*) { raise Interrupt, "stop" }, "Interrupt", "stop"],
-    "throws what nobody catches" => [->(*) { throw :done }, "UncaughtThrowError", "uncaught throw :done"],
+    "throws what is not caught" => [->(*) { throw :done }, "UncaughtThrowError", "uncaught throw :done"],
     "runs out of stack" =>
       [->(*) { (recurse = -> { recurse.call }).call }, "SystemStackError", "stack level too deep"],
     "ends its thread" => [->(*) { Thread.exit }, nil, "the handler's thread was ended before it answered"],
@@ -117,7 +117,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
       allow(failing).to receive(:error).and_raise(NotImplementedError)
       server = start_server(spare_threads: 1, logger: failing)
       server.handle("echo") { |respond, value| respond.call(value) }
-      client_at(server.port).then { |stranger| error_of { stranger.ping(patience) } }
+      client_at(server.port).then { |peer| error_of { peer.ping(patience) } }
       threads = Thread.list.select { |thread| thread.name.to_s.start_with?("zen-ipc") }
       threads.each { |thread| thread.raise(IOError) }
       # One that still takes a call before it notices would end inside it.
