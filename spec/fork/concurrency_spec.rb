@@ -57,7 +57,7 @@ RSpec.describe "Forks while the gem is at work" do
     expect(call.value).to eq("its own answer")
   end
 
-  it "inside a handler end with the handler: the child answers nobody, and the caller gets its parent's answer" do
+  it "inside a handler end with the handler: the child sends no answer, and the caller gets its parent's answer" do
     handle_fork { nil }
     pid = client.invoke("fork", patience)
 

@@ -95,7 +95,7 @@ RSpec.describe "A client in a forked process" do
 
   it "forgets that its parent could not connect" do
     server = new_server(secret: Agents::SECRET)
-    server.close
+    server.stop_listening
     client = client_at(server.port, reconnect_delay: 1000)
     expect(error_of { client.ping(patience) }).to eq(ipc::ConnectionRefusedError)
     server.start

@@ -50,7 +50,7 @@ RSpec.describe "A fork and the parent's descriptors" do
       client.stop
       client.close
       server.stop
-      server.close
+      server.stop_listening
       @server = @client = nil
       GC.start
     end

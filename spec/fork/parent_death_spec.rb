@@ -19,7 +19,7 @@ RSpec.describe "The death of a parent" do
     later = ([ipc::ConnectionRefusedError] * 3).push(false, "[1]").inspect
     expect(Array.new(4) { reports.first.gets(chomp: true) }).to all(eq(later))
   ensure
-    # The siblings live until here, and then everybody has ended.
+    # The siblings live until here, and then all processes have ended.
     existence.last.close
     reports.first.read
   end

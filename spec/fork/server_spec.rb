@@ -24,12 +24,12 @@ RSpec.describe "A server in a forked process" do
     expect([server.started?, server.owned?]).to eq([true, true])
   end
 
-  it "has no figures there" do
+  it "has no stats there" do
     expect(in_child { server.stats }).to eq({})
   end
 
   it "does nothing there by stop and close" do
-    expect(in_child { [server.stop, server.stop(timeout: 0), server.close] }).to eq([false, false, false])
+    expect(in_child { [server.stop, server.stop(timeout: 0), server.stop_listening] }).to eq([false, false, false])
 
     expect(server).to be_started
     expect(client.invoke("echo", patience, 1)).to eq(1)

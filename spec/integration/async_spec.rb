@@ -36,7 +36,7 @@ RSpec.describe "Async", skip: !defined?(Async) && "async is not installed for Ru
       waiting.stop
       client.invoke("echo", patience, "next")
     end
-    gate << "an answer that nobody waits for"
+    gate << "an answer that is not read"
 
     expect(answer).to eq("next")
     expect(client.stats).to include(calls: 2, connects: 2)

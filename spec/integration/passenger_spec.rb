@@ -89,7 +89,7 @@ RSpec.describe "Passenger" do
     nil
   end
 
-  # @return [String] what `ps` shows
+  # @return [String] the process's title, as `ps` shows it
   def title(pid)
     File.read("/proc/#{pid}/cmdline").delete("\0")
   end

@@ -52,7 +52,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
     end
   end
 
-  it "is the parent itself, and listens to nobody, in single mode" do
+  it "is the parent itself, and does not listen, in single mode" do
     start_puma(workers: 0)
     eventually { expect(@puma.log.lines.join).to include("Use Ctrl-C to stop") }
     expect(Array.new(3) { request("/count") }).to eq(
@@ -112,7 +112,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
       .to raise_error(/was started before in this process, at .+worker_process\.rb:\d+: call start once/)
   end
 
-  it "adds its figures to those of Puma" do
+  it "adds its stats to those of Puma" do
     Dir.mktmpdir do |directory|
       start_puma(workers: 2, CONTROL: "#{directory}/control")
       bodies = requests_of_every_worker("/count")
@@ -162,7 +162,7 @@ RSpec.describe "Puma with plugin :aikido_zen_ipc" do
     answers.last
   end
 
-  # @return [Hash] what Puma's control server answers
+  # @return [Hash] the answer of Puma's control server
   def control(socket, path)
     response = UNIXSocket.open(socket) do |connection|
       connection.write("GET #{path} HTTP/1.0\r\n\r\n")

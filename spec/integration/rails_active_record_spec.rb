@@ -2,7 +2,7 @@
 
 require "tmpdir"
 
-# What a Rails application has around whatever it runs, around handlers: its executor, or its reloader.
+# Handlers run inside of a Rails application's executor, or of its reloader, as its requests do.
 RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   {
     "made by Agent::Server.new" => lambda do
@@ -98,7 +98,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   it "are left alone where the gem is disabled" do
     wrapper = in_shop(enabled: false) do
       make_server
-      Aikido::Zen::WorkerProcess::Agent::Wrappers.of_process
+      Aikido::Zen::WorkerProcess::Agent::HandlerWrappers.of_process
     end
     expect(wrapper).to be_nil
   end
@@ -107,7 +107,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   #
   # @param reload [Boolean] whether classes are reloaded, as in development
   # @param settings [Hash] of `config.aikido_zen_ipc`
-  # @return what the block returns, which must be a plain value
+  # @return the block's value, which must be a plain value
   def in_shop(reload: false, **settings)
     Dir.mktmpdir do |root|
       in_child do
@@ -139,7 +139,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
     Agents::PATIENCE
   end
 
-  # @return [Array] what five runs of the block in each of so many threads returned
+  # @return [Array] the values of five runs of the block in each of so many threads
   def in_threads(count, &block)
     Array.new(count) { in_thread { Array.new(5, &block) } }.flat_map(&:value)
   end

@@ -88,7 +88,7 @@ RSpec.describe "Rails" do
   end
 
   it "has the configuration also where Puma's plugin loaded the gem before Rails was there" do
-    program = "require 'aikido/zen/ipc/puma_plugin'; require '#{rails}/config/application'; " \
+    program = "require 'aikido/zen/ipc/integrations/puma'; require '#{rails}/config/application'; " \
               "print Rails.application.config.aikido_zen_ipc.start"
     output, = Open3.capture2(RbConfig.ruby, "-I", File.expand_path("../../lib", __dir__), "-e", program)
     expect(output).to eq("server")
@@ -220,7 +220,7 @@ RSpec.describe "Rails" do
     require_relative "../support/zen/rails_engine"
   end
 
-  # Has a handler fail, of a server that nobody gave a logger.
+  # Lets a handler fail, of a server without a logger.
   def started_by_hand
     parent.start { |server| server.handle("fail") { raise "a fault of its own" } }
     parent.notify("fail")
@@ -234,13 +234,12 @@ RSpec.describe "Rails" do
   end
 
   # Initializes the example in a process of its own.
-  #
-  # @param before [#call] what is done before the application is initialized
+  # @param before [#call] is called before the application is initialized
   # @param root [String, nil] another directory of the application than its own
   # @param settings [Hash] of `config.aikido_zen_ipc`
   # @yieldparam application [Rails::Application]
-  # @yieldparam log [StringIO] what was written to `Rails.logger`
-  # @return what the block returns, which must be a plain value
+  # @yieldparam log [StringIO] the text that was written to `Rails.logger`
+  # @return the block's value, which must be a plain value
   define_method(:in_application) do |before: -> {}, root: nil, **settings, &work|
     in_child do
       $VERBOSE = false # Rails has warnings of its own

@@ -73,7 +73,7 @@ RSpec.describe "Unicorn that is replaced by USR2" do
     events_seen_by_masters(1)
   end
 
-  # @return [Hash{Integer => Integer}] what each master that has ended says
+  # @return [Hash{Integer => Integer}] the last message of each master that has ended
   def events_seen_by_masters(count)
     seen = {}
     expect(@unicorn.log.wait_until(30.0) do

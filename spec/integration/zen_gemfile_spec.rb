@@ -2,7 +2,7 @@
 
 require_relative "../support/zen/ruby_process"
 
-# What docs/zen.md says of an application's Gemfile.
+# The Gemfiles of docs/zen.md.
 RSpec.describe "An application with aikido-zen in its Gemfile" do
   let(:ours) { { "aikido-zen-ipc" => RubyProcess::ROOT } }
   let(:program) do

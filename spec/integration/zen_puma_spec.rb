@@ -67,10 +67,10 @@ RSpec.describe "Aikido Zen on Puma with four workers" do
   # Adds what the parent has collected since.
   #
   # @param collected [Hash{String => Integer}] how often each event has come
-  # @return [Hash] the parent's figures
+  # @return [Hash] the parent's stats
   def collect(collected)
-    names, figures = web_server.ask("/collected")
+    names, stats = web_server.ask("/collected")
     names.each { |name| collected[name] += 1 }
-    figures
+    stats
   end
 end

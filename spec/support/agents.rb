@@ -58,7 +58,7 @@ module Agents
     thread.tap { started_agents[:threads] << thread }
   end
 
-  # @return [StringIO] what servers and clients have logged
+  # @return [StringIO] the log of servers and clients
   def agent_log
     @agent_log ||= StringIO.new
   end

@@ -7,7 +7,7 @@ require "tmpdir"
 require_relative "../../examples/support/http_client"
 require_relative "eventually"
 
-# A web server that goes on in the background, and what started it in the foreground ends.
+# A web server that goes on in the background after the command in the foreground has ended.
 class BackgroundServer
   include Eventually
   include RSpec::Matchers
@@ -30,7 +30,7 @@ class BackgroundServer
     eventually(within: BOOT_TIMEOUT) { expect(answers?).to be(true) }
     ready = true
   ensure
-    kill unless ready # as nobody has this object to do it
+    kill unless ready # as the caller has no object to kill
   end
 
   # @return [Integer] its process id

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# What applications call, the same in the parent and in its workers. `in_role { }` runs a block in the one or the other.
+# The methods that applications call, which behave the same in the parent and in its workers. `in_role { }` runs a block
+# in the one or the other.
 RSpec.shared_examples "a caller" do
   describe ".invoke" do
     it "returns what the handler answers" do
@@ -309,7 +310,7 @@ RSpec.shared_examples "a caller" do
       expect(log.string).to be_empty
     end
 
-    it "tells the handler that nobody waits for an answer" do
+    it "tells the handler that no answer is sent" do
       seen = Queue.new
       start do |server|
         server.handle("seen") do |respond|

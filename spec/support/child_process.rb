@@ -14,7 +14,7 @@ module ChildProcess
   # Runs the block in a forked child.
   #
   # @param within [Float] seconds; then the child is killed and {TooSlow} raised
-  # @return what the block returns, which must be a plain value (what Marshal can carry)
+  # @return the block's value, which must be one that Marshal can carry
   # @raise what the block raises
   def in_child(within: PATIENCE, &work)
     start_child(&work).value(within:)
@@ -62,10 +62,10 @@ module ChildProcess
     end
   end
 
-  # A child did not do in time what it was waited for.
+  # A child did not do its work in time.
   class TooSlow < StandardError; end
 
-  # A child ended, or was killed, before it did what it was waited for.
+  # A child ended, or was killed, before its work was done.
   class Ended < StandardError; end
 
   # One end of the line between an example and its child.
@@ -84,7 +84,7 @@ module ChildProcess
       @socket.write(Marshal.dump([:told, value]))
     end
 
-    # @return what the other side told
+    # @return the other side's value
     def hear(within: PATIENCE)
       kind, value = receive(within)
       raise value if kind == :raised
@@ -136,7 +136,7 @@ module ChildProcess
       @reaper = Process.detach(@pid)
     end
 
-    # @return what the block told by `parent.tell`
+    # @return the value that the block gave `parent.tell`
     def hear(within: PATIENCE)
       @link.hear(within:)
     end
@@ -146,7 +146,7 @@ module ChildProcess
       @link.tell(value)
     end
 
-    # @return what the block returned
+    # @return the block's value
     # @raise what the block raised
     def value(within: PATIENCE)
       kind, value = @link.receive(within) until %i[returned raised].include?(kind)

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# What a process has open.
+# The descriptors that a process has open.
 module Descriptors
   # @param pid [Integer, String]
-  # @return [Hash{Integer => String}] what each descriptor is: `socket:[123]`, `pipe:[45]`, a path
+  # @return [Hash{Integer => String}] the file of each descriptor: `socket:[123]`, `pipe:[45]`, a path
   def self.of(pid = "self")
     Dir.children("/proc/#{pid}/fd").each_with_object({}) do |number, descriptors|
       descriptors[Integer(number)] = File.readlink("/proc/#{pid}/fd/#{number}")
@@ -19,7 +19,7 @@ module Descriptors
   def self.at_rest(pid)
     looks = [of(pid)]
     until looks.length == LOOKS && looks.uniq.length == 1
-      sleep(LOOK_INTERVAL)
+      sleep(POLL_INTERVAL)
       looks = looks.last(LOOKS - 1) << of(pid)
     end
     looks.last
@@ -28,8 +28,8 @@ module Descriptors
   # How often it must be the same, and seconds between two looks: together longer than a busy machine keeps a thread
   # from going on, as a rule.
   LOOKS = 10
-  LOOK_INTERVAL = 0.01
-  private_constant :LOOKS, :LOOK_INTERVAL
+  POLL_INTERVAL = 0.01
+  private_constant :LOOKS, :POLL_INTERVAL
 
   # @yield opens some in this process
   # @return [Array<String>] the sockets and pipes that the block opened

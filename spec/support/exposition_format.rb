@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-# Reads Prometheus's text exposition format (version 0.0.4), and refuses what deviates from it, or what its best
+# Reads Prometheus's text exposition format (version 0.0.4), and refuses text that deviates from it or that its best
 # practices forbid.
 module ExpositionFormat
   # The text deviates.
   class Malformed < StandardError; end
 
-  # One figure, with what is said of it.
+  # One of the stats, with its description.
   Metric = Struct.new(:name, :help, :type, :labels, :value)
 
   NAME = /[a-zA-Z_:][a-zA-Z0-9_:]*/

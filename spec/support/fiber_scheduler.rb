@@ -4,8 +4,7 @@
 # threads. None of them waits for a descriptor here.
 class FiberScheduler
   # Runs the block in a fiber of a scheduler, in a thread of its own, until every fiber has ended.
-  #
-  # @return [Object] what the block returns
+  # @return [Object] the block's value
   # @raise what it raises
   def self.run(&work)
     Thread.new do
@@ -33,8 +32,7 @@ class FiberScheduler
     end
 
     # Waits for the end.
-    #
-    # @return [Object] what the block returned
+    # @return [Object] the block's value
     # @raise what it raised
     def value
       value, error = @outcome.pop
@@ -45,7 +43,7 @@ class FiberScheduler
   def initialize
     @lock = Mutex.new
     @changed = ConditionVariable.new
-    # The fibers that wait, and when each is to be woken if nobody does it before.
+    # The fibers that wait, and when each is to be woken if it is not woken before.
     @deadlines = {}
     @unblocked = []
   end

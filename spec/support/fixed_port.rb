@@ -2,10 +2,10 @@
 
 require "socket"
 
-# A port for what is to listen at the same one again.
+# A port for a server that is to listen at it again.
 module FixedPort
-  # Below those that the operating system gives to whoever asks for none (from 32,768 on), so that it gives this one to
-  # nobody meanwhile.
+  # It is below the ports that the operating system chooses itself (from 32,768 on), so that no other program gets it
+  # meanwhile.
   RANGE = (20_000...32_000)
 
   # @return [Integer] where nothing listens

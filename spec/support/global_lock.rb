@@ -19,7 +19,7 @@ class GlobalLock
     @room = Fiddle::Pointer.malloc(1, Fiddle::RUBY_FREE)
   end
 
-  # In the process whose lock it is. The pipe ends when nobody can let go any more.
+  # Runs in the process that has the lock. The pipe ends when no process can release it any more.
   #
   # @return [Boolean] whether another process let go
   def hold

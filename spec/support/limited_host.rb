@@ -6,7 +6,7 @@ require_relative "../../examples/support/http_client"
 require_relative "../../examples/support/server_process"
 require_relative "gated_requests"
 
-# What stands for a host: a real Puma of three workers with the example that limits by Redis.
+# A stand-in for a host: a real Puma of three workers with the example that limits by Redis.
 class LimitedHost
   extend Forwardable
   include GatedRequests
@@ -29,7 +29,7 @@ class LimitedHost
     )
     ready = @process.wait_until_ready
   ensure
-    kill unless ready # whatever was raised, as nobody has this object to do it
+    kill unless ready # on any error, as the caller has no object to kill
   end
 
   # @return [Firewall::HttpClient::Response]

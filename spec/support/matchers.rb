@@ -3,7 +3,7 @@
 RSpec::Matchers.define_negated_matcher :not_include, :include
 RSpec::Matchers.define_negated_matcher :not_eq, :eq
 
-# Passes if each of some workers has answered, nobody else has, and every answer has the same status and reason.
+# Passes if each of some workers has answered, no other process has, and every answer has the same status and reason.
 RSpec::Matchers.define :be_answered_by do |worker_pids|
   chain :with do |status, reason|
     @status = status

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What the firewall of the examples has to do on every web server.
+# The examples' firewall behaves so on every web server.
 #
 # @param start [Proc] starts the {WebServer}
 RSpec.shared_examples "a firewall on a pre-forking server" do |start|
@@ -110,7 +110,7 @@ RSpec.shared_examples "a firewall on a pre-forking server" do |start|
   end
 end
 
-# What has to happen when the parent of a web server's workers is killed.
+# Workers behave so when the parent of a web server is killed.
 #
 # @param start [Proc] starts the {WebServer}
 # @param requests [Integer] how many requests are held in its workers, or on their way there, when that happens
@@ -136,7 +136,7 @@ RSpec.shared_examples "a firewall whose parent is killed" do |start, requests:|
   end
 end
 
-# What has to happen when a web server is asked to end.
+# A web server that is asked to end behaves so.
 #
 # @param start [Proc] starts the {WebServer}
 RSpec.shared_examples "a server that ends when it is asked to" do |start|

@@ -45,7 +45,7 @@ module RawPeer
   # A frame's bytes.
   #
   # @param body [String]
-  # @param length [Integer] what the header declares
+  # @param length [Integer] the length that the header declares
   def self.frame(body, length: body.bytesize)
     [length].pack("N") + body.b
   end
@@ -74,7 +74,7 @@ module RawPeer
       send_bytes(RawPeer.frame(body))
     end
 
-    # @param value [Object] what JSON can express
+    # @param value [Object] a JSON value
     # @return [self]
     def send_message(value)
       send_frame(JSON.generate(value))
@@ -111,7 +111,7 @@ module RawPeer
       self
     end
 
-    # @return [String] what comes until the other side ends
+    # @return [String] the bytes that come until the other side ends
     def read_rest
       bytes = "".b
       loop { bytes << read_some(READ_SIZE) }
@@ -249,7 +249,7 @@ module RawPeer
     end
   end
 
-  # @param bytes [String] what it sends after the first request of each client
+  # @param bytes [String] are sent after the first request of each client
   # @return [Server]
   def answering_server(bytes)
     raw_server(secret: Agents::SECRET) do |connection|

@@ -5,11 +5,11 @@ require "tmpdir"
 
 # A real Redis on a socket in a folder of its own. It keeps nothing on disk.
 class RedisServer
-  # Seconds for it to answer after it was started: many times what it takes on a busy machine.
+  # Seconds for it to answer after it was started: many times its duration on a busy machine.
   START_TIMEOUT = 20.0
 
   # Seconds between two looks whether it does.
-  LOOK_INTERVAL = 0.01
+  POLL_INTERVAL = 0.01
 
   # @return [Boolean] whether there is one on this machine
   def self.available?
@@ -79,7 +79,7 @@ class RedisServer
     rescue Redis::BaseError
       raise if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
 
-      sleep(LOOK_INTERVAL)
+      sleep(POLL_INTERVAL)
       retry
     end
   end

@@ -39,7 +39,7 @@ class WebServer
     @process = Firewall::ServerProcess.new(kind, config:, rackup: "#{SERVERS}/config.ru", environment:)
     ready = @process.wait_until_ready
   ensure
-    kill unless ready # whatever was raised, as nobody has this object to do it
+    kill unless ready # on any error, as the caller has no object to kill
   end
 
   # Sends one request on a connection of its own.

@@ -3,7 +3,7 @@
 require "logger"
 require "stringio"
 
-# What an earlier example has stopped is nothing to a later one.
+# A later example must not see that an earlier one stopped the server.
 RSpec.configure do |config|
   config.before { Aikido::Zen::WorkerProcess.instance_variable_set(:@stopped, false) }
 end

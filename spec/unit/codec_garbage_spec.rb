@@ -6,7 +6,7 @@ require "rbconfig"
 # In programs of their own: their heaps are small, so that a look at all of it takes no time, and there are many.
 RSpec.describe Aikido::Zen::IPC::Codec, "while the GC runs at every allocation" do
   # @param program [String]
-  # @return [String] what it prints
+  # @return [String] its output
   def run_program(program)
     lib = File.expand_path("../../lib", __dir__)
     output, = Open3.capture2e(RbConfig.ruby, "--disable-gems", "-w", "-I", lib, "-r", "aikido-zen-ipc", "-r", "json",

@@ -2,7 +2,7 @@
 
 require "rbs"
 
-# What is defined in Rust has no source that YARD reads, so that YARD cannot miss it.
+# YARD cannot miss methods that are defined in Rust, as it reads no source of them.
 RSpec.describe "The documentation" do
   let(:root) { File.expand_path("../..", __dir__) }
 

@@ -11,14 +11,14 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     expect(manifest[/^version = "(.+)"/, 1]).to eq(specification.version.to_s)
   end
 
-  it "can be published only by who has a second factor, and says where to read and to report" do
+  it "can be published only with a second factor, and says where to read and to report" do
     homepage = specification.homepage
     expect(specification.metadata).to include("rubygems_mfa_required" => "true", "source_code_uri" => homepage)
     links = %w[changelog documentation bug_tracker].map { |about| specification.metadata.fetch("#{about}_uri") }
     expect(links).to all(satisfy { |link| repository_has?(link.delete_prefix(homepage)) })
   end
 
-  # GitHub's own pages, and what is in the repository.
+  # GitHub's own pages, and files of the repository.
   def repository_has?(path)
     path == "/issues" || File.exist?(File.join(root, path[%r{\A/(?:blob|tree)/main/(.+)}, 1]))
   end

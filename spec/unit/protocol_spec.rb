@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What `docs/protocol.md` says, against peers that know nothing but that, and against the gem.
+# The protocol of `docs/protocol.md`, between the gem and peers that know only that page.
 RSpec.describe "docs/protocol.md" do
   text = File.read(File.expand_path("../../docs/protocol.md", __dir__))
   vectors = text.scan(/^```vectors\n(.*?)^```/m).flatten.join.scan(/^(\w+) = (\h+)$/).to_h
@@ -111,7 +111,7 @@ RSpec.describe "docs/protocol.md" do
       expect_answer(vectors["document_request_frame"], vectors["document_unchanged_frame"])
     end
 
-    it "answers to who knows a document that is not published that there is none" do
+    it "answers that a known document is not published any more" do
       expect_answer(RawPeer.frame('["9","rpc.document",["config",1],{}]'), RawPeer.frame('["9",[0,null],null]'))
     end
 
@@ -197,10 +197,10 @@ RSpec.describe "docs/protocol.md" do
       "that speaks another protocol" => "GET / HTTP/1.1\r\n".ljust(RawPeer::CLIENT_PROOF_LENGTH)
     }.each do |kind, bytes|
       it "ends a connection #{kind}, and gives no reason" do
-        stranger = raw_client(server.port)
-        stranger.read_hello
-        stranger.send_bytes(bytes)
-        expect(stranger).to be_ended
+        peer = raw_client(server.port)
+        peer.read_hello
+        peer.send_bytes(bytes)
+        expect(peer).to be_ended
         expect(server.stats).to include(rejected_handshakes: 1, admitted: 0)
       end
     end

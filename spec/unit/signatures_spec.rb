@@ -3,8 +3,8 @@
 require "pathname"
 require "rbs"
 
-require "aikido/zen/ipc/active_support_observer"
-require "aikido/zen/ipc/puma_plugin"
+require "aikido/zen/ipc/integrations/active_support"
+require "aikido/zen/ipc/integrations/puma"
 require "aikido/zen/ipc/testing"
 require "aikido/zen/ipc/zen"
 
@@ -15,14 +15,15 @@ RSpec.describe "sig/aikido-zen-ipc.rbs" do
   end
   builder = RBS::DefinitionBuilder.new(env: environment)
 
-  # What is the gem's own business (`@api private`), and what every object has.
+  # Methods that are not public (`@api private`), and methods that every object has.
   let(:not_declared) do
-    %i[before_request close_scope continue_after_fork defaults= documents ended_with failure? follow
-       dispatch inspect invoke_here jump keep_inherited_events local_server= made_with? meant_by? notify_here
-       open_scope pause prepare_succession revive stopped? succeed tell_end tell_start worker_process_with zen?]
+    %i[adopt_after_daemon around before_request close_scope defaults= documents failure? follow dispatch inspect
+       invoke_local jump local_server= notify_local observe open_scope pause prepare_succession
+       reschedule_after_fork resume_after_daemon revive same_credentials? stopped? worker_process_with zen?
+       zen_options?]
   end
 
-  # @return [Hash{Symbol => RBS::Definition::Method}] what is declared in the module itself, without what it inherits
+  # @return [Hash{Symbol => RBS::Definition::Method}] the methods that the module itself declares
   def own(definition, name)
     definition.methods.select { |_, method| method.defined_in == name }
   end

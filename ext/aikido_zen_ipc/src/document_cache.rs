@@ -47,11 +47,11 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     class.define_alloc_func::<DocumentCache>();
     class.define_method("read", method!(DocumentCache::read, 1))?;
     class.define_private_method("watch", method!(DocumentCache::watch, 2))?;
-    class.define_private_method("reading", method!(DocumentCache::reading, 1))?;
-    class.define_private_method("keep", method!(DocumentCache::keep, 3))?;
+    class.define_private_method("shared_generation", method!(DocumentCache::reading, 1))?;
+    class.define_private_method("store", method!(DocumentCache::keep, 3))?;
     class.define_private_method("put_off", method!(DocumentCache::put_off, 2))?;
     class.define_private_method("retry_at", method!(DocumentCache::retry_at, 1))?;
-    class.define_private_method("known", method!(DocumentCache::known, 1))?;
+    class.define_private_method("last", method!(DocumentCache::known, 1))?;
     class.define_private_method("current?", method!(DocumentCache::is_current, 1))
 }
 

@@ -49,10 +49,11 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
     class.define_private_method("unpublish_key", method!(Server::unpublish, 1))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
-    class.define_method("invoke_here", method!(Server::invoke_here, -1))?;
-    class.define_method("notify_here", method!(Server::notify_here, -1))?;
+    class.define_method("invoke_local", method!(Server::invoke_here, -1))?;
+    class.define_method("notify_local", method!(Server::notify_here, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
-    class.define_method("close", method!(Server::close, 0))?;
+    class.define_method("stop_listening", method!(Server::close, 0))?;
+    class.define_alias("close", "stop_listening")?;
     class.define_method("started?", method!(Server::is_started, 0))?;
     class.define_method("owned?", method!(Server::is_owned, 0))?;
     class.define_method("host", method!(Server::host, 0))?;

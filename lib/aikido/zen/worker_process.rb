@@ -2,7 +2,7 @@
 
 module Aikido
   module Zen
-    # The face that applications use: a server in the parent, a client in every worker, and calls that look the same in
+    # The interface for applications: a server in the parent, a client in every worker, and calls that look the same in
     # both.
     #
     # @example In the parent, before it forks
@@ -22,11 +22,11 @@ module Aikido
         attr_reader :server
 
         # @api private
-        # @return [#call] answers the options that {start} takes where its caller gives none: those of a framework
+        # @return [#call] gives the framework's options, which {start} takes unless its caller gives others
         attr_writer :defaults
 
-        # Creates, configures and starts the server of this process, which thereby is the parent. In a worker, whose
-        # parent has one, the block is not run: a warning is logged, once, that names both calls.
+        # Creates, configures and starts the server of this process, which thereby becomes the parent. In a worker,
+        # whose parent has one, the block is not run: a warning that names both calls is logged once.
         #
         # @param options as of {Agent::Server#initialize}, and `client_options`, a Hash of those of
         #   {Agent::Client#initialize} for the workers' client. It has the server's `max_frame_size` and `logger` unless
@@ -45,7 +45,7 @@ module Aikido
           end
 
           client_options = client_options_among(options)
-          # A keyword at least: without any, the adapter for Zen would take it for the making of Zen's server.
+          # One keyword is always given: without any, the adapter for Zen would make Zen's server.
           server = Agent::Server.new(secret: nil, **options.except(:client_options))
           configure(server, client_options) { yield server if block_given? }
           @parent_pid = Process.pid
@@ -53,7 +53,7 @@ module Aikido
           @server = server
           @start_place = place
           @logger = options[:logger]
-          warn_of_lone_worker
+          warn_if_isolated
           server
         end
 
@@ -61,7 +61,7 @@ module Aikido
         # worker it does nothing.
         #
         # @param timeout [Numeric] as of {Agent::Server#stop}
-        # @return [Boolean] whether there was something to stop
+        # @return [Boolean] false if there was no server to stop
         def stop(timeout: 5.0)
           timeout = IPC::Argument.seconds_or_zero("timeout", timeout)
           return false unless role == :parent
@@ -91,44 +91,41 @@ module Aikido
           @client if role == :worker
         end
 
-        # Makes this worker's client ready, for those who have a hook to put it in. Not needed: the first use after a
-        # fork does it. Does no I/O.
+        # Makes this worker's client ready, for a web server with a hook for it. This is optional, as the first use
+        # after a fork does it. It does no I/O.
         #
         # @return [Agent::Client, nil] as {client}
         def after_fork!
           client&.tap(&:connected?)
         end
 
-        # Goes on in the process that `Process.daemon` made, in the place of the one that has ended.
+        # Goes on in the process that `Process.daemon` made, in the role of the process that has ended.
         #
         # @api private
-        def succeed
+        def resume_after_daemon
           @parent_pid = Process.pid if role == :parent
           after_fork!
         end
 
         # Calls a method of the parent.
-        #
         # In a worker it is a remote call, which waits for at most `timeout`. In the parent the handler runs here, and
-        # all but the socket is the same: which names, timeouts, arguments and sizes are accepted, how values are
-        # converted, and which errors a handler's exceptions become. Two things differ, as it runs in the calling
-        # thread: the timeout cannot end it, and `exit` and the end of the thread act on that thread, as do signals and
+        # all but the socket is the same: the names, timeouts, arguments and sizes that are accepted, the conversion of
+        # values, and the errors that a handler's exceptions become. Two things differ, as it runs in the calling
+        # thread. The timeout cannot end it. And `exit` and the end of the thread act on that thread, as do signals,
         # `Timeout` (before Ruby 3.2 that is a `throw`, and so every `throw` acts on it), and any other exception that
-        # is no error, as those by which RSpec and Minitest tell of an expectation.
-        #
-        # Values arrive as JSON has them. Of two keys of a Hash that have the same name (`:a` and `"a"`) the last one
-        # wins.
+        # is no error, such as a failed expectation of RSpec or Minitest.
+        # Values arrive as JSON has them. If two keys of a Hash have the same name (`:a` and `"a"`) the last one wins.
         #
         # @param name [String, Symbol] of 1 to 1,024 bytes
         # @param timeout [Numeric] seconds, above 0 up to 1,000,000,000
-        # @yieldparam error [IPC::Error] the block's value then is the result
+        # @yieldparam error [IPC::Error] whose place the block's value takes
         # @return [Object] the result
         # @raise [IPC::Error] without a block
         # @raise [ArgumentError] for a name or a timeout that is not allowed, also with a block
         def invoke(name, timeout, *args, **kwargs)
           case role
           when :worker then @client.invoke(name, timeout, *args, **kwargs)
-          when :parent then parent.invoke_here(@client, name, timeout, *args, **kwargs)
+          when :parent then parent.invoke_local(@client, name, timeout, *args, **kwargs)
           else raise not_there
           end
         rescue IPC::Error => e
@@ -137,9 +134,9 @@ module Aikido
           yield e
         end
 
-        # Tells the parent something, without waiting for the handler. The notifications of a worker are handled one
-        # after another, in the order in which they were sent. In the parent the handler runs here, in this thread, and
-        # what it raises is logged; two threads that notify at once may run it at once.
+        # Sends the parent a notification, without waiting for the handler. The notifications of a worker are handled
+        # one after another, in the order in which they were sent. In the parent the handler runs here, in this thread,
+        # and its errors are logged; two threads that notify at once may run it at once.
         #
         # @param name [String, Symbol] as of {invoke}
         # @return [true]
@@ -147,7 +144,7 @@ module Aikido
         def notify(name, *args, **kwargs)
           case role
           when :worker then @client.notify(name, *args, **kwargs)
-          when :parent then parent.notify_here(@client, name, *args, **kwargs)
+          when :parent then parent.notify_local(@client, name, *args, **kwargs)
           else raise not_there
           end
         end
@@ -163,24 +160,24 @@ module Aikido
           raise not_there if @stopped
         end
 
-        # Finds out whether this process reaches its parent, what is wrong, and what to do.
+        # Finds out whether this process reaches its parent, and gives advice where it does not.
         #
         # @example
         #   puts Aikido::Zen::WorkerProcess.doctor
         # @param timeout [Numeric] seconds for the parent to answer
-        # @return [IPC::Diagnosis] also where there is no server; never raises for what is wrong
+        # @return [IPC::Doctor] also where there is no server; a problem is never raised
         def doctor(timeout: 1.0)
-          IPC::Diagnosis.new(self, @parent_pid, IPC::Argument.seconds("timeout", timeout))
+          IPC::Doctor.new(self, @parent_pid, IPC::Argument.seconds("timeout", timeout))
         end
 
         private
 
-        # The server of this process, which is used here.
+        # The server of this process, with its threads.
         def parent
           @server.tap(&:revive)
         end
 
-        # As if nothing had been started in this process or an ancestor.
+        # Leaves this process as if no server had been started in it or an ancestor.
         def forget
           @server = @client = @documents = nil
           @parent_pid = @start_place = @logger = @warned_generation = nil
@@ -192,7 +189,7 @@ module Aikido
           caller ? "#{caller.path}:#{caller.lineno}" : "the start of a thread"
         end
 
-        # Where the parent calls `start` as well as the application in each worker, none of them fails to boot.
+        # A worker whose application calls `start` as its parent does must not fail to boot.
         def keep_inherited_server(place, logger)
           return @server if @warned_generation == IPC.fork_generation
 
@@ -202,11 +199,11 @@ module Aikido
           @server
         end
 
-        # It would work, and count for itself what was to be counted once.
-        def warn_of_lone_worker
-          worker = IPC::PreForkingServer.worker or return
+        # A server in a worker works, but counts for itself what is to be counted once.
+        def warn_if_isolated
+          worker = IPC::WebServerWorker.current or return
 
-          IPC::Log.new(@logger).write(:warn, "#{worker.lonely}: #{worker.advice}")
+          IPC::Log.new(@logger).write(:warn, "#{worker.isolated_message}: #{worker.advice}")
         end
 
         def client_options_among(options)
@@ -217,13 +214,14 @@ module Aikido
                 "client_options is #{IPC::Argument.quoted(given)}; a Hash with options of #{Agent::Client} is allowed"
         end
 
-        # What goes wrong leaves nothing behind, so that the same port can be bound again.
+        # A failure leaves nothing behind, so that the same port can be bound again.
         def configure(server, client_options)
           yield
           server.start
           @client = Agent::Client.for(server, **client_options)
           @client.local_server = server
-          # The client's own, at hand: whatever the role, a document that did not change costs one call.
+          # The client's cache is kept at hand, so that a document that did not change costs one Ruby call in either
+          # role.
           @documents = @client.documents
           configured = true
         ensure
@@ -232,7 +230,7 @@ module Aikido
 
         def discard(server)
           server.stop
-          server.close
+          server.stop_listening
         end
 
         def not_there

@@ -15,7 +15,7 @@ class Shop < Rails::Application
   config.logger = Logger.new(IO::NULL)
   config.active_record.legacy_connection_handling = false if Rails.version < "7"
 
-  # What belongs to one request.
+  # The state of one request.
   class Current < ActiveSupport::CurrentAttributes
     attribute :user
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The example's configuration, and what the specs vary.
+# The example's configuration, with the settings that the specs vary.
 example = File.expand_path("../../../examples/puma/puma.rb", __dir__)
 hanging_puma = File.expand_path("hanging_puma.rb", __dir__)
 [example, hanging_puma].each { |file| instance_eval(File.read(file), file) }

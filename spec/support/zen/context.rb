@@ -40,7 +40,7 @@ RSpec.shared_context "with Zen" do
   #
   # @return [Array<String>] as {flushed_names}
   def names_taken(count)
-    eventually { expect(zen.server.event_figures).to include(taken: count) }
+    eventually { expect(zen.server.event_stats).to include(taken: count) }
     flushed_names
   end
 

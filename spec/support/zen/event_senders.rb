@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # Threads that make the workers of a {ZenWebServer} collect events, each by a request, until so many were answered. A
-# request that fails is not sent again, because nobody knows what came of it.
+# request that fails is not sent again, because it may have had an effect.
 class EventSenders
   # @return [Hash{String => Integer}] the worker that has collected each event, by its name
   attr_reader :workers
@@ -24,7 +24,7 @@ class EventSenders
   end
 
   # @return [void]
-  # @raise what went wrong in a thread, but for requests that failed
+  # @raise the error of a thread, but not those of requests
   def wait
     @threads.each(&:value)
   end

@@ -5,7 +5,7 @@
 class ZenRailsEngine < Rails::Railtie
   FORK_DETECTOR = File.expand_path("stand_in/lib/aikido/zen/middleware/fork_detector.rb", __dir__)
 
-  # After what this gem does.
+  # It runs after this gem's initializers.
   initializer "zen.middleware", after: "aikido_zen_ipc.middleware" do |app|
     load FORK_DETECTOR
     app.middleware.insert_after(ActionDispatch::RemoteIp, Aikido::Zen::Middleware::ForkDetector)

@@ -13,7 +13,7 @@ module RubyProcess
   ENVIRONMENT = { "RUBYOPT" => nil, "RUBYLIB" => nil }.freeze
 
   # @param zen [String] which stand-in
-  # @return [String] what the program wrote, warnings and all
+  # @return [String] the program's output, warnings included
   # @raise [RuntimeError] if it failed
   def self.run(zen, program)
     output, status = Open3.capture2e(ENVIRONMENT, RbConfig.ruby, "-w", "-I#{ROOT}/lib", "-I#{__dir__}/#{zen}/lib",
@@ -23,10 +23,10 @@ module RubyProcess
     output
   end
 
-  # Runs a program in an application that requires what its Gemfile names, in that order.
+  # Runs a program in an application that requires the gems of its Gemfile, in that order.
   #
   # @param gems [Hash{String => String}] name and directory
-  # @return [Array(String, Boolean)] what it wrote, and whether it succeeded
+  # @return [Array(String, Boolean)] its output, and true if it succeeded
   def self.run_with_gemfile(gems, program)
     Dir.mktmpdir("gemfile-") do |directory|
       gemfile = "#{directory}/Gemfile"

@@ -19,7 +19,7 @@ class ZenWebServer
     )
     ready = @process.wait_until_ready
   ensure
-    @process&.kill unless ready # whatever was raised, as nobody has this object to do it
+    @process&.kill unless ready # on any error, as the caller has no object to kill
   end
 
   # Sends one request on a connection of its own.
@@ -29,12 +29,12 @@ class ZenWebServer
     Firewall::HttpClient.open(@process.port) { |client| client.request(method, path, **options) }
   end
 
-  # @return what a worker, whichever it is, answers
+  # @return the answer of any worker
   def ask(path)
     request("GET", path).body.fetch("answer")
   end
 
-  # @return [Hash{Integer => Array}] what each worker has answered
+  # @return [Hash{Integer => Array}] the answers of each worker
   def ask_every_worker(path, &while_held)
     request_every_worker("GET", path, count: 20, &while_held)
       .group_by(&:worker).transform_values { |responses| responses.map { |response| response.body.fetch("answer") } }

@@ -2,7 +2,7 @@
 
 RSpec.describe Aikido::Zen::IPC::Advice do
   ipc = Aikido::Zen::IPC
-  # What socket(2), connect(2), getsockname(2) and getpeername(2) may answer over TCP.
+  # The errors of socket(2), connect(2), getsockname(2) and getpeername(2) over TCP.
   errnos = %i[EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EBADF ECONNREFUSED ECONNRESET EHOSTUNREACH EMFILE
               ENETDOWN ENETUNREACH ENFILE ENOBUFS ENOMEM ENOTCONN ENOTSOCK EPERM EPROTONOSUPPORT ETIMEDOUT]
   otherwise = described_class.on(ipc::InternalError.new)

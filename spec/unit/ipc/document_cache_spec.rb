@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe Aikido::Zen::IPC::DocumentCache do
-  # Whose page the cache reads, and what the cache asked for.
+  # The server of the page that the cache reads, the documents that the cache asked for, and its failures.
   let(:server) { new_server }
   let(:asked) { [] }
   let(:failures) { [] }
@@ -22,7 +22,7 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
 
   def unreachable(key, known_generation)
     asked << [key, known_generation]
-    raise Aikido::Zen::IPC::ConnectionRefusedError, "nobody there"
+    raise Aikido::Zen::IPC::ConnectionRefusedError, "no parent"
   end
 
   it "asks for a document once, and gives the same one as long as the page's reading is the same" do
@@ -43,8 +43,8 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(asked).to eq([["config", nil], ["config", 1]])
   end
 
-  # In a child, which has no other thread whose objects would be counted, as those that watch the example or do the work
-  # of a library's finalizers.
+  # It runs in a child without other threads, such as those that watch the example or run a library's finalizers: their
+  # objects would be counted.
   it "allocates nothing while nothing has changed" do
     publish("config", "[1]")
     documents = cache
@@ -130,7 +130,7 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
     expect(documents.read("config").value).to eq([2])
   end
 
-  it "leaves nobody waiting behind a thread that is killed while it waits for another's fetch" do
+  it "leaves no thread waiting behind one that is killed while it waits for another's fetch" do
     publish("config", "[1]")
     readers = []
     documents = cache(fetch: lambda do |key, known_generation|
@@ -196,13 +196,13 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
       publish("config", "[0]")
     end
 
-    it "goes on giving the last document, tells why once, and asks nobody within retry_delay" do
+    it "goes on giving the last document, tells why once, and makes no call within retry_delay" do
       publish("config", "[1]")
       documents = cache(fetch: sometimes)
       first = documents.read("config")
       lose_the_parent
       expect(Array.new(3) { documents.read("config") }).to all(equal(first))
-      expect(failures).to eq([["config", "Connection refused - nobody there"]])
+      expect(failures).to eq([["config", "Connection refused - no parent"]])
       expect(asked.size).to eq(2)
     end
 
@@ -233,7 +233,7 @@ RSpec.describe Aikido::Zen::IPC::DocumentCache do
       expect(asked.size).to eq(10_001)
     end
 
-    it "asks nobody within retry_delay, also where what is told of the failure reads the document again" do
+    it "makes no call within retry_delay, even if on_failure reads the document again" do
       documents = nil
       documents = cache(fetch: method(:unreachable))
       allow(failures).to receive(:<<) { documents.read("config") }

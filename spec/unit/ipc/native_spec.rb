@@ -29,7 +29,7 @@ RSpec.describe Aikido::Zen::IPC, "its compiled library" do
     let(:library) { $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\.(so|bundle)\z}).fetch(0) }
     let(:ruby) { RUBY_VERSION[/\A\d+\.\d+/] }
 
-    # @return [(String, Process::Status)] what is said by a Ruby that loads the gem
+    # @return [(String, Process::Status)] the output of a Ruby that loads the gem
     def load_with_precompiled(library_of)
       Dir.mktmpdir do |directory|
         library_of.each do |version, path|

@@ -12,13 +12,13 @@ RSpec.describe Aikido::Zen::IPC, ".prometheus" do
     end
   end
 
-  # @return [Hash{String => Integer}] value of each figure
+  # @return [Hash{String => Integer}] the value of each metric
   def values(**options)
     ExpositionFormat.parse(described_class.prometheus(**options)).transform_values(&:value)
   end
 
-  # @return [Array<Symbol>] what they are called in the stats of this side
-  def figures(names, side)
+  # @return [Array<Symbol>] their names in the stats of this side
+  def stats_names(names, side)
     names.map { |name| name[/\Aaikido_zen_ipc_#{side}_(.*?)(_total)?\z/, 1].to_sym }
   end
 
@@ -26,22 +26,22 @@ RSpec.describe Aikido::Zen::IPC, ".prometheus" do
     expect(described_class.prometheus).to eq("")
   end
 
-  it "has each of the server's figures in the parent, and no other" do
+  it "has each of the server's stats in the parent, and no other" do
     stats = start.stats
     metrics = ExpositionFormat.parse(described_class.prometheus)
 
-    expect(figures(metrics.keys, "server")).to match_array(stats.keys)
+    expect(stats_names(metrics.keys, "server")).to match_array(stats.keys)
     expect(metrics.values.map(&:labels)).to all(eq("role" => "parent"))
   end
 
-  it "has each of the client's figures in a worker, and no other" do
+  it "has each of the client's stats in a worker, and no other" do
     start
     names, labels, stats = in_child do
       metrics = ExpositionFormat.parse(described_class.prometheus)
       [metrics.keys, metrics.values.map(&:labels), worker_process.client.stats.keys]
     end
 
-    expect(figures(names, "client")).to match_array(stats)
+    expect(stats_names(names, "client")).to match_array(stats)
     expect(labels).to all(eq("role" => "worker"))
   end
 
@@ -63,7 +63,7 @@ RSpec.describe Aikido::Zen::IPC, ".prometheus" do
                              "aikido_zen_ipc_server_accepted_total" => "counter")
   end
 
-  it "has the figures of a server and a client that were made by hand" do
+  it "has the stats of a server and a client that were made by hand" do
     server = start_server
     client = client_of(server)
     client.ping(patience)
@@ -77,11 +77,5 @@ RSpec.describe Aikido::Zen::IPC, ".prometheus" do
     server.stop
     expect(values(server:).keys).to include("aikido_zen_ipc_server_accepted_total")
     expect(values(server:).keys).not_to include("aikido_zen_ipc_server_connections")
-  end
-
-  it "is in a worker what a handler in the parent answers" do
-    start.handle("metrics") { |respond| respond.call(described_class.prometheus) }
-    text = in_child { worker_process.invoke("metrics", patience) }
-    expect(ExpositionFormat.parse(text).fetch("aikido_zen_ipc_server_requests_total").value).to eq(1)
   end
 end

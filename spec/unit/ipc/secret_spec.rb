@@ -98,7 +98,7 @@ RSpec.describe Aikido::Zen::IPC::Secret do
     expect { client_of(server).notify("seen", secret) }.to raise_error(ipc::SerializationError, /args\[0\]/)
   end
 
-  # Whether a text shows a secret in one of the forms in which bytes are shown.
+  # Tells whether a text shows a secret in one of the usual forms of bytes.
   def include_secret(secret)
     forms = [secret, secret.unpack1("H*"), secret.inspect[1..-2], [secret].pack("m0"), secret.bytes.join(", ")]
     satisfy("include the secret") { |text| forms.any? { |form| text.b.include?(form.b) } }

@@ -8,7 +8,7 @@ RSpec.describe Aikido::Zen::WorkerProcess do
       yield
     end
 
-    # @return [String, nil] the class of what the handler was ended by
+    # @return [String, nil] the class of the exception that ended the handler
     def register_and_call
       start { |given| given.handle("return") { return "from the method" } }
       described_class.invoke("return", 5.0, &:remote_class)

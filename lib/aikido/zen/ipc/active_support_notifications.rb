@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "active_support_observer"
+# The public path of the events for ActiveSupport: to require it begins them.
+require_relative "integrations/active_support"
 
 Aikido::Zen::IPC::ActiveSupportObserver.register

@@ -3,12 +3,12 @@
 module Aikido
   module Zen
     module IPC
-      # What to do about each reason for which a parent may be out of reach.
+      # The doctor's advice for each reason for which a parent may be out of reach.
       #
       # @api private
       module Advice
-        # By the class of the error, or of the first one where it is told again within `reconnect_delay`: the gem's own,
-        # and what `socket` and `connect` may answer over the loopback interface.
+        # The advice by the class of the error, or of the first one where it is told again within `reconnect_delay`. The
+        # classes are the gem's own and those of all errors of `socket` and `connect` over the loopback interface.
         BY_REASON = {
           [Errno::ECONNREFUSED] =>
             "the parent has ended or stopped its server: see its log, and restart it",

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Time by methods that no test replaces: neither `Process.clock_gettime` nor `Kernel#sleep`.
+# The gem's clock and its pauses. They do not use `Process.clock_gettime` and `Kernel#sleep`, which tests replace.
 
 module Aikido
   module Zen
@@ -11,7 +11,7 @@ module Aikido
       # @!method self.monotonic_time
       #   @return [Float] seconds on `Process::CLOCK_MONOTONIC`, also where Ruby's method for it is stubbed
 
-      # Waits, without a lock, for so many seconds or until the thread is interrupted.
+      # Waits for so many seconds, or until the thread is interrupted. It takes no lock, so that a `trap` may call it.
       #
       # @param seconds [Numeric]
       # @return [void]

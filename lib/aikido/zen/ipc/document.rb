@@ -8,8 +8,9 @@ module Aikido
         # @return [String] the name under which it was published, frozen
         attr_reader :key
 
-        # @return [Integer] 1 for the first text, and one more for each different text. Where documents were taken back
-        #   ({WorkerProcess::Agent::Server#unpublish}), a name that is published anew begins above all of theirs
+        # @return [Integer] 1 for the first text, and one more for each different text. A name that is published again
+        #   after {WorkerProcess::Agent::Server#unpublish} begins above the generations of all documents that were taken
+        #   back
         attr_reader :generation
 
         # @return [String] the text, byte for byte as it was published, frozen
@@ -25,13 +26,13 @@ module Aikido
           @parsed = false
         end
 
-        # The value of the text, parsed at the first use and kept.
+        # The value of the text. It is parsed at the first use and kept.
         #
         # @return [Hash, Array, String, Integer, Float, true, false, nil] frozen, at every depth
         def value
           return @value if @parsed
 
-          # Two threads that come here at once parse twice and keep one.
+          # Two threads that come here at once parse the text twice and keep one value.
           @value = Codec.load_frozen(@json)
           @parsed = true
           @value

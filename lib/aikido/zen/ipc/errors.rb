@@ -1,13 +1,16 @@
 # frozen_string_literal: true
 
+# The error classes of the gem.
+
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
-      # In every error of the gem. Each of them is also the standard class that Ruby code already rescues.
+      # Included in every error of the gem. Each error is also of the standard class that Ruby code already rescues.
       module Error; end
 
-      # For `rescue`: `SystemCallError.===` compares numbers, so that one of ours would also catch a database's.
+      # Makes `rescue` compare classes: `SystemCallError.===` compares numbers, so that an error class of this gem would
+      # also catch a database's error.
       #
       # @api private
       module MatchedByClass
@@ -21,15 +24,15 @@ module Aikido
       end
       private_constant :MatchedByClass
 
-      # The caller's time has passed, or the limit of one phase.
+      # The caller's timeout has passed, or that of one phase.
       class TimeoutError < Errno::ETIMEDOUT
         include Error
         extend MatchedByClass
 
-        # @return [String] what was being done: "connecting", "the wait for the response", …
+        # @return [String] the phase of the call: "connecting", "the wait for the response", …
         attr_reader :phase
 
-        # @return [Float] seconds that it took until then
+        # @return [Float] seconds since the beginning of the call
         attr_reader :waited
 
         def initialize(message = nil, phase: nil, waited: nil)
@@ -39,14 +42,15 @@ module Aikido
         end
       end
 
-      # No connection could be made, and nothing was sent: the parent is gone or stopped. Also raised at once, with the
-      # first cause, while a client waits out its `reconnect_delay`, and where no thread of the parent is left to serve.
+      # No connection could be made, and nothing was sent: the parent is gone or stopped. It is also raised at once,
+      # with the first cause, while a client waits out its `reconnect_delay`, and where no thread of the parent is left
+      # to serve.
       class ConnectionRefusedError < Errno::ECONNREFUSED
         include Error
         extend MatchedByClass
 
-        # @return [Class, nil] of what went wrong at the first attempt: one below `Errno`, or one of the gem's; nil
-        #   where there was no attempt
+        # @return [Class, nil] the class of the first attempt's error: one below `Errno`, or one of the gem's; nil where
+        #   there was no attempt
         attr_reader :reason
 
         def initialize(message = nil, reason: nil)
@@ -55,12 +59,12 @@ module Aikido
         end
       end
 
-      # The connection ended during a call. Whether the handler ran is not known.
+      # The connection ended during a call. The handler may have run or not.
       class DisconnectedError < EOFError
         include Error
       end
 
-      # This process stopped or closed it, or inherited it from the process that owns it.
+      # This process stopped or closed the server or the client, or inherited it from the process that owns it.
       class ClosedError < IOError
         include Error
       end
@@ -70,17 +74,17 @@ module Aikido
         include Error
       end
 
-      # Bytes that are not the protocol.
+      # The other side sent bytes that are not the protocol.
       class ProtocolError < StandardError
         include Error
       end
 
       # A message is longer than `max_frame_size`.
       class FrameTooLargeError < ProtocolError
-        # @return [Integer] bytes of the message
+        # @return [Integer] the length of the message in bytes
         attr_reader :size
 
-        # @return [Integer] bytes that are allowed
+        # @return [Integer] the length in bytes that is allowed
         attr_reader :limit
 
         def initialize(message = nil, size: nil, limit: nil)
@@ -99,10 +103,10 @@ module Aikido
       class RemoteError < RuntimeError
         include Error
 
-        # @return [String, nil] the class of what the handler raised
+        # @return [String, nil] the class of the handler's error
         attr_reader :remote_class
 
-        # @return [Array<String>] where it raised, innermost first
+        # @return [Array<String>] the handler's backtrace, innermost first
         attr_reader :remote_backtrace
 
         # @return [String, nil] the method that was called
@@ -119,7 +123,7 @@ module Aikido
       # The parent has no handler for the method, which the message names.
       class NoHandlerError < RemoteError; end
 
-      # A bug of this gem. It cost one call.
+      # A bug of this gem, which cost one call.
       class InternalError < StandardError
         include Error
       end

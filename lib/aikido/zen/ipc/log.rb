@@ -3,13 +3,13 @@
 module Aikido
   module Zen
     module IPC
-      # Where the gem writes: the logger it was given, or `$stderr`, which also has what a logger failed to write. Not
-      # `Kernel#warn`, which says nothing under `-W0`.
+      # Writes the gem's log lines to the logger that it was given, or to `$stderr`, which also gets the lines that a
+      # logger failed to write. `Kernel#warn` is not used, since it writes nothing under `-W0`.
       #
       # @api private
       class Log
         # @param error [Exception]
-        # @return [String] its message; its class where asking for that fails
+        # @return [String] its message, or the name of its class if `message` raises
         def self.message_of(error)
           error.message.to_s
         rescue StandardError
@@ -17,7 +17,7 @@ module Aikido
         end
 
         # @param error [Exception]
-        # @return [String] the name of its class, also where that class answers something else
+        # @return [String] the name of its class; "Exception" if that raises
         def self.class_of(error)
           error.class.to_s
         rescue StandardError
@@ -25,14 +25,14 @@ module Aikido
         end
 
         # @param error [Exception]
-        # @return [Array<String>, nil] nil also where asking for it fails
+        # @return [Array<String>, nil] nil also if `backtrace` raises
         def self.backtrace_of(error)
           error.backtrace
         rescue StandardError
           nil
         end
 
-        # What a `Logger` has, and an `IO` not: it would take every line and write none.
+        # The methods of a `Logger`. An `IO` lacks them, and would write nothing.
         METHODS = %i[info warn error].freeze
         private_constant :METHODS
 
@@ -59,7 +59,7 @@ module Aikido
           end
         end
 
-        # @param what [String] what failed
+        # @param what [String] the sentence that the error explains
         # @param error [Exception]
         # @return [void]
         def failure(what, error)
@@ -68,11 +68,11 @@ module Aikido
 
         private
 
-        # In one piece, so that lines of several processes do not mix.
+        # The line is written in one piece, so that lines of several processes do not mix.
         def to_stderr(message)
           $stderr.write("aikido-zen-ipc: #{message}\n")
         rescue StandardError
-          # There is nowhere left to say it.
+          # No place is left to write to.
           nil
         end
       end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What is defined in Rust alone, and has no other Ruby file:
+# Loads the library in Rust, and documents what is defined there and has no other Ruby file:
 #
 # @!parse
 #   module Aikido
@@ -33,12 +33,12 @@
 #     end
 #   end
 
-# A precompiled gem has one library for each Ruby; one that was compiled at installation has one for this Ruby.
+# A precompiled gem has a library for each version of Ruby; a gem that was compiled at installation has one.
 precompiled = "aikido/zen/ipc/#{RUBY_VERSION[/\A\d+\.\d+/]}/aikido_zen_ipc"
 begin
   require precompiled
 rescue LoadError => e
-  # It is there, but cannot be loaded: that is what the user has to be told.
+  # The library is there but cannot be loaded, and this error says why.
   raise unless e.path == precompiled
 
   require "aikido/zen/ipc/aikido_zen_ipc"

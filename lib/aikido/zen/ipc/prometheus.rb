@@ -1,26 +1,29 @@
 # frozen_string_literal: true
 
+# The stats of the server and the client as text for Prometheus.
+
 module Aikido
   module Zen
     # Calls, notifications and documents between a parent and the workers that it forked.
     module IPC
-      # The figures of this process in Prometheus's text exposition format (version 0.0.4): of the server in the parent,
-      # of the client in a worker, and nothing where there is neither. Asks nobody.
+      # The stats of this process in Prometheus's text exposition format (version 0.0.4): of the server in the parent,
+      # of the client in a worker, and nothing where there is neither. Makes no call.
       #
       # @param server [WorkerProcess::Agent::Server, nil] one that was made by hand, in place of {WorkerProcess.server}
       # @param client [WorkerProcess::Agent::Client, nil] one that was made by hand, in place of {WorkerProcess.client}
       # @return [String]
       def self.prometheus(server: WorkerProcess.server, client: WorkerProcess.client)
-        [[server, Prometheus::SERVER, :parent], [client, Prometheus::CLIENT, :worker]].map do |side, metrics, role|
-          side ? Prometheus.text(side.stats, metrics, role) : ""
+        { server => ["server", "parent", Prometheus::SERVER],
+          client => ["client", "worker", Prometheus::CLIENT] }.map do |side, description|
+          side ? Prometheus.text(side.stats, *description) : ""
         end.join
       end
 
-      # Names and descriptions of the figures, as Prometheus has them.
+      # The name, the type and the help text of each of the stats.
       #
       # @api private
       module Prometheus
-        # What {WorkerProcess::Agent::Server#stats} has: which kind of figure, and what it says.
+        # Of {WorkerProcess::Agent::Server#stats}.
         SERVER = {
           connections: [:gauge, "Connections that are admitted."],
           threads: [:gauge, "Threads for connections and handlers."],
@@ -36,12 +39,12 @@ module Aikido
           requests: [:counter, "Calls that were read."],
           notifications: [:counter, "Notifications that were read."],
           dropped_notifications: [:counter, "Notifications not handled to their end, at a stop or in a killed thread."],
-          expired_calls: [:counter, "Calls that were dropped because nobody waited for them any more."],
+          expired_calls: [:counter, "Calls that were dropped because their callers had stopped waiting."],
           skipped_messages: [:counter, "JSON values that were no message."],
           protocol_errors: [:counter, "Connections that were ended because of what came over them."]
         }.freeze
 
-        # What {WorkerProcess::Agent::Client#stats} has.
+        # Of {WorkerProcess::Agent::Client#stats}.
         CLIENT = {
           connections: [:gauge, "Connections that are open."],
           idle_connections: [:gauge, "Connections that no call uses."],
@@ -54,19 +57,11 @@ module Aikido
           skipped_messages: [:counter, "JSON values that were no response."]
         }.freeze
 
-        # In the names of the two sides' figures, which are not the same.
-        SIDES = { parent: "server", worker: "client" }.freeze
-        private_constant :SIDES
-
-        # @param stats [Hash{Symbol => Integer}]
-        # @param metrics [Hash{Symbol => (Symbol, String)}]
-        # @param role [Symbol]
-        # @return [String] three lines for each figure that is there
-        def self.text(stats, metrics, role)
-          metrics.filter_map do |name, (type, description)|
-            value = stats[name] or next
-            metric = "aikido_zen_ipc_#{SIDES.fetch(role)}_#{name}#{"_total" if type == :counter}"
-            "# HELP #{metric} #{description}\n# TYPE #{metric} #{type}\n#{metric}{role=\"#{role}\"} #{value}\n"
+        # @return [String] three lines for each of the stats that is there
+        def self.text(stats, side, role, metrics)
+          metrics.slice(*stats.keys).map do |name, (type, help)|
+            metric = "aikido_zen_ipc_#{side}_#{name}#{"_total" if type == :counter}"
+            "# HELP #{metric} #{help}\n# TYPE #{metric} #{type}\n#{metric}{role=\"#{role}\"} #{stats[name]}\n"
           end.join
         end
       end

@@ -5,15 +5,15 @@ require_relative "../ipc"
 module Aikido
   module Zen
     module IPC
-      # For the tests of applications: they choose what handlers answer, and leave nothing to the next test. It can be
+      # Helpers for the tests of applications, which choose the handlers and leave nothing to the next test. It can be
       # included where tests call {with_handlers}. docs/testing.md has an example for RSpec and one for Minitest.
       module Testing
-        # One run of {with_handlers}: its thread, and the group that it was of before; the group of the threads that see
-        # the handlers; and a {WorkerProcess} that has them.
+        # One run of {with_handlers}: its thread and the thread's former group, the group of the threads that see the
+        # handlers, and a copy of {WorkerProcess} that has the handlers.
         Scope = Struct.new(:thread, :outer_group, :group, :handlers, :worker_process)
         private_constant :Scope
 
-        # Prepended to {WorkerProcess} at the first use.
+        # Prepended to {WorkerProcess} at the first use, and looks for a test's handler first.
         #
         # @api private
         module HandlersFirst
@@ -34,15 +34,14 @@ module Aikido
 
         module_function
 
-        # Has {WorkerProcess.invoke} and {WorkerProcess.notify} run these handlers in the calling thread, as in the
-        # parent, for as long as the block runs; other names are what they were. In processes that are forked meanwhile
-        # they are remote calls of this one. Nothing needs to be started.
-        #
-        # The handlers are those of the calling thread and of threads that it starts. Any other thread has them as well
-        # unless two threads run this method at the same time.
+        # Lets {WorkerProcess.invoke} and {WorkerProcess.notify} run these handlers in the calling thread, as in the
+        # parent, for as long as the block runs; other names are not changed. Processes that are forked meanwhile call
+        # them remotely in this one. No server needs to be started.
+        # The calling thread and the threads that it starts see the handlers. Any other thread sees them as well, unless
+        # two threads run this method at the same time.
         #
         # @param handlers [Hash{String, Symbol => Proc}] each as the block of {WorkerProcess::Agent::Server#handle}
-        # @return [Object] what the block returns
+        # @return [Object] the block's value
         # @raise [ArgumentError] for a name or a handler that {WorkerProcess::Agent::Server#handle} does not take
         def with_handlers(handlers)
           scope = Testing.open_scope(handlers)
@@ -60,7 +59,7 @@ module Aikido
             WorkerProcess.server&.then do |server|
               WorkerProcess.client&.close
               WorkerProcess.stop(timeout: 1.0)
-              server.close
+              server.stop_listening
             end
             WorkerProcess.__send__(:forget)
             nil
@@ -72,9 +71,9 @@ module Aikido
             WorkerProcess.singleton_class.prepend(HandlersFirst)
             handlers = { **(scope_of_group&.handlers || {}), **handlers.transform_keys(&:to_s) }
             scope = Scope.new(Thread.current, Thread.current.group, ThreadGroup.new, handlers, serving(handlers))
-            # So that the threads that this one starts are of it, too.
+            # The threads that this one starts inherit the group.
             scope.group.add(Thread.current)
-            # Replaced, never changed: other threads go through it.
+            # The Array is replaced and never changed, since other threads iterate over it.
             @changing.synchronize { @scopes = [*@scopes, scope].freeze }
             scope
           end
@@ -87,7 +86,7 @@ module Aikido
           end
 
           # @api private
-          # @return [Module, nil] that has a handler of this name for the calling thread
+          # @return [Module, nil] the {WorkerProcess} that has a handler of this name for the calling thread
           def worker_process_with(name)
             scope = scope_of_group || only_scope or return
             scope.worker_process if scope.handlers.key?(name.to_s)
@@ -99,13 +98,13 @@ module Aikido
             @scopes.find { |scope| scope.group.equal?(Thread.current.group) }
           end
 
-          # @return [Scope, nil] the innermost, where all are of one thread
+          # @return [Scope, nil] the innermost scope, if all scopes are of one thread
           def only_scope
             scopes = @scopes
             scopes.last if scopes.map(&:thread).uniq.one?
           end
 
-          # A copy of {WorkerProcess}, so that whatever holds for its calls holds for those of a test.
+          # Makes a copy of {WorkerProcess}, so that the calls of a test behave like any others.
           def serving(handlers)
             WorkerProcess.clone.tap do |worker_process|
               worker_process.__send__(:forget)

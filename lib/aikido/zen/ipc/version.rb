@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
-# What Aikido's gems have in common.
+# The gem's version.
+
+# The namespace of Aikido's gems.
 module Aikido
-  # The names of Aikido Zen.
+  # The namespace of Aikido Zen.
   module Zen
     module IPC
       # The gem's version, the same as the crates' in Cargo.toml.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Starts the server where the application is loaded, before the process becomes a daemon, and says who answers.
+# Starts the server where the application is loaded, before the process becomes a daemon, and answers with its process.
 $LOAD_PATH.unshift(File.expand_path("../../../../lib", __dir__))
 
 require "aikido-zen-ipc"

@@ -12,8 +12,8 @@ Aikido::Zen::WorkerProcess.start do |server|
   server.handle("count") { |respond| respond.call(lock.synchronize { [Process.pid, count += 1] }) }
 end
 
-# Says who answered, and who that process and the gem take for its parent. Passenger sends a request of its own, to `/`,
-# when it has started.
+# Answers with its process and the parent, as the process and the gem see it. Passenger sends a request of its own, to
+# `/`, when it has started.
 run(lambda do |env|
   next [200, {}, []] unless env["PATH_INFO"] == "/count"
 

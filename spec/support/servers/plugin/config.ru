@@ -4,7 +4,7 @@ require "json"
 
 require_relative "../gate_middleware"
 
-# Calls the parent, and says who answered. It does not start a parent: the plugin does.
+# Calls the parent, and answers with its process. It does not start a parent: the plugin does.
 application = lambda do |env|
   parent = Aikido::Zen::WorkerProcess
   answer =
@@ -19,7 +19,7 @@ application = lambda do |env|
    [JSON.generate("worker" => Process.pid, "role" => parent.role, "answer" => answer)]]
 end
 
-# What an application does that is to serve without the plugin as well.
+# An application that is to serve without the plugin as well starts the server itself.
 Aikido::Zen::WorkerProcess.start { |server| server.handle("count", &:call) } if ENV["START_AGAIN"]
 
 use GateMiddleware

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Puma with the gem's plugin; what the specs vary is in the environment.
+# Puma with the gem's plugin; the environment has the settings that the specs vary.
 $LOAD_PATH.unshift(File.expand_path("../../../../lib", __dir__))
 
 bind "tcp://127.0.0.1:#{ENV.fetch("PORT")}"

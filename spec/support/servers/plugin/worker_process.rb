@@ -2,7 +2,7 @@
 
 require_relative "../../patience"
 
-# What the master serves: two counters.
+# The master's handlers: two counters.
 count = 0
 seen = 0
 lock = Mutex.new

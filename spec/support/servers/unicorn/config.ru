@@ -25,7 +25,7 @@ at_exit do
   puts "master #{Process.pid} saw #{seen}"
 end
 
-# Says who answered, and who that process and the gem take for its parent.
+# Answers with its process and the parent, as the process and the gem see it.
 application = lambda do |env|
   parent = Aikido::Zen::WorkerProcess
   sent = parent.notify("see") if env["PATH_INFO"] == "/see"

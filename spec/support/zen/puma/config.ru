@@ -24,7 +24,7 @@ zen.server.handle("test.write") do |respond, version|
   respond.call(version)
 end
 zen.server.handle("test.collected") do |respond|
-  respond.call([zen.collector.flush_events.map(&:name), zen.server.event_figures])
+  respond.call([zen.collector.flush_events.map(&:name), zen.server.event_stats])
 end
 
 answers = {

@@ -35,7 +35,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Call do
     it "is expired once the caller's time has passed" do
       keep_calls
       peer = raw_client(server.port, secret: Agents::SECRET)
-      # Many, for those whose time has passed before they reach their handler.
+      # There are many, since some reach their handler after their time.
       500.times { |number| peer.send_message([number.to_s, "keep", [], {}, { timeout_ms: 50 }]) }
       call = calls.pop
 

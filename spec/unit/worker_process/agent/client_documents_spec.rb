@@ -29,7 +29,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "documents" do
     expect(client.document("lists")).to have_attributes(generation: 1, value: [])
   end
 
-  it "asks nobody while nothing has changed" do
+  it "makes no call while nothing has changed" do
     documents = Array.new(1000) { client.document("config") }
 
     expect(documents.uniq(&:object_id).size).to eq(1)
@@ -37,7 +37,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "documents" do
     expect(server.stats).to include(requests: 1)
   end
 
-  it "asks nobody after the same text was published again" do
+  it "makes no call after the same text was published again" do
     document = client.document("config")
     server.publish("config", '{"a":[1]}')
 

@@ -17,7 +17,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
     end
   end
 
-  after { 10.times { gate << "an answer that nobody waits for" } }
+  after { 10.times { gate << "an answer that is not read" } }
 
   it "waits while other fibers of its thread go on" do
     answer = FiberScheduler.run do
@@ -145,7 +145,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
     FiberScheduler::Task.new(&)
   end
 
-  # @return [Array<String>, nil] of what the call raises
+  # @return [Array<String>, nil] the backtrace of the call's error
   def backtrace_of(call)
     call.call
     nil
@@ -153,7 +153,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "in a fiber of a sched
     e.backtrace
   end
 
-  # @return [Class, nil] of what the task raises
+  # @return [Class, nil] the class of the task's error
   def error_in(task)
     task.value
     nil

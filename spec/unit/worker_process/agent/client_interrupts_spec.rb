@@ -22,7 +22,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
     end
   end
 
-  after { 10.times { gate << "an answer that nobody waits for" } }
+  after { 10.times { gate << "an answer that is not read" } }
 
   it "end a call by Thread#kill" do
     call = blocked_call
@@ -132,14 +132,14 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "interrupts" do
     end
   end
 
-  # A call in a thread, whose handler has been entered.
+  # Makes a call in a thread, and waits until its handler runs.
   def blocked_call
     in_thread { client.invoke("wait", patience) }.tap { events.pop }
   end
 
-  # The interrupted connection is not used again: the late answer to the interrupted call is nobody's.
+  # The interrupted connection is not used again, so that no later call gets the late answer.
   def expect_right_answers
-    gate << "an answer that nobody waits for"
+    gate << "an answer that is not read"
     5.times { |number| expect(client.invoke("echo", patience, number)).to eq(number) }
     expect(client.stats).to include(connects: 2, connections: 1)
     expect(server.stats).to include(admitted: 2)

@@ -103,7 +103,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client do
     expect { client.notify("echo") }.to raise_error(ipc::ConnectionRefusedError)
   end
 
-  it "pings without a handler, and raises where nobody answers" do
+  it "pings without a handler, and raises where no parent answers" do
     expect(client.ping(patience)).to be(true)
     expect(client.stats).to include(calls: 1)
     server.stop
@@ -156,7 +156,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client do
     expect(client.stats).to include(connections: 3, idle_connections: 3, connects: 3)
   end
 
-  it "has an Integer for each of its figures" do
+  it "has an Integer for each of its stats" do
     client.ping(patience)
 
     expect(client.stats).to eq(connections: 1, idle_connections: 1, connects: 1, failed_connects: 0, calls: 1,

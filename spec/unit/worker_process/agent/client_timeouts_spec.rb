@@ -48,7 +48,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "timeouts" do
     expect(client.stats).to include(connects: 1, timeouts: 2)
   end
 
-  it "give a connection to who waits for one as soon as it is free" do
+  it "give a connection to the call that waits for one as soon as it is free" do
     client = client_of(start_server { |server| handle_wait(server) }, max_connections: 1)
     calls = Array.new(4) { in_thread { client.invoke("wait", patience) } }
     4.times { |number| gate << number }

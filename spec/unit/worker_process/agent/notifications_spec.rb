@@ -70,7 +70,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent, "notifications" do
     expect { client.notify("size", large) }.to raise_error(ipc::TimeoutError, /sending took longer than/)
     gate << :open
     client.notify("seen", 1)
-    # What was sent in part is not handled.
+    # A notification that was sent in part is not handled.
     expect(seen_numbers(2)).to eq([0, 1])
   ensure
     gate << :open

@@ -12,7 +12,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
     expect(outcome).to eq([true])
   end
 
-  it "answers those who read documents" do
+  it "answers the reading of documents" do
     server.publish("config", "[1]")
     client = client_of(server)
     outcome = while_parent_is_busy(-> { client.ping(patience) }) do
@@ -32,15 +32,14 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
     expect(server.stats).to include(admitted: 6)
   end
 
-  it "keeps out those who do not know the secret" do
+  it "rejects connections without the secret" do
     outcome = while_parent_is_busy { error_of { client_at(server.port).ping(patience) } }
 
     expect(outcome).to eq(ipc::HandshakeError)
   end
 
   # Runs a block in a child while this process does nothing but hold its GVL.
-  #
-  # @param prepare [Proc] what the child does before that
+  # @param prepare [Proc] is called in the child before
   def while_parent_is_busy(prepare = -> {}, &work)
     global_lock = GlobalLock.new
     child = start_child do |parent|
@@ -52,18 +51,18 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "while a C function of
       global_lock.let_go
     end
     child.hear
-    wait_for_handler_threads
+    wait_for_handlers
     child.tell(:go)
     expect(global_lock.hold).to be(true)
     child.value
   end
 
   # Until each handler thread has been started and waits without the GVL: then Ruby says that it sleeps.
-  def wait_for_handler_threads
+  def wait_for_handlers
     eventually do
-      handler_threads = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
-      expect(handler_threads.size).to eq(6 + server.stats[:connections])
-      expect(handler_threads).to all(be_stop)
+      handlers = Thread.list.select { |thread| thread.name == "zen-ipc handler" }
+      expect(handlers.size).to eq(6 + server.stats[:connections])
+      expect(handlers).to all(be_stop)
     end
   end
 end

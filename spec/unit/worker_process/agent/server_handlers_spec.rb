@@ -103,32 +103,6 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     }
   end
 
-  {
-    "exit" => ["SystemExit", "exit", -> { exit }],
-    "throw what nobody catches" => ["UncaughtThrowError", "uncaught throw :nobody", -> { throw :nobody }],
-    "raise an Exception" => ["Exception", "on purpose", -> { raise Exception, "on purpose" }],
-    "raise a signal" => ["Interrupt", "on purpose", -> { raise Interrupt, "on purpose" }]
-  }.each do |what, (remote_class, message, handler)|
-    it "answer with an error if they #{what}, which ends neither their thread nor the process" do
-      server.handle("be rude") { handler.call }
-
-      expect { client.invoke("be rude", patience) }.to raise_error(ipc::RemoteError, message) { |error|
-        expect(error.remote_class).to eq(remote_class)
-      }
-      expect(client.ping(patience)).to be(true)
-      expect(client.stats[:connects]).to eq(1)
-    end
-  end
-
-  it "answer with an error if they end their thread, which is replaced" do
-    server.handle("leave") { Thread.exit }
-
-    expect { client.invoke("leave", patience) }
-      .to raise_error(ipc::RemoteError, "the handler's thread was ended before it answered")
-    expect(client.ping(patience)).to be(true)
-    eventually { expect(server.stats).to include(spare_threads: 4, threads: 5) }
-  end
-
   it "answer with an error if what they raise exits when it is asked for its message, and the process lives" do
     error_class = Class.new(StandardError) do
       def message
@@ -151,7 +125,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     expect(client.invoke("answer and fail", patience)).to eq("answered")
     expect(client.invoke("answer and fail", patience)).to eq("answered")
     expect(client.stats[:connects]).to eq(1)
-    eventually { expect(agent_log.string.scan("failed when nobody waited for its answer: too late").size).to eq(2) }
+    eventually { expect(agent_log.string.scan("failed when no caller waited for it: too late").size).to eq(2) }
   end
 
   it "can answer after they tried to with what cannot be sent" do
@@ -223,7 +197,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "handlers" do
     server.handle("fail") { |_respond| raise KeyError, "no such user" }
     client.notify("fail")
 
-    message = 'ERROR -- : aikido-zen-ipc: the handler of "fail" failed when nobody waited for its answer: no such user'
+    message = 'ERROR -- : aikido-zen-ipc: the handler of "fail" failed when no caller waited for it: no such user'
     eventually { expect(agent_log.string).to include("#{message} (KeyError) #{__FILE__}:") }
     server.handle("fail") { |_respond| events << :handled }
     client.notify("fail")

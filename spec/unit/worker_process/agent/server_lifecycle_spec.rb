@@ -27,7 +27,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(states << server.started?).to eq([false, true, false])
   end
 
-  it "admits nobody before the start, and then those who have waited" do
+  it "admits no connection before the start, and then those that have waited" do
     client = client_of(server, reconnect_delay: 0)
     expect { client.ping(0.05) }.to raise_error(ipc::TimeoutError, /the handshake took longer than/)
 
@@ -247,12 +247,12 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server.start).to be(true)
   end
 
-  it "lets connected workers go on after close, and nobody else in" do
+  it "lets connected workers go on after stop_listening, and no others in" do
     server.handle("add") { |respond, a, b| respond.call(a + b) }
     server.start
     # With an answer, the server knows the connection.
     client = client_of(server).tap { |connected| connected.ping(patience) }
-    expect([server.close, server.close]).to eq([true, false])
+    expect([server.stop_listening, server.close]).to eq([true, false])
 
     expect(server).to be_started
     expect(client.invoke("add", patience, 1, 2)).to eq(3)
@@ -260,14 +260,14 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "from start to stop" d
     expect(server.stop).to be(true)
   end
 
-  it "frees its port by close if it was never started" do
+  it "frees its port by stop_listening if it was never started" do
     port = server.port
-    expect(server.close).to be(true)
+    expect(server.stop_listening).to be(true)
 
     expect(new_server(port:).port).to eq(port)
   end
 
-  # Calls whose handlers wait for what comes through the gate, which they answer.
+  # Makes calls whose handlers answer with the next value of the gate.
   def call_waiting_handler(count)
     server.handle("wait") do |respond|
       events << :entered

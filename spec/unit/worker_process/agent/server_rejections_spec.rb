@@ -13,7 +13,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "and connections that 
     end
   end
 
-  it "says of each who it was, why, and what shows its process" do
+  it "says of each its address, the reason, and how to find its process" do
     peer = raw_client(server.port)
     peer.read_hello
     peer.send_bytes("A").finish_sending
@@ -42,7 +42,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "and connections that 
     end
   end
 
-  it "counts all of them, and writes a few lines of many, whose figures add up" do
+  it "counts all of them, and writes a few lines of many, whose counts add up" do
     be_rejected(130)
     expect(server.stats).to include(accepted: 130, rejected_handshakes: 130, admitted: 0)
     server.stop

@@ -15,10 +15,11 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
 
   {
     "raises what is no StandardError" => [->(*) { raise NotImplementedError, "later" }, "NotImplementedError", "later"],
+    "raises an Exception" => [->(*) { raise Exception, "on purpose" }, "Exception", "on purpose"],
     "exits" => [->(*) { exit(3) }, "SystemExit", "exit"],
     "aborts" => [->(*) { raise SystemExit.new(1, "enough") }, "SystemExit", "enough"],
     "raises an interrupt" => [->(*) { raise Interrupt, "stop" }, "Interrupt", "stop"],
-    "throws what nobody catches" => [->(*) { throw :done }, "UncaughtThrowError", "uncaught throw :done"],
+    "throws what is not caught" => [->(*) { throw :done }, "UncaughtThrowError", "uncaught throw :done"],
     "runs out of stack" =>
       [->(*) { (recurse = -> { recurse.call }).call }, "SystemStackError", "stack level too deep"],
     "ends its thread" => [->(*) { Thread.exit }, nil, "the handler's thread was ended before it answered"],
@@ -31,6 +32,8 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
         expect(error.remote_class).to eq(remote_class)
       }
       expect(client.invoke("echo", patience, "still there")).to eq("still there")
+      # The end of a thread may end its connection.
+      expect(client.stats[:connects]).to eq(1) if remote_class
       expect_spare_threads(3)
     end
   end
@@ -114,7 +117,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "whatever a handler do
       allow(failing).to receive(:error).and_raise(NotImplementedError)
       server = start_server(spare_threads: 1, logger: failing)
       server.handle("echo") { |respond, value| respond.call(value) }
-      client_at(server.port).then { |stranger| error_of { stranger.ping(patience) } }
+      client_at(server.port).then { |peer| error_of { peer.ping(patience) } }
       threads = Thread.list.select { |thread| thread.name.to_s.start_with?("zen-ipc") }
       threads.each { |thread| thread.raise(IOError) }
       # One that still takes a call before it notices would end inside it.

@@ -2,7 +2,7 @@
 
 require "etc"
 
-# What is left of a limit to a process's memory or threads is real: each example is a process of its own.
+# Each example is a process of its own, since the limits to its memory or threads are real.
 RSpec.describe Aikido::Zen::WorkerProcess::Agent do
   # More than the C library has at hand for a thread: 64 MiB (`HEAP_MAX_SIZE`).
   let(:large) { 100_000_000 }
@@ -21,7 +21,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent do
     limit(:AS, nil)
   end
 
-  # The limit to threads does not bind those who may change it.
+  # The limit to threads does not bind users that may change it.
   def without_threads
     Process::UID.change_privilege(Etc.getpwnam("nobody").uid) if Process.uid.zero?
     limit(:NPROC, 1)

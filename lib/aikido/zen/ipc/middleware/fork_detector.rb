@@ -1,13 +1,15 @@
 # frozen_string_literal: true
 
+# Rack middleware that makes a worker ready after a fork, and its public name.
+
 module Aikido
   module Zen
     module IPC
       # Rack middleware of the gem.
       module Middleware
-        # Makes a worker ready on its first request after a fork. It needs no hook of the web server's.
+        # Rack middleware that makes a worker ready on its first request after a fork, without a hook of the web server.
         class ForkDetector
-          # In a module, so that the adapter for Zen can include it into Zen's own class, whose methods win.
+          # A module, so that the adapter for Zen can include it into Zen's own class, whose methods win.
           module Detection
             # @param app [#call] the Rack application
             def initialize(app)
@@ -26,8 +28,8 @@ module Aikido
           include Detection
         end
 
-        # Whether Aikido Zen is here, as a gem or as its class. In a Rails application it puts its middleware after its
-        # own `ForkDetector`, which it finds by name.
+        # Tells whether Aikido Zen is present, as a gem or as its class. In a Rails application Zen puts its middleware
+        # after its own `ForkDetector`, which it finds by name.
         #
         # @api private
         def self.zen?
@@ -36,11 +38,11 @@ module Aikido
       end
     end
 
-    # The public name of the gem's middleware where there is no Aikido Zen: `Aikido::Zen::Middleware::ForkDetector` is
-    # {IPC::Middleware::ForkDetector}. Zen has a class of its own by this name.
+    # The public name of the gem's middleware: without Aikido Zen, which has a class of its own by this name,
+    # `Aikido::Zen::Middleware::ForkDetector` is {IPC::Middleware::ForkDetector}.
     module Middleware
-      # Answers the name, and defines nothing: `class ForkDetector` in a gem that is loaded later makes another class,
-      # and does not open the one that is this gem's.
+      # Answers the name without a definition, so that `class ForkDetector` in a gem that is loaded later makes another
+      # class instead of opening this gem's.
       #
       # @api private
       def self.const_missing(name)

@@ -1,17 +1,19 @@
 # frozen_string_literal: true
 
+# The call that a handler answers; most of it is defined in Rust.
+
 module Aikido
   module Zen
     module WorkerProcess
       # The two sides of a connection.
       module Agent
-        # What a handler receives first: the call that it answers.
+        # The call that a handler answers, which is its first argument.
         class Call
           # Defined in Rust:
           #
           # @!method call(value)
           #   Answers at once; the handler may go on working. The first answer counts.
-          #   @return [Boolean] false if it was answered before, nobody waits any more, or it is a notification
+          #   @return [Boolean] false if it was answered before, the caller has gone, or it is a notification
           #   @raise [IPC::SerializationError, IPC::FrameTooLargeError]
           # @!method method_name
           #   @return [String]
@@ -20,12 +22,12 @@ module Aikido
           # @!method kwargs
           #   @return [Hash{Symbol => Object}]
           # @!method notification?
-          #   @return [Boolean] whether nobody waits for an answer
+          #   @return [Boolean] true if no answer is sent
           # @!method answered?
-          #   @return [Boolean] whether it was answered, or needs no answer
+          #   @return [Boolean] true if it was answered or needs no answer
           # @!method deadline
-          #   @return [Float, nil] when the caller stops waiting, in seconds on `Process::CLOCK_MONOTONIC`; nil for a
-          #     notification
+          #   @return [Float, nil] the time at which the caller stops waiting, in seconds on `Process::CLOCK_MONOTONIC`;
+          #     nil for a notification
           # @!method remaining
           #   @return [Float, nil] seconds until {#deadline}; nil for a notification
           # @!method expired?

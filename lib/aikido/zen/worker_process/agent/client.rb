@@ -4,62 +4,62 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # A worker's side. Safe to use from any number of threads, and after a fork: a forked copy opens connections of
-        # its own and never touches the inherited ones. Every wait leaves the GVL, and ends at once for `Thread#kill`,
-        # `Thread#raise`, `Timeout` and signals; the connection is then not used again. Under a `Fiber.scheduler` a wait
-        # suspends the fiber and not its thread.
+        # A worker's side. It is safe to use from any number of threads, and after a fork: a forked copy opens
+        # connections of its own and never touches the inherited ones. Every wait leaves the GVL, and ends at once for
+        # `Thread#kill`, `Thread#raise`, `Timeout` and signals; the connection is then not used again. Under a
+        # `Fiber.scheduler` a wait suspends the fiber and not its thread.
         class Client
           # Defined in Rust:
           #
           # @!method start
-          #   Connects now. Optional: the first call connects.
+          #   Connects now. This is optional, as the first call connects.
           #   @return [true]
           #   @raise [IPC::Error] as {#invoke}; the timeout is `connect_timeout` and `handshake_timeout` together
           #
           # @!method invoke(name, timeout, *args, **kwargs)
           #   Calls a method of the parent. Nothing is ever sent twice.
           #   @param name [String, Symbol] of 1 to 1,024 bytes
-          #   @param timeout [Numeric] seconds, above 0 up to 1,000,000,000. It bounds everything: the wait for a
-          #     connection, connecting, the handshake, sending, the wait for the response
+          #   @param timeout [Numeric] seconds, above 0 up to 1,000,000,000, for all of it: the wait for a connection,
+          #     connecting, the handshake, sending, the wait for the response
           #   @return [Object] the result
           #   @raise [ArgumentError] for a name or a timeout that is not allowed
           #   @raise [IPC::SerializationError] before anything is sent
           #   @raise [IPC::Error] any of the gem's errors
           #
           # @!method notify(name, *args, **kwargs)
-          #   Tells the parent something, without waiting for the handler. The notifications of a client are handled one
-          #   after another: if one `notify` returned before another was called, it is handled first. A call is not
-          #   ordered with them. In a `trap` that interrupted a `notify` of its own thread it is sent over a connection
-          #   for calls, without order.
+          #   Sends a notification, without waiting for the handler. The notifications of a client are handled one after
+          #   another: if one `notify` returned before another was called, it is handled first. A call is not ordered
+          #   with them. In a `trap` that interrupted a `notify` of its own thread the notification is sent over a
+          #   connection for calls, without order.
           #   @param name [String, Symbol]
-          #   @return [true] once the kernel took it. It is then handled also if this process ends, or the parent stops
-          #     in an orderly way and has time for it
+          #   @return [true] once the kernel took it. It is then handled even if this process ends, or if the parent
+          #     stops in an orderly way and has time for it
           #   @raise [IPC::Error] as {#invoke}, where it was not sent; the timeout is `notify_timeout`, the wait for
           #     other threads and for handlers that have fallen behind included
           #
           # @!method ping(timeout)
-          #   Asks whether the parent is there. Needs no handler.
+          #   Checks that the parent answers. It needs no handler.
           #   @param timeout [Numeric] as of {#invoke}
           #   @return [true]
           #   @raise [IPC::Error] as {#invoke}
           #
           # @!method connected?
-          #   @return [Boolean] whether there is a connection. Asks nobody
+          #   @return [Boolean] true if there is a connection; makes no call
           # @!method host
           #   @return [String] the server's address
           # @!method port
           #   @return [Integer] the server's
           # @!method stats
-          #   @return [Hash{Symbol => Integer}] what this process has counted; docs/operations.md tells of each
+          #   @return [Hash{Symbol => Integer}] the counts of this process; docs/operations.md describes each
           #
           # @!method stop
           #   Closes the connections: calls in flight and later ones raise {IPC::ClosedError}.
           #   @return [Boolean] false the second time
           # @!method close
-          #   As {#stop}.
+          #   An alias of {#stop}.
           #   @return [Boolean] false the second time
 
-          # A client of a server in this process or an ancestor. It shares the page that tells of new documents.
+          # Makes a client of a server in this process or an ancestor, which sees new documents on a shared page.
           #
           # @param server [Server]
           # @param options as of {#initialize}
@@ -72,23 +72,24 @@ module Aikido
           # @api private
           attr_reader :documents
 
-          # In the process of this server, documents are read without a socket.
+          # The server of which documents are read without a socket, in its own process.
           #
           # @api private
           attr_writer :local_server
 
-          # Nothing is connected yet. Times are seconds, above 0 up to 1,000,000,000, and sizes bytes: whatever says
-          # that it is Numeric and has `to_f`.
+          # Makes a client without connecting. Times are seconds, above 0 up to 1,000,000,000, and sizes bytes: every
+          # object that is `Numeric` and has `to_f` is allowed.
           #
           # @param host [String] a loopback address
           # @param port [Integer]
-          # @param secret [IPC::Secret, String] the server's; with a String every use of a document asks the parent, and
-          #   the String stays the caller's to erase
+          # @param secret [IPC::Secret, String] the server's. With a String every use of a document asks the parent, and
+          #   the caller has to erase the String
           # @param connect_timeout [Numeric]
           # @param handshake_timeout [Numeric]
-          # @param reconnect_delay [Numeric] 0 as well: for so long, from the beginning of an attempt to connect that
-          #   failed, calls fail at once; by chance for less, but at least half
-          # @param max_connections [Integer] and so calls at the same time; one for notifications comes on top
+          # @param reconnect_delay [Numeric] 0 is allowed. Calls fail at once for a random time from half of it to all
+          #   of it, which begins with an attempt to connect that failed
+          # @param max_connections [Integer] for calls, and so the number of calls at the same time; notifications have
+          #   one more connection
           # @param idle_timeout [Numeric] after which an idle connection is closed
           # @param max_frame_size [Integer] of a message
           # @param document_timeout [Numeric] for a changed document to be fetched
@@ -105,15 +106,15 @@ module Aikido
             @documents = IPC::DocumentCache.new(
               secret:, port:,
               retry_delay: IPC::Argument.seconds_or_zero("reconnect_delay", reconnect_delay),
-              fetch: method(:newest_text),
+              fetch: method(:fetch_latest),
               on_failure: lambda do |key, error|
                 log.failure("document #{IPC::Argument.quoted(key)} could not be fetched", error)
               end
             )
           end
 
-          # The newest version of a document. While nothing has changed it asks nobody; a changed one is fetched within
-          # `document_timeout`. If the parent cannot be reached it goes on giving the last one.
+          # Gives the latest version of a document. While it has not changed no call is made; a changed one is fetched
+          # within `document_timeout`. If the parent cannot be reached the last known version is given.
           #
           # @param key [String, Symbol]
           # @return [IPC::Document, nil] nil if none was ever published, as far as this process knows
@@ -121,21 +122,20 @@ module Aikido
             @documents.read(key)
           end
 
-          # Asks the parent for a document, always.
+          # Asks the parent for a document at each call.
           #
           # @param key [String, Symbol]
           # @param known_generation [Integer, nil]
-          # @return [IPC::Document, nil] nil if that is the newest, or none was published
+          # @return [IPC::Document, nil] nil if the known one is the latest, or none was published
           # @raise [IPC::Error] as {#invoke}; the timeout is `document_timeout`
           def fetch(key, known_generation = nil)
             generation, json = fetch_text(key.to_s, known_generation)
             generation&.positive? ? IPC::Document.new(key.to_s, generation, json) : nil
           end
 
-          # Asks at the address where the server listens now, if it was a client of that server at `port`.
-          #
-          # @param server [Server] that has taken the place of another process's
-          # @param port [Integer] of that one
+          # Follows a server to the address where it listens now, if this was a client of it at `port`.
+          # @param server [Server] which has taken over from another process
+          # @param port [Integer] the former one
           # @return [void]
           # @api private
           def follow(server, port)
@@ -149,12 +149,11 @@ module Aikido
 
           private
 
-          # Called by the methods that wait, in a fiber that belongs to a scheduler: while it waits for this thread, the
-          # others go on.
-          #
-          # @param wait [Proc] raises nothing but what interrupts its thread
+          # Runs a wait in a thread of its own. The methods that wait call it in a fiber that belongs to a scheduler,
+          # whose other fibers go on meanwhile.
+          # @param wait [Proc] raises only interrupts of its thread
           def run_in_thread(wait)
-            thread = IPC::ContainedThread.start(&wait)
+            thread = IPC::SilentThread.start(&wait)
             outcome = thread.value
             raise outcome if outcome.is_a?(Exception)
             raise IPC::DisconnectedError, "the thread that waited for the parent was killed" if outcome.nil?
@@ -163,11 +162,11 @@ module Aikido
 
             raise IPC::ConnectionRefusedError, "no thread to wait in for the parent: #{e.message}"
           ensure
-            # Whatever ends the fiber's wait ends the call.
+            # An interrupt of the fiber ends the call.
             thread&.kill
           end
 
-          def newest_text(key, known_generation)
+          def fetch_latest(key, known_generation)
             return @local_server.read_document(key, known_generation) if @local_server&.owned?
 
             fetch_text(key, known_generation)

@@ -4,17 +4,16 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # How a {Server} runs a handler: the same for a call that came from a worker and for one made in the parent.
+        # Runs the handlers of a {Server}, both for calls of workers and for calls that the parent makes itself.
         #
         # @api private
         module HandlerRunner
           private
 
-          # Runs the handler of a call, whether that came from a worker or is made in this thread. Whatever it raises,
-          # `exit` and `throw` included, a worker gets an answer, and its connection goes on.
-          #
-          # @return [nil, false, Array(String, String, Array)] nil if it ended, false if there is none, and of what it
-          #   raised the message, the class and the backtrace
+          # Runs the handler of a call, which came from a worker or is made in this thread. A worker gets an answer
+          # whatever the handler raises, `exit` and `throw` included, and its connection goes on.
+          # @return [nil, false, Array(String, String, Array)] nil if it ended, false if there is none, else the
+          # message, the class and the backtrace of its error
           def run_handler(call)
             begin
               has_handler = call.dispatch(@wrappers.combined ? wrapped_handler(call.method_name) : @handlers)
@@ -23,12 +22,12 @@ module Aikido
             end
             return if has_handler
 
-            log_unhandled(call.method_name) if call.notification?
+            log_missing_handler(call.method_name) if call.notification?
             false
           rescue Exception => e
             raise unless call.failure?(e)
 
-            log_unheard(call.method_name, e) if call.answered?
+            log_late_error(call.method_name, e) if call.answered?
             [IPC::Log.message_of(e), IPC::Log.class_of(e), IPC::Log.backtrace_of(e)]
           end
 
@@ -37,8 +36,8 @@ module Aikido
             { name => @wrappers.around(@handlers[name]) }.compact
           end
 
-          # What jumps out of a handler leads nowhere where the caller is a worker. Here it is not to lead past what the
-          # caller has yet to do. Before Ruby 3.2 a `throw` may, because by one `Timeout` ends what takes too long.
+          # Makes an error of a jump out of a handler, which for a worker's call leads nowhere and here must not lead
+          # past the caller. Before Ruby 3.2 a `throw` is allowed, because `Timeout` is made of it.
           def refuse_jump(jump)
             case jump
             when :throw
@@ -49,6 +48,14 @@ module Aikido
 
           def timeout_throws?
             defined?(::Timeout::Error) && ::Timeout::Error.method_defined?(:exception, false)
+          end
+
+          def log_missing_handler(name)
+            @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
+          end
+
+          def log_late_error(name, error)
+            @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when no caller waited for it", error)
           end
         end
       end

@@ -4,52 +4,55 @@ module Aikido
   module Zen
     module WorkerProcess
       module Agent
-        # The parent's side. The core (in Rust) listens, lets in who knows the secret, and answers `ping` and the
-        # reading of documents; the threads that run handlers are here.
+        # The parent's side. The core (in Rust) listens, admits connections that know the secret, and answers `ping` and
+        # the reading of documents; this class has the threads that run handlers.
         class Server
           include HandlerRunner
+          include ServerThreads
 
           # Defined in Rust:
           #
-          # @!method close
+          # @!method stop_listening
           #   Closes the listening socket only: connected workers go on.
-          #   @return [Boolean] whether it did; false in a worker
+          #   @return [Boolean] false if it was closed before, and in a worker
+          # @!method close
+          #   An alias of {#stop_listening}.
+          #   @return [Boolean]
           # @!method started?
           #   @return [Boolean] false in a worker
           # @!method owned?
-          #   @return [Boolean] whether this process made it
+          #   @return [Boolean] true in the process that made it
           # @!method host
           #   @return [String] also in a worker
           # @!method port
           #   @return [Integer] also in a worker
           # @!method secret
           #   @return [IPC::Secret] also in a worker
-          # @!method invoke_here(client, name, timeout, *args, **kwargs)
-          #   What `client.invoke` is in a worker, in this process and thread, without a socket.
+          # @!method invoke_local(client, name, timeout, *args, **kwargs)
+          #   Runs what `client.invoke` calls in a worker, in this process and thread, without a socket.
           #   @api private
-          # @!method notify_here(client, name, *args, **kwargs)
-          #   What `client.notify` is in a worker, in this process and thread, without a socket.
+          # @!method notify_local(client, name, *args, **kwargs)
+          #   Runs what `client.notify` calls in a worker, in this process and thread, without a socket.
           #   @api private
           # @!method read_document(key, known_generation)
-          #   By which this process reads documents without a socket.
+          #   Reads a document in this process, without a socket.
           #   @api private
 
-          # Binds and listens at once; nobody is admitted before {#start}. Times are seconds, above 0 up to
-          # 1,000,000,000, and sizes bytes: whatever says that it is Numeric and has `to_f`.
-          #
+          # Binds and listens at once; connections are admitted from {#start} on. Times are seconds, above 0 up to
+          # 1,000,000,000, and sizes bytes: every object that is `Numeric` and has `to_f` is allowed.
           # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
-          #   String is copied to a page that core dumps leave out; the String itself stays the caller's to erase
+          # String is copied to a page that core dumps leave out, and the caller has to erase the String
           # @param host [String, nil] a loopback address; nil is 127.0.0.1, or ::1 where that is not there
           # @param port [Integer] 0 lets the operating system choose
-          # @param handshake_timeout [Numeric] for a connection to prove itself
+          # @param handshake_timeout [Numeric] for a connection to authenticate
           # @param read_timeout [Numeric] from the first byte of a request to its last
           # @param write_timeout [Numeric] for a worker to take a response
           # @param max_frame_size [Integer] of a message
           # @param max_connections [Integer] admitted at the same time
-          # @param spare_threads [Integer] that always wait for a connection
-          # @param max_threads [Integer, nil] for connections and handlers, spare ones included; at it, requests wait.
-          #   nil is two for each of `max_connections`, at least 2,048
-          # @param max_handshakes [Integer] connections that have not proved themselves; the oldest goes first
+          # @param spare_threads [Integer] the number of threads that always wait for a connection
+          # @param max_threads [Integer, nil] for connections and handlers, spare ones included; requests wait while all
+          #   are busy. nil is two for each of `max_connections`, at least 2,048
+          # @param max_handshakes [Integer] connections that are not authenticated yet; the oldest is closed first
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
           # @raise [ArgumentError] for a value that is not allowed
           # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
@@ -57,20 +60,19 @@ module Aikido
                          write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
                          max_threads: nil, max_handshakes: 128, logger: nil)
             @log = IPC::Log.new(logger)
-            max_threads = threads_for(max_connections, spare_threads) if max_threads.nil?
+            max_threads = default_max_threads(max_connections, spare_threads) if max_threads.nil?
             bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
                                     max_connections:, spare_threads:, max_threads:, max_handshakes: })
             @handlers = {}.freeze
             @registering = Mutex.new
-            @wrappers = Wrappers.new
-            @crew = Crew.new
+            @wrappers = HandlerWrappers.new
+            @threads = ThreadPool.new
           end
 
-          # Registers the handler of a method, before or after {#start}; a second one replaces the first. Whatever it
-          # raises is its caller's error, also what `exit` and `throw` raise: it does not end this process. Only what
-          # Ruby cannot rescue does, such as `exit!`.
-          #
-          # @param name [String, Symbol] of 1 to 1,024 bytes; not "ping", and not beginning with "rpc."
+          # Registers the handler of a method, before or after {#start}; a second one replaces the first. An exception
+          # of it is its caller's error, also those of `exit` and `throw`, and does not end this process. Only `exit!`
+          # does, which Ruby cannot rescue.
+          # @param name [String, Symbol] of 1 to 1,024 bytes; "ping" and names that begin with "rpc." are the core's
           # @yield [respond, *args, **kwargs] in a thread of the server; `respond.call(value)` answers at once
           # @yieldparam respond [Call]
           # @return [self]
@@ -87,18 +89,17 @@ module Aikido
 
             check_process
             revive
-            # Replaced, never changed: handler threads read it without a lock.
+            # The Hash is replaced and never changed, since handler threads read it without a lock.
             @registering.synchronize { @handlers = @handlers.merge(name => handler).freeze }
             self
           end
 
-          # Runs each handler, of calls and of notifications, inside of the block, also those that are registered later,
-          # and those that this process calls itself. A further block runs inside of the ones before. What it raises is
-          # the caller's error, as what a handler raises is, and so is it where it does not run the handler.
-          #
-          # @example So that each has its database connection for as long as it runs
+          # Runs each handler, of calls and of notifications, inside of the block, also handlers that are registered
+          # later or that this process calls itself. A further block runs inside of the former ones. An exception of the
+          # block is the caller's error, as a handler's is, and so is a block that does not run the handler.
+          # @example Give each handler its database connection for as long as it runs
           #   server.around_handlers { |run| ActiveRecord::Base.connection_pool.with_connection { run.call } }
-          # @yield in the thread that the handler runs in
+          # @yield in the handler's thread
           # @yieldparam run [Proc] runs the handler
           # @return [self]
           # @raise [ArgumentError] without a block
@@ -111,8 +112,8 @@ module Aikido
             self
           end
 
-          # Stores a document and tells every worker. Leaves the GVL while it checks the text. Of two keys of a Hash
-          # that have the same name (`:a` and `"a"`) the last one wins.
+          # Stores a document and tells every worker. It leaves the GVL while it checks the text. If two keys of a Hash
+          # have the same name (`:a` and `"a"`) the last one wins.
           #
           # @param key [String, Symbol]
           # @param json [String, Object] a String is taken as JSON and sent byte for byte; anything else is serialized
@@ -125,8 +126,8 @@ module Aikido
             json.is_a?(String) ? publish_text(key.to_s, json) : publish_value(key.to_s, json)
           end
 
-          # Takes a document back and tells every worker, which then reads nil. Published again it has a generation
-          # above all that were taken back.
+          # Takes a document back and tells every worker, which then reads nil. A document that is published again has a
+          # generation above those of all that were taken back.
           #
           # @param key [String, Symbol]
           # @return [Boolean] false if there was none
@@ -136,32 +137,30 @@ module Aikido
             unpublish_key(key.to_s)
           end
 
-          # Begins to admit workers; after {#stop} on the same port again.
+          # Begins to admit workers. After {#stop} it does so on the same port again.
           #
           # @return [Boolean] false if it was started before
           # @raise [SystemCallError] if the port was taken meanwhile
           # @raise [SystemCallError, ThreadError] if the operating system gives no thread
           # @raise [IPC::ClosedError] in a worker
           def start
-            steward = start_core or return false
-            start_steward(steward)
+            supervisor = start_core or return false
+            start_supervisor(supervisor)
             true
           rescue ThreadError
-            # Without a steward some would be let in whom nobody serves.
+            # Without a supervisor connections would be admitted and not served.
             stop(timeout: 0)
             raise
           end
 
-          # Stops admitting workers, lets handlers that run finish, handles the notifications that a kernel has taken,
+          # Stops admitting workers, lets running handlers finish, handles the notifications that a kernel has taken,
           # closes every connection and joins every thread. It may be called in a `trap`.
-          #
-          # While a worker has a connection for notifications, that takes a tenth of a second at least: so long nothing
+          # While a worker has a connection for notifications, this takes a tenth of a second at least, in which nothing
           # must come over it. Notifications that are left at the end are counted, in a line of the log and in
           # `stats[:dropped_notifications]`.
-          #
           # @param timeout [Numeric] seconds for all of it, from 0 to 1,000,000,000. Handlers that still run in its last
-          #   quarter (half a second at most) are killed; one that cannot be killed is left behind, after half a second
-          #   at least
+          # quarter (half a second at most) are killed. A handler that cannot be killed is left behind, after half a
+          # second at least
           # @return [Boolean] false if it was not started, or this is a worker
           def stop(timeout: 5.0)
             timeout = IPC::Argument.seconds_or_zero("timeout", timeout)
@@ -169,47 +168,47 @@ module Aikido
             return false unless begin_stop
 
             deadline = started_at + timeout
-            reserve = [timeout * CLEAN_UP_SHARE, LONGEST_CLEAN_UP].min
-            @crew.join(deadline - reserve)
+            reserve = [timeout * CLEAN_UP_SHARE, MAX_CLEAN_UP].min
+            @threads.join(deadline - reserve)
             end_calls
-            # Half of it, since the caller gets the GVL late where others compute.
-            @crew.kill([deadline - (reserve / 2), started_at + SHORTEST_STOP].max)
-            log_dropped(finish_stop([deadline - IPC.monotonic_time, SHORTEST_COUNT].max))
+            # It is halved, since this thread gets the GVL late while other threads compute.
+            @threads.kill([deadline - (reserve / 2), started_at + MIN_STOP].max)
+            log_dropped(finish_stop([deadline - IPC.monotonic_time, MIN_DRAIN].max))
             true
           end
 
-          # @return [Hash{Symbol => Integer}] what this process has counted, empty in a worker; docs/operations.md
-          #   tells of each
+          # @return [Hash{Symbol => Integer}] the counts of this process, empty in a worker; docs/operations.md
+          #   describes each
           def stats
             revive
             core_stats
           end
 
-          # Starts the threads again if something has killed them, as clean-ups of test suites do, which end all threads
-          # but their own. Until then calls of workers fail at once.
+          # Starts the threads again if they were killed, as by the clean-ups of test suites, which end all threads but
+          # their own. Until then calls of workers fail at once.
           #
           # @return [void]
           # @api private
           def revive
-            steward = replace_steward or return
+            supervisor = replace_supervisor or return
             @log.write(:warn, "the threads of the server were killed, and are started again")
-            start_steward(steward)
+            start_supervisor(supervisor)
           rescue ThreadError => e
             @log.failure("no thread for the server", e)
-            steward.leave
+            supervisor.leave
           end
 
-          # Goes on in a process that was forked from its own and takes that one's place: with its handlers, options,
-          # documents and secret, at its `port:`, or else at a new one. What cannot be done is logged. It is started,
-          # and listens, if the one before was and did.
+          # Goes on in a process that was forked from its own and takes over from it, with its handlers, options,
+          # documents and secret, at its `port:`, or else at a new one. It is started, and listens, if it was and did
+          # before. A failure is logged.
           #
           # @return [void]
           # @api private
-          def succeed
-            @crew = Crew.new
-            failure = IPC::Succession.try_port { |may_listen| take_place(may_listen) }
+          def resume_after_daemon
+            @threads = ThreadPool.new
+            failure = IPC::Daemon.try_port { |may_listen| take_place(may_listen) }
             @log.failure("no worker can reach the server after Process.daemon", failure) if failure
-            steward = restart_core and start_steward(steward)
+            supervisor = restart_core and start_supervisor(supervisor)
           rescue StandardError => e
             stop(timeout: 0)
             @log.failure("the server could not be started again after Process.daemon", e)
@@ -227,116 +226,49 @@ module Aikido
           rescue ArgumentError => e
             raise unless e.message.include?(" is not JSON: ")
 
-            shown = json.bytesize <= LONGEST_SHOWN && json.valid_encoding? ? "#{json.inspect}.to_json" : "its to_json"
+            shown = json.bytesize <= MAX_QUOTED && json.valid_encoding? ? "#{json.inspect}.to_json" : "its to_json"
             raise ArgumentError, "#{e.message}; a String is taken as JSON: for a text pass #{shown}, or a Symbol"
           end
 
-          # Bytes of a text that is quoted in an error.
-          LONGEST_SHOWN = 100
-          private_constant :LONGEST_SHOWN
+          # Bytes of a text up to which an error quotes it.
+          MAX_QUOTED = 100
+          private_constant :MAX_QUOTED
 
-          # One thread for each connection, which keeps it, and as many for handlers that go on after their answer.
-          def threads_for(*limits)
-            return LEAST_MAX_THREADS unless limits.all?(Integer)
+          # Each connection keeps one thread, and as many are for handlers that go on after their answer.
+          def default_max_threads(*limits)
+            return MIN_MAX_THREADS unless limits.all?(Integer)
 
-            [LEAST_MAX_THREADS, 2 * limits.first, limits.sum].max
+            [MIN_MAX_THREADS, 2 * limits.first, limits.sum].max
           end
 
-          # So that a lower `max_connections` leaves no handler waiting.
-          LEAST_MAX_THREADS = 2048
-          private_constant :LEAST_MAX_THREADS
+          # Enough that a lower `max_connections` leaves no handler waiting.
+          MIN_MAX_THREADS = 2048
+          private_constant :MIN_MAX_THREADS
 
           def bind_to(host, secret, options)
             bind(secret, { host: host || "127.0.0.1", **options })
           rescue Errno::EADDRNOTAVAIL, Errno::EAFNOSUPPORT
             raise if host
 
-            # A host with IPv6 only.
+            # This host has IPv6 only.
             bind_to("::1", secret, options)
           end
 
-          # Seconds: threads or memory are short on this host, or there is a bug, and trying again at once would only
-          # burn time.
-          STEWARD_PAUSE = 0.1
-          private_constant :STEWARD_PAUSE
-
-          # Of the timeout of {#stop}, for killed handlers to end.
+          # The part of the timeout of {#stop} in which killed handlers end.
           CLEAN_UP_SHARE = 0.25
-          # Seconds: they end in milliseconds, unless some compute, each of which keeps the GVL for a tenth of one.
-          LONGEST_CLEAN_UP = 0.5
-          # Seconds: also where there is no timeout, killed handlers may clean up.
-          SHORTEST_STOP = 0.5
-          # Seconds: also where there is no timeout, what is left of the notifications may be counted.
-          SHORTEST_COUNT = 0.25
-          private_constant :CLEAN_UP_SHARE, :LONGEST_CLEAN_UP, :SHORTEST_STOP, :SHORTEST_COUNT
-
-          # It goes on whatever happens: without it no thread would be started any more, and nothing logged.
-          def start_steward(steward)
-            @crew.start("zen-ipc supervisor", steward) do
-              # Killed where it waits only: an attendant that it was just given would be counted on for ever.
-              Thread.handle_interrupt(Object => :on_blocking) { serve_on_and_on(steward) }
-            end
-          end
-
-          def serve_on_and_on(steward)
-            failure = nil
-            begin
-              recover_from(failure) if failure
-              failure = nil
-              nil while serve_as(steward)
-            rescue Exception => e
-              failure = e
-              retry
-            end
-          end
-
-          def recover_from(failure)
-            IPC.pause(STEWARD_PAUSE)
-            begin
-              # Where memory is short, there is none for a line in the log.
-              @log.failure("the supervisor goes on", failure) unless failure.is_a?(NoMemoryError)
-            rescue Exception
-              # The logger has failed.
-            end
-          end
-
-          # @return [Boolean] whether there will be more to do
-          def serve_as(steward)
-            duty = steward.next_duty or return false
-            duty.is_a?(HandlerThread) ? start_attendant(duty) : duty.each { |level, text| @log.write(level, text) }
-            true
-          end
-
-          def start_attendant(attendant)
-            @crew.start("zen-ipc handler", attendant) { attend(attendant) }
-          rescue ThreadError => e
-            attendant.leave
-            @log.failure("no thread for another connection", e)
-            IPC.pause(STEWARD_PAUSE)
-          end
-
-          def attend(attendant)
-            while (call = attendant.next_call)
-              # If the handler ends its thread, `attendant.leave` answers for it.
-              attendant.conclude(call, run_handler(call))
-            end
-          rescue Exception => e
-            # Also what exits: Ruby would end the whole process where that leaves a thread.
-            @log.failure("a connection's thread ended", e)
-          end
+          # Seconds at most for that: they end in milliseconds, but each one that computes keeps the GVL for a tenth of
+          # a second.
+          MAX_CLEAN_UP = 0.5
+          # Seconds in which killed handlers may clean up even with a timeout of 0.
+          MIN_STOP = 0.5
+          # Seconds in which the notifications that are left may be counted even with a timeout of 0.
+          MIN_DRAIN = 0.25
+          private_constant :CLEAN_UP_SHARE, :MAX_CLEAN_UP, :MIN_STOP, :MIN_DRAIN
 
           def log_dropped(count)
             return if count.zero?
 
             @log.write(:warn, "#{count} notifications were not handled before the server stopped, and are lost")
-          end
-
-          def log_unhandled(name)
-            @log.write(:warn, "no handler for notification #{IPC::Argument.quoted(name)}")
-          end
-
-          def log_unheard(name, error)
-            @log.failure("the handler of #{IPC::Argument.quoted(name)} failed when nobody waited for its answer", error)
           end
         end
       end

@@ -2,7 +2,7 @@
 
 module Aikido
   module Zen
-    # What the parent has fetched from the API.
+    # The settings that the parent has fetched from the API.
     class ApiCache
       # Before anything was fetched.
       EMPTY = [nil, 0].freeze

@@ -9,10 +9,10 @@ module Aikido
         alias_method :enabled?, :enabled
       end
 
-      # What is set for one endpoint.
+      # The settings of one endpoint.
       EndpointSettings = Struct.new(:rate_limiting)
 
-      # What is set for each route.
+      # The settings of each route.
       class Endpoints
         def initialize(data)
           @settings = data.to_h do |endpoint|
@@ -29,7 +29,7 @@ module Aikido
         end
       end
 
-      # What was applied, and how often.
+      # The settings that were applied, and how often.
       attr_reader :config, :firewall_lists, :endpoints, :updates
 
       def initialize
