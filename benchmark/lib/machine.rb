@@ -12,11 +12,6 @@ module Bench
       File.read("/proc/cpuinfo")[/^model name\s*:\s*(.+)/, 1] || RUBY_PLATFORM
     end
 
-    # For a file's name.
-    def processor_name
-      processor.downcase.gsub(/\((r|tm)\)/, "").gsub(/[^a-z0-9]+/, "-").gsub(/\A-|-\z/, "")
-    end
-
     def facts
       {
         "processor" => "#{processor}, #{Etc.nprocessors} cores",

@@ -20,7 +20,7 @@ module Bench
         heading(2, section.title)
         section.write(self)
       end
-      File.join(@run.options.output, "#{Time.now.strftime("%F")}-#{Machine.processor_name}.md").tap do |path|
+      File.join(@run.options.output, "latest.md").tap do |path|
         File.write(path, "#{@lines.join("\n").gsub(/\n{3,}/, "\n\n").rstrip}\n")
       end
     end
