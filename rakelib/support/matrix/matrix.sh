@@ -1,29 +1,27 @@
 #!/usr/bin/env bash
-# Runs every spec on each Ruby that the gem is tested with, and prints a table: see --help. Each Ruby has a Debian of its
-# own in a folder, which is made once and then used again.
+# Runs every spec on each Ruby that the gem is tested with, and prints a table. `rake matrix` starts it. Each Ruby has a
+# Debian of its own in a folder, which is made once and then reused.
+#
+#     matrix.sh [--setup-only] [RUBY …]
+#
+# The Rubies are 3.1 (Debian 12), 3.3 (Debian 13) and 3.4 (Debian 13 with the Ruby of experimental). `--setup-only` makes
+# the folders and runs nothing. `AIKIDO_ZEN_IPC_MATRIX` is the directory of the folders, by default target/matrix.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
-usage='Usage: bin/matrix [--setup-only] [RUBY …]
-
-Runs all specs, and `rake cases`, on each Ruby, and prints a table. Takes about ten minutes for each, and twice that the first time.
-Needs Debian, root, debootstrap, and Rust from rustup.
-
-  RUBY …        3.1 (Debian 12), 3.3 (Debian 13), 3.4 (Debian 13 with the Ruby of experimental); all if none is given
-  --setup-only  makes what is missing of the folders, and runs nothing
-
-AIKIDO_ZEN_IPC_MATRIX is the directory of the folders, target/matrix if it is not set.'
-
-known_rubies=(3.1 3.3 3.4)
 declare -A debian_release=([3.1]=bookworm [3.3]=trixie [3.4]=trixie)
 
 matrix_directory=$(realpath --canonicalize-missing "${AIKIDO_ZEN_IPC_MATRIX:-target/matrix}")
-rubies=()
 setup_only=
+if [[ ${1:-} == --setup-only ]]; then
+  setup_only=1
+  shift
+fi
+rubies=("$@")
+[[ ${#rubies[@]} != 0 ]] || rubies=(3.1 3.3 3.4)
 
 main() {
   local ruby root status=0 rows=()
-  read_options "$@"
   require_host
   for ruby in "${rubies[@]}"; do
     root=$matrix_directory/ruby-$ruby
@@ -35,45 +33,30 @@ main() {
   return "$status"
 }
 
-read_options() {
-  local argument
-  for argument in "$@"; do
-    case $argument in
-      --setup-only) setup_only=1 ;;
-      -h | --help)
-        echo "$usage"
-        exit
-        ;;
-      -*) refuse "unknown option: $argument" ;;
-      *)
-        [[ -v debian_release[$argument] ]] || refuse "unknown Ruby: $argument"
-        rubies+=("$argument")
-        ;;
-    esac
-  done
-  [[ ${#rubies[@]} != 0 ]] || rubies=("${known_rubies[@]}")
-}
-
-refuse() {
-  printf '%s\n' "bin/matrix: $1" "${usage%%$'\n'*}" >&2
-  exit 2
-}
-
 require_host() {
+  local ruby
+  for ruby in "${rubies[@]}"; do
+    [[ -v debian_release[$ruby] ]] || fail "unknown Ruby: $ruby"
+  done
   if [[ $(id -u) != 0 || -z $(debian_mirror) ]] || ! command -v debootstrap >/dev/null ||
     ! command -v cargo >/dev/null; then
-    echo "bin/matrix: needs Debian, root, debootstrap (bin/setup --matrix installs it), and Rust from rustup" >&2
-    exit 1
+    fail "needs Debian, root, debootstrap (bin/setup --matrix installs it), and Rust from rustup"
   fi
 }
 
-# The one that this machine's apt uses.
+fail() {
+  say "$1"
+  exit 1
+}
+
+# Prints the mirror that this machine's apt uses.
 debian_mirror() {
   apt-get indextargets --format '$(SITE)' \
     'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' 2>/dev/null | sort -u | head -n 1
 }
 
-# Begins anew if it was interrupted before, or if bin/setup has changed since, and may install something else.
+# Makes the folder of a Ruby. An interrupted folder is made anew, and so is each folder after a change of bin/setup, which
+# may install something else.
 make_root() {
   local ruby=$1 root=$2
   say "$ruby: making $root"
@@ -88,9 +71,9 @@ make_root() {
   cp bin/setup "$root/.made_by"
 }
 
-# Beside the release's own Ruby, whose packages bring the gems that are the same for every Ruby; then in its place.
-# A mirror that is not up to date will do: its packages are signed all the same. No package has the extensions of Puma and
-# Unicorn for this Ruby: what needs them is skipped.
+# Installs Ruby 3.4 beside the release's own Ruby, whose packages bring the gems that are the same for every Ruby, and then
+# puts it in that Ruby's place. An outdated mirror will do, because its packages are signed all the same. No package has
+# the extensions of Puma and Unicorn for Ruby 3.4, so specs that need them are skipped.
 add_ruby_3_4() {
   local root=$1 mirror
   mirror=$(debian_mirror)
@@ -100,7 +83,7 @@ add_ruby_3_4() {
     dpkg-divert --local --rename --add /usr/bin/ruby && ln -s ruby3.4 /usr/bin/ruby"
 }
 
-# The outcome is in tmp/matrix.json of the copy.
+# Runs the specs in a copy of the project. Their outcome is in tmp/matrix.json of the copy.
 run_specs() {
   local ruby=$1 root=$2
   say "$ruby: running the specs"
@@ -110,19 +93,19 @@ run_specs() {
     ruby -S rspec --format progress --format json --out tmp/matrix.json' >&2
 }
 
-# A copy, so that what is built for one Ruby is not mixed with what is built for another. That of the last time stays.
+# Copies the project into a folder, so that builds for different Rubies do not mix. `target` and `tmp` of the last run stay.
 copy_project() {
   local project=$1/project
   mkdir -p "$project/tmp"
   find "$project" -mindepth 1 -maxdepth 1 ! -name target ! -name tmp -exec rm -r {} +
   git ls-files -z --cached --others --exclude-standard |
     tar --create --null --ignore-failed-read --files-from - | tar --extract --directory "$project"
-  # Beside it, as here.
+  # The cases lie beside the project, as here.
   rm -rf "$1/shared"
   [[ ! -d ../shared/cases ]] || { mkdir "$1/shared" && cp -r ../shared/cases "$1/shared/"; }
 }
 
-# Runs a command of the shell in a folder's copy of the project. What is mounted is gone when the command has ended.
+# Runs a shell command in a folder's copy of the project. The mounts end with the command.
 inside() {
   mkdir -p "$1/root/.cargo" "$1/root/.rustup"
   CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup} unshare --mount bash -euc '
@@ -148,7 +131,7 @@ table_row() {
 }
 
 say() {
-  echo "bin/matrix: $*" >&2
+  echo "matrix: $*" >&2
 }
 
 main "$@"
