@@ -13,8 +13,8 @@ module Fuzzing
   # The directory for new inputs and findings.
   WORK = File.join(ROOT, "tmp/fuzz")
 
-  # The result of one target in one run. `finding` is the path of the input that broke it, or the last line of its log if
-  # no input was written; nil if nothing was found.
+  # The result of one target in one run. `finding` is the path of the input that broke it, or the last line of its log
+  # if no input was written; nil if nothing was found.
   Result = Struct.new(:name, :executions, :edges, :inputs, :finding) do
     def to_s
       "#{name}: #{executions} executions, #{edges} edges of the code reached, " \
@@ -167,7 +167,7 @@ module Fuzzing
   # @return [void]
   def build
     system("rake", "--silent", "fuzz:build", chdir: ROOT) or
-      raise "the fuzz targets could not be built: bin/setup --faults sees to what is needed, rake fuzz:build says more"
+      raise "the fuzz targets could not be built: bin/setup --stress sees to what is needed, rake fuzz:build says more"
   end
 
   # Runs targets, two at a time.
