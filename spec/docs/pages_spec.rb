@@ -23,7 +23,7 @@ RSpec.describe "The documentation" do
     end
     expect(left_out).to contain_exactly(
       ["README.md", "it installs what is missing; bin/test runs every other block"],
-      ["docs/BENCHMARKS.md", "it takes ten minutes; spec/bin/bench_spec.rb tries it"],
+      ["docs/BENCHMARKS.md", "it takes ten minutes; .ci/run tries it for a minute"],
       ["docs/jobs.md", "Debian has no package of Resque"],
       ["docs/observability.md", "Debian has no package of opentelemetry-api"],
       ["docs/unicorn.md", "Debian has no package of Pitchfork"],
