@@ -95,6 +95,7 @@ module Firewall
     def each_connection(port, queue)
       senders = Array.new(CONNECTIONS) do
         Thread.new do
+          Thread.current.report_on_exception = false # `join` raises it
           until queue.empty?
             HttpClient.open(port) do |client|
               REQUESTS_PER_CONNECTION.times { queue.pop&.then { |request| yield client, request } }
