@@ -3,12 +3,12 @@
 require_relative "plot"
 
 module Bench
-  # A line for each peer, with its name at its end. Values are microseconds, on a logarithmic axis.
+  # A line for each contender, with its name at its end. Values are microseconds, on a logarithmic axis.
   class LinePlot < Plot
     # Of the height of the picture: names closer than this would overlap.
     LABEL_HEIGHT = 0.052
 
-    # @param series [Array<Array(String, String, Array)>] a peer's name, its title, and its points
+    # @param series [Array<Array(String, String, Array)>] a contender's name, its title, and its points
     # @param tics [Hash{Numeric => String}] of the horizontal axis, from its first to its last
     # @param points [Boolean] whether each point was measured, and is not one of a curve
     def initialize(title, subtitle, series, tics, x_label: "", points: true)

@@ -3,7 +3,7 @@
 module Bench
   # What all pictures have in common: they are read on white, as wide as a page, by people who have a second.
   class Plot
-    # The same color for a peer everywhere. Those of one kind are alike, and this gem's is like no other.
+    # The same color for a contender everywhere. Those of one kind are alike, and this gem's is like no other.
     COLORS = { "zen" => "#6d28d9", "tcp" => "#111827", "unix" => "#8b95a5", "json" => "#0284c7", "redis" => "#059669",
                "grpc" => "#b45309", "drb" => "#dc2626", "drbunix" => "#f08080" }.freeze
 

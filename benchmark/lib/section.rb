@@ -31,9 +31,9 @@ module Bench
       run.options
     end
 
-    # @return [Hash{String => String}] titles of the peers that were measured, by their names
-    def peers
-      run.peers.to_h { |peer| [peer.name, peer.title] }
+    # @return [Hash{String => String}] titles of the contenders that were measured, by their names
+    def contenders
+      run.contenders.to_h { |contender| [contender.name, contender.title] }
     end
   end
 end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # A process that serves, for peers whose workers must not be forked from the one that serves.
+  # A process that serves, for contenders whose workers must not be forked from the one that serves.
   class ServerProcess
     attr_reader :pid, :address
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # The handlers, the same for every peer that runs Ruby ones.
+  # The handlers, the same for every contender that runs Ruby ones.
   class Service
     # Requests that are allowed: more than are made here, so that every answer is of the same kind.
     LIMIT = 1_000_000_000

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Figures about many measurements.
+  # Measurement about many measurements.
   module Statistics
     # Shares of the calls at which a distribution is drawn: closer to each other towards the slowest ones.
     GRID = [0.0, *(1..80).map { |step| 1 - (10**(-step / 20.0)) }].freeze

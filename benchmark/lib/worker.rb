@@ -1,26 +1,25 @@
 # frozen_string_literal: true
 
 module Bench
-  # A worker that runs Ruby: connects, warms up, waits to be released, calls, and hands over what it measured.
+  # A worker in Ruby: it connects, warms up, waits to be released, calls, and hands over its measurements.
   #
-  # It tells its peer's process `R` (ready) and `D` (done), and waits for a byte after each. Then it writes unsigned
-  # 64-bit numbers: the nanoseconds that all of it took, the objects that it allocated, and the nanoseconds of each
-  # call.
-  # `native/ping_pong.rs` does the same.
+  # It writes `R` (ready) and `D` (done) to its contender's process, and waits for a byte after each. Then it writes
+  # unsigned 64-bit numbers: the nanoseconds of the whole run, the number of allocated objects, and the nanoseconds of
+  # each call. `native/ping_pong.rs` does the same.
   class Worker
-    def initialize(peer, load, input, output)
-      @peer = peer
-      @load = load
+    def initialize(contender, scenario, input, output)
+      @contender = contender
+      @scenario = scenario
       @input = input
       @output = output
     end
 
     def run
-      ENV.update(@load.environment)
-      callers = Array.new(@load.threads) { Caller.new(@peer, @load) }
+      ENV.update(@scenario.environment)
+      callers = Array.new(@scenario.threads) { Caller.new(@contender, @scenario) }
       callers.each(&:warm_up)
-      # Afterwards, because some peers would warm up for minutes beside these.
-      @load.computing.times { Thread.new { compute } }
+      # Afterwards, because some contenders would warm up for minutes beside these.
+      @scenario.computing.times { Thread.new { compute } }
       GC.start
       wait_after("R")
       measured = measure(callers)
@@ -60,17 +59,17 @@ module Bench
 
     attr_reader :durations
 
-    def initialize(peer, load)
-      @peer = peer
-      @connection = peer.connect
-      @load = load
-      @work = Work.named(load.work)
+    def initialize(contender, scenario)
+      @contender = contender
+      @connection = contender.connect
+      @scenario = scenario
+      @workload = Workload.named(scenario.workload)
       @durations = []
     end
 
     def warm_up
-      @peer.verify(@connection)
-      return if @work.once_per_process?
+      @contender.verify(@connection)
+      return if @workload.once_per_process?
 
       run(WARM_UP_CALLS, WARM_UP_TIME)
       verify
@@ -78,7 +77,7 @@ module Bench
     end
 
     def start
-      @thread = Thread.new { run(@load.calls, (@load.seconds * 1e9).round) }
+      @thread = Thread.new { run(@scenario.calls, (@scenario.seconds * 1e9).round) }
       self
     end
 
@@ -88,18 +87,18 @@ module Bench
 
     # The last answer stands for all of them.
     def verify
-      @work.verify(@answer) unless @durations.empty?
+      @workload.verify(@answer) unless @durations.empty?
     end
 
     private
 
     def run(calls, time)
-      operation = @work.operation
-      pause = (@load.pause * 1e9).round
+      operation = @workload.operation
+      pause = (@scenario.pause * 1e9).round
       ended_at = Clock.nanoseconds
       deadline = ended_at + time
       while @durations.length < calls && ended_at < deadline
-        work(pause) if pause.positive?
+        compute_for(pause) if pause.positive?
         started_at = Clock.nanoseconds
         @answer = operation.call(@connection)
         ended_at = Clock.nanoseconds
@@ -108,7 +107,7 @@ module Bench
     end
 
     # Ruby that takes so much of the processor's time, however long others keep it from running.
-    def work(nanoseconds)
+    def compute_for(nanoseconds)
       end_of_work = Clock.thread_time + nanoseconds
       value = 1
       value = ((value * 31) + 7) % 1_000_003 while Clock.thread_time < end_of_work

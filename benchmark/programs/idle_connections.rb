@@ -11,7 +11,7 @@ require_relative "../lib/memory"
 require_relative "../lib/pipe"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 CONNECTIONS = Integer(ARGV.fetch(0))
 CALLS = Integer(ARGV.fetch(1))
@@ -66,7 +66,7 @@ def call(pipe, server)
   while pipe.read
     durations = Array.new(CALLS) do
       started_at = Bench::Clock.nanoseconds
-      client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil)
+      client.invoke("check", TIMEOUT, Bench::Workload::ROUTE, Bench::Workload::IP, nil)
       Bench::Clock.nanoseconds - started_at
     end
     pipe.write(Bench::Statistics.median(durations) / 1000)

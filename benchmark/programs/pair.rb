@@ -5,7 +5,7 @@
 
 require "aikido-zen-ipc"
 require_relative "../lib/service"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 KIND = ARGV.fetch(0)
 CALLS = Integer(ARGV.fetch(1))
@@ -23,7 +23,7 @@ worker = fork do
   client = worker_process.client
   operation = {
     "ping" => -> { client.ping(TIMEOUT) },
-    "check" => -> { client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil) },
+    "check" => -> { client.invoke("check", TIMEOUT, Bench::Workload::ROUTE, Bench::Workload::IP, nil) },
     "unchanged document" => -> { client.document(KIND) }
   }.fetch(KIND)
   CALLS.times { operation.call }

@@ -8,7 +8,7 @@ require "json"
 require_relative "../lib/clock"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 require_relative "../../examples/app/firewall/document_directory"
 
 REPETITIONS = Integer(ARGV.fetch(0))
@@ -22,7 +22,7 @@ def cost
 end
 
 json = Firewall::DocumentDirectory.find.read("firewall_lists").freeze
-text = Bench::Work.named("echo 1 MB").args.first
+text = Bench::Workload.named("echo 1 MB").args.first
 ways = {
   "gem" => -> { Aikido::Zen::IPC::Document.new("lists", 1, json).value },
   "json" => -> { JSON.parse(json) },

@@ -11,7 +11,7 @@ require_relative "../lib/memory"
 require_relative "../lib/pipe"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 COUNT = Integer(ARGV.fetch(0))
 
@@ -34,7 +34,7 @@ def start_worker(worker_process)
     forked = milliseconds_since(started_at)
     worker_process.after_fork!
     started = milliseconds_since(started_at)
-    worker_process.invoke("check", 5.0, Bench::Work::ROUTE, Bench::Work::IP, nil)
+    worker_process.invoke("check", 5.0, Bench::Workload::ROUTE, Bench::Workload::IP, nil)
     { "fork" => forked, "start" => started - forked, "first_call" => milliseconds_since(started_at) - started }
   end
 end
@@ -43,7 +43,7 @@ def worker_memory(worker_process)
   Bench::Forked.run do
     GC.start
     before = Bench::Memory.proportional(Process.pid)
-    CALLS.times { worker_process.invoke("check", 5.0, Bench::Work::ROUTE, Bench::Work::IP, nil) }
+    CALLS.times { worker_process.invoke("check", 5.0, Bench::Workload::ROUTE, Bench::Workload::IP, nil) }
     Bench::Memory.proportional(Process.pid) - before
   end
 end

@@ -21,15 +21,16 @@ module Bench
 
       OTHERS = %w[json redis drb].freeze
 
-      def self.load(pause: 0.0, mode: nil)
+      def self.scenario(pause: 0.0, mode: nil)
         environment = mode ? { "GVL_HABIT" => mode } : {}
-        Load.new(work: "check", threads: THREADS, pause:, environment:, seconds: mode ? SECONDS : SECONDS_OF_OTHERS)
+        seconds = mode ? SECONDS : SECONDS_OF_OTHERS
+        Scenario.new(workload: "check", threads: THREADS, pause:, environment:, seconds:)
       end
 
       def measure(round)
         [0.0, PAUSE].each do |pause|
-          run.carry(round, MODES.keys.rotate(round).map { |mode| self.class.load(pause:, mode:) }, ["zen"])
-          run.carry(round, [self.class.load(pause:)], OTHERS)
+          run.measure(round, MODES.keys.rotate(round).map { |mode| self.class.scenario(pause:, mode:) }, ["zen"])
+          run.measure(round, [self.class.scenario(pause:)], OTHERS)
         end
       end
 
@@ -47,11 +48,11 @@ module Bench
       private_constant :FIGURES
 
       def write_table(report, pause)
-        modes = MODES.map { |mode, title| ["this gem, #{title}", "zen", self.class.load(pause:, mode:)] }
-        others = peers.slice(*OTHERS).map { |name, title| [title, name, self.class.load(pause:)] }
-        rows = (modes + others).map do |title, name, load|
-          [title, *FIGURES.keys.map { |figure| Format.spread(results.spread(name, load, figure)) },
-           Format.number(results.rounds(name, load).sum(&:calls))]
+        modes = MODES.map { |mode, title| ["this gem, #{title}", "zen", self.class.scenario(pause:, mode:)] }
+        others = contenders.slice(*OTHERS).map { |name, title| [title, name, self.class.scenario(pause:)] }
+        rows = (modes + others).map do |title, name, scenario|
+          [title, *FIGURES.keys.map { |figure| Format.spread(results.spread(name, scenario, figure)) },
+           Format.number(results.rounds(name, scenario).sum(&:calls))]
         end
         report.table([["", *FIGURES.values, "calls"], *rows])
       end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The process that stands for one peer during a run: `run.rb` starts it, and tells it over a pipe what to do.
+# The process that stands for one contender during a run: `run.rb` starts it, and tells it over a pipe what to do.
 
 require_relative "bench"
 
@@ -10,25 +10,25 @@ $stdout.reopen($stderr)
 
 # Ctrl-C goes to all processes at once; this one ends when the pipe does, and ends what it started.
 trap(:INT, :IGNORE)
-peer_class = Bench::Peers.fetch(ARGV.fetch(0))
-Process.setproctitle("benchmark peer: #{peer_class.title}")
+contender_class = Bench::Contenders.fetch(ARGV.fetch(0))
+Process.setproctitle("benchmark contender: #{contender_class.title}")
 
-if peer_class.available?
-  peer = peer_class.new
+if contender_class.available?
+  contender = contender_class.new
   begin
-    peer.start
+    contender.start
     pipe.write(:ready)
     loop do
       command, *arguments = pipe.read
       case command
-      when :carry then pipe.write(peer.carry(*arguments))
-      when :publish then pipe.write(peer.publish(*arguments))
+      when :run then pipe.write(contender.run(*arguments))
+      when :publish then pipe.write(contender.publish(*arguments))
       end
     end
   rescue EOFError, Errno::EPIPE
     # Nobody asks any more.
   ensure
-    peer.stop
+    contender.stop
   end
 else
   pipe.write(:missing)

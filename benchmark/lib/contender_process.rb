@@ -3,8 +3,8 @@
 require "rbconfig"
 
 module Bench
-  # A peer's process, as the benchmark sees it. It does nothing while others are measured.
-  class PeerProcess
+  # A contender's process, as the benchmark sees it. It does nothing while others are measured.
+  class ContenderProcess
     # Seconds for it to end what it started.
     STOP_TIMEOUT = 10
 
@@ -12,10 +12,10 @@ module Bench
 
     def initialize(name)
       @name = name
-      @title = Peers.fetch(name).title
+      @title = Contenders.fetch(name).title
       input, @requests = IO.pipe(binmode: true)
       @answers, output = IO.pipe(binmode: true)
-      program = File.expand_path("../peer.rb", __dir__)
+      program = File.expand_path("../contender.rb", __dir__)
       @pid = spawn(RbConfig.ruby, "-w", "-Ilib", program, name, in: input, out: output)
       [input, output].each(&:close)
       @pipe = Pipe.new(@answers, @requests)
@@ -27,9 +27,9 @@ module Bench
       @present
     end
 
-    # @return [Figures]
-    def carry(load)
-      Figures.new(ask(:carry, load))
+    # @return [Measurement]
+    def run(scenario)
+      Measurement.new(ask(:run, scenario))
     end
 
     def publish(key, json)

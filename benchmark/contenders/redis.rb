@@ -6,7 +6,7 @@ require "tmpdir"
 
 module Bench
   # What many use for limits that processes share: Redis on loopback, by Ruby's gem. It keeps nothing on disk here.
-  class RedisPeer < Peer
+  class RedisContender < Contender
     describe "Redis, Ruby's gem", package: "redis-server and ruby-redis", library: "redis"
 
     # Seconds for it to answer after it was started.

@@ -3,7 +3,7 @@
 module Bench
   # gRPC, with JSON in place of generated messages, so that nothing is generated. Its library does not survive forks, so
   # no process uses it before it forks.
-  class GrpcPeer < Peer
+  class GrpcContender < Contender
     describe "gRPC, Ruby's gem", package: "ruby-grpc", library: "grpc"
 
     # Threads that run handlers: more than callers at the same time, since one that has answered is not free at once.

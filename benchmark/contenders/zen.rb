@@ -4,7 +4,7 @@ require "logger"
 
 module Bench
   # This gem. Workers are forked from the process that serves, as a web server's are.
-  class ZenPeer < Peer
+  class ZenContender < Contender
     describe "this gem", library: "aikido-zen-ipc"
 
     attr_reader :server_pid

@@ -2,12 +2,12 @@
 
 module Bench
   # A way to call another process, as seen by the process that stands for it during a run: it starts what serves, and
-  # then workers, which are forked from it. Each is in `peers/`.
+  # then workers, which are forked from it. Each is in `contenders/`.
   #
   # Subclasses define `start`, `stop`, `server_pid`, `server_objects` (how many the serving process has ever allocated),
   # `publish(key, json)`, and `connect`, which is called in a worker, once for each thread. What `connect` returns has
-  # the methods of {Service}, and `document_value` where the peer can do that.
-  class Peer
+  # the methods of {Service}, and `document_value` where the contender can do that.
+  class Contender
     class << self
       attr_reader :title, :package
 
@@ -31,27 +31,27 @@ module Bench
       end
     end
 
-    # Has workers carry a load.
+    # Has workers carry a scenario.
     #
-    # @param load [Load]
-    # @return [Hash] as {Crew#run}
-    def carry(load)
-      return Crew.new(self, load).run unless load.pinned
+    # @param scenario [Scenario]
+    # @return [Hash] as {WorkerGroup#run}
+    def run(scenario)
+      return WorkerGroup.new(self, scenario).run unless scenario.pinned
 
-      Affinity.pinned(pids) { Crew.new(self, load).run }
+      Affinity.pinned(pids) { WorkerGroup.new(self, scenario).run }
     end
 
-    # @return [Crew::Hand] a worker that will do this
-    def start_worker(load)
-      input, hand_input = IO.pipe
-      hand_output, output = IO.pipe
+    # @return [WorkerHandle] a worker that will do this
+    def start_worker(scenario)
+      input, handle_input = IO.pipe
+      handle_output, output = IO.pipe
       pid = fork do
-        [hand_input, hand_output].each(&:close)
+        [handle_input, handle_output].each(&:close)
         Process.setproctitle("benchmark worker: #{self.class.title}")
-        run_worker(load, input, output)
+        run_worker(scenario, input, output)
       end
       [input, output].each(&:close)
-      Crew::Hand.new(pid, hand_input, hand_output)
+      WorkerHandle.new(pid, handle_input, handle_output)
     end
 
     # Raises if calls do not reach the process whose processor time is counted.
@@ -68,9 +68,9 @@ module Bench
     private
 
     # Ends the process without what its parent would do at exit.
-    def run_worker(load, input, output)
+    def run_worker(scenario, input, output)
       trap(:INT, :DEFAULT)
-      Worker.new(self, load, input, output).run
+      Worker.new(self, scenario, input, output).run
       output.close
       succeeded = true
     rescue StandardError => e

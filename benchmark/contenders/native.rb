@@ -4,7 +4,7 @@ require "tmpdir"
 
 module Bench
   # Two processes in Rust that send each other as many bytes as this gem would, and do nothing with them.
-  class NativePeer < Peer
+  class NativeContender < Contender
     # Rake compiles it.
     PROGRAM = File.expand_path("../../tmp/ping_pong", __dir__)
 
@@ -29,18 +29,18 @@ module Bench
       Process.wait(@server_pid)
     end
 
-    def start_worker(load)
-      work = Work.named(load.work)
-      input, hand_input = IO.pipe
-      hand_output, output = IO.pipe
-      arguments = [load.threads, load.calls, load.seconds, work.request_bytes, work.response_bytes]
+    def start_worker(scenario)
+      workload = Workload.named(scenario.workload)
+      input, handle_input = IO.pipe
+      handle_output, output = IO.pipe
+      arguments = [scenario.threads, scenario.calls, scenario.seconds, workload.request_bytes, workload.response_bytes]
       pid = spawn(PROGRAM, "call", @address, *arguments.map(&:to_s), in: input, out: output)
       [input, output].each(&:close)
-      Crew::Hand.new(pid, hand_input, hand_output)
+      WorkerHandle.new(pid, handle_input, handle_output)
     end
   end
 
-  class TcpPeer < NativePeer
+  class TcpContender < NativeContender
     describe "bare TCP (Rust)"
 
     private
@@ -50,7 +50,7 @@ module Bench
     end
   end
 
-  class UnixPeer < NativePeer
+  class UnixContender < NativeContender
     describe "bare Unix socket (Rust)"
 
     def stop

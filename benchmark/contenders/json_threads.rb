@@ -5,7 +5,7 @@ require "socket"
 
 module Bench
   # What one would write in an afternoon: JSON after its length, a thread for each connection, everything blocks.
-  class JsonThreadsPeer < Peer
+  class JsonThreadsContender < Contender
     describe "JSON over TCPSocket"
 
     def start

@@ -7,7 +7,7 @@ require "tmpdir"
 module Bench
   # Ruby's distributed objects. They are served by a process of their own: one that is forked from the serving process
   # takes its parent's objects for its own, and calls them without any socket.
-  class DrbPeer < Peer
+  class DrbContender < Contender
     def start
       uri = listen_at
       @server = ServerProcess.new { |service| DRb.start_service(uri, service).uri }
@@ -66,7 +66,7 @@ module Bench
     end
   end
 
-  class DrbTcpPeer < DrbPeer
+  class DrbTcpContender < DrbContender
     describe "DRb, TCP"
 
     private
@@ -76,7 +76,7 @@ module Bench
     end
   end
 
-  class DrbUnixPeer < DrbPeer
+  class DrbUnixContender < DrbContender
     describe "DRb, Unix socket"
 
     def stop

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module Bench
-  # What one peer measured under one load in one round. Times are microseconds.
-  class Figures
+  # What one contender measured under one scenario in one round. Times are microseconds.
+  class Measurement
     attr_reader :calls, :p50, :p99, :p999, :longest, :mean, :calls_per_second, :worker_time, :parent_time,
                 :worker_objects, :parent_objects, :distribution, :totals
 
-    # @param raw [Hash] as {Crew#run}
+    # @param raw [Hash] as {WorkerGroup#run}
     def initialize(raw)
       sorted = raw.fetch(:durations).unpack("Q*").sort
       @calls = sorted.length

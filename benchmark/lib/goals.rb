@@ -3,9 +3,9 @@
 module Bench
   # What the gem is to reach, and what this run found of it. Ratios are taken in each round and only then summed up, so
   # that what the machine did in a round counts for both sides of it.
-  class Targets
+  class Goals
     # What of a target was measured, in words, and whether it is met: nil where it was not measured.
-    Row = Struct.new(:what, :target, :measured, :met)
+    Row = Struct.new(:what, :goal, :measured, :met)
 
     # A share: a throughput or a mean is "not worse" within it. Two measurements of the same differ by so much on one
     # core (DESIGN.md).
@@ -23,11 +23,11 @@ module Bench
     private
 
     # Builds a row of parts, each of which is measured on its own.
-    def row(what, target, *parts)
+    def row(what, goal, *parts)
       measured = parts.compact
-      return Row.new(what, target, "not measured", nil) if measured.empty?
+      return Row.new(what, goal, "not measured", nil) if measured.empty?
 
-      Row.new(what, target, measured.map(&:first).join("; "), verdict(parts))
+      Row.new(what, goal, measured.map(&:first).join("; "), verdict(parts))
     end
 
     # A part that is not good enough decides; one that is missing leaves it open. Those without a limit only inform.
@@ -51,8 +51,8 @@ module Bench
       Spread.of(pairs.map { |one, other| one.public_send(figure) / other.public_send(figure) })
     end
 
-    def rounds(name, load)
-      @results.rounds(name, load)
+    def rounds(name, scenario)
+      @results.rounds(name, scenario)
     end
 
     def spread(...)
@@ -64,78 +64,81 @@ module Bench
     end
 
     def ping
-      load, pinned = [false, true].map { |on_one| Sections::Calls.load("ping", pinned: on_one) }
+      scenario, pinned = [false, true].map { |on_one| Sections::Calls.scenario("ping", pinned: on_one) }
       row("`ping`, p50, 1x1", "at most 1.10x the bare TCP ping-pong",
-          part("", ratio(:p50, ["zen", load], ["tcp", load]), "x") { |it| it <= 1.10 },
+          part("", ratio(:p50, ["zen", scenario], ["tcp", scenario]), "x") { |it| it <= 1.10 },
           part("on one core", ratio(:p50, ["zen", pinned], ["tcp", pinned]), "x"))
     end
 
     def check
-      load = Sections::Calls.load("check")
-      pinned = Sections::Calls.load("check", pinned: true)
+      scenario = Sections::Calls.scenario("check")
+      pinned = Sections::Calls.scenario("check", pinned: true)
+      redis_ping = Sections::Calls.scenario("ping")
       row("rate-limit call with a Ruby handler, p50, 1x1",
           "at most 1.25x the bare ping-pong; at most half of DRb; below Redis `PING` from Ruby",
-          part("", ratio(:p50, ["zen", load], ["tcp", load]), "x the bare one") { |it| it <= 1.25 },
+          part("", ratio(:p50, ["zen", scenario], ["tcp", scenario]), "x the bare one") { |it| it <= 1.25 },
           part("on one core", ratio(:p50, ["zen", pinned], ["tcp", pinned]), "x"),
-          part("", ratio(:p50, ["zen", load], ["drb", load]), "x DRb") { |it| it <= 0.5 },
-          part("", ratio(:p50, ["zen", load], ["redis", Sections::Calls.load("ping")]), "x Redis") { |it| it < 1 })
+          part("", ratio(:p50, ["zen", scenario], ["drb", scenario]), "x DRb") { |it| it <= 0.5 },
+          part("", ratio(:p50, ["zen", scenario], ["redis", redis_ping]), "x Redis") { |it| it < 1 })
     end
 
     def computing
-      load = Sections::Computing::CHECK
+      scenario = Sections::Computing::CHECK
       row("the same with 4 computing threads in the worker",
           "p50 at most 1.5x the idle p50, p99 under 1 ms; DRb needs over a second",
-          part("", ratio(:p50, ["zen", load], ["zen", Sections::Calls.load("check")]), "x") { |it| it <= 1.5 },
-          part("p99", spread("zen", load, :p99), " µs") { |it| it < 1000 },
-          part("DRb", spread("drb", load) { |round| round.p50 / 1000 }, " ms"))
+          part("", ratio(:p50, ["zen", scenario], ["zen", Sections::Calls.scenario("check")]), "x") { |it| it <= 1.5 },
+          part("p99", spread("zen", scenario, :p99), " µs") { |it| it < 1000 },
+          part("DRb", spread("drb", scenario) { |round| round.p50 / 1000 }, " ms"))
     end
 
     def callers
-      load, at_once = %w[adaptive give_up].map { |mode| Sections::Callers.load(mode:) }
+      scenario, at_once = %w[adaptive give_up].map { |mode| Sections::Callers.scenario(mode:) }
       row("five threads that do nothing but call",
           "p99.9 under 5 ms, the longest under 20 ms; throughput not below that of giving the GVL up at once",
-          part("p99.9", spread("zen", load) { |round| round.p999 / 1000 }, " ms") { |it| it < 5 },
-          part("longest", spread("zen", load) { |round| round.longest / 1000 }, " ms") { |it| it < 20 },
-          part("throughput", ratio(:calls_per_second, ["zen", load], ["zen", at_once]), "x") { |it| it >= 1 - NOISE })
+          part("p99.9", spread("zen", scenario) { |round| round.p999 / 1000 }, " ms") { |it| it < 5 },
+          part("longest", spread("zen", scenario) { |round| round.longest / 1000 }, " ms") { |it| it < 20 },
+          part("throughput", ratio(:calls_per_second, ["zen", scenario], ["zen", at_once]), "x") do |it|
+            it >= 1 - NOISE
+          end)
     end
 
     def working
       pause = Sections::Callers::PAUSE
-      load, *extremes = %w[adaptive keep give_up].map { |mode| Sections::Callers.load(pause:, mode:) }
+      scenario, *extremes = %w[adaptive keep give_up].map { |mode| Sections::Callers.scenario(pause:, mode:) }
       names = ["that of always keeping it", "that of never keeping it"]
       row("a worker whose threads do 1 ms of Ruby work between calls", "mean latency no worse than with either extreme",
           *extremes.zip(names).map do |extreme, name|
-            part("", ratio(:mean, ["zen", load], ["zen", extreme]), "x #{name}") { |it| it <= 1 + NOISE }
+            part("", ratio(:mean, ["zen", scenario], ["zen", extreme]), "x #{name}") { |it| it <= 1 + NOISE }
           end)
     end
 
     def throughput
-      load = Sections::Calls.load("check", 4, 5)
+      scenario = Sections::Calls.scenario("check", 4, 5)
       row("throughput, 4x5, rate-limit call", "at least 4x DRb; CPU per call at most a third",
-          part("", ratio(:calls_per_second, ["zen", load], ["drb", load]), "x") { |it| it >= 4 },
-          part("CPU", ratio(:processor_time, ["zen", load], ["drb", load]), "x") { |it| it <= 1 / 3.0 })
+          part("", ratio(:calls_per_second, ["zen", scenario], ["drb", scenario]), "x") { |it| it >= 4 },
+          part("CPU", ratio(:processor_time, ["zen", scenario], ["drb", scenario]), "x") { |it| it <= 1 / 3.0 })
     end
 
     def echo
-      load = Sections::Calls.load("echo 1 MB")
+      scenario = Sections::Calls.scenario("echo 1 MB")
       row("1 MB echo", "at least 5x DRb's throughput, within 2x of memcpy-bound loopback plus the JSON work itself",
-          part("", ratio(:calls_per_second, ["zen", load], ["drb", load]), "x DRb") { |it| it >= 5 },
-          part("", echo_over_parts(load), "x bare TCP and Ruby's JSON twice") { |it| it <= 2 })
+          part("", ratio(:calls_per_second, ["zen", scenario], ["drb", scenario]), "x DRb") { |it| it >= 5 },
+          part("", echo_over_parts(scenario), "x bare TCP and Ruby's JSON twice") { |it| it <= 2 })
     end
 
-    def echo_over_parts(load)
+    def echo_over_parts(scenario)
       json = program(:parsing) { |found| found.fetch("echo") * 1000 } or return
-      pairs = rounds("zen", load).zip(rounds("tcp", load))
+      pairs = rounds("zen", scenario).zip(rounds("tcp", scenario))
       Spread.of(pairs.map { |own, bare| own.p50 / (bare.p50 + (2 * json.median)) }) if pairs.any?
     end
 
     def fan_out
-      load = Sections::Documents::ALL_AT_ONCE.last
+      scenario = Sections::Documents::ALL_AT_ONCE.last
       row("2.6 MB document to 32 workers", "the parent spends no time with the GVL, allocates no copy of it per worker",
           served_without_ruby,
-          part("", spread("zen", load) { |round| round.totals.fetch(:peak_memory) / 1e6 / load.processes },
+          part("", spread("zen", scenario) { |round| round.totals.fetch(:peak_memory) / 1e6 / scenario.processes },
                " MB for each worker at most at a time") { |it| it < 1 },
-          part("", spread("zen", load) { |round| round.totals.fetch(:parent_objects).fdiv(load.processes) },
+          part("", spread("zen", scenario) { |round| round.totals.fetch(:parent_objects).fdiv(scenario.processes) },
                " objects for each worker"))
     end
 

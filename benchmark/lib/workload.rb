@@ -3,8 +3,8 @@
 require "json"
 
 module Bench
-  # A kind of call: how a worker makes it over the connection of any peer, and what comes back.
-  class Work
+  # A kind of call: how a worker makes it over the connection of any contender, and what comes back.
+  class Workload
     ROUTE = { "method" => "POST", "path" => "/login" }.freeze
     IP = "203.0.113.9"
 
@@ -28,7 +28,7 @@ module Bench
       private
 
       def all
-        @all ||= [ping, check, *echoes, events, document].to_h { |work| [work.name, work] }
+        @all ||= [ping, check, *echoes, events, document].to_h { |workload| [workload.name, workload] }
       end
 
       def ping
@@ -81,7 +81,7 @@ module Bench
       name == "document"
     end
 
-    # Raises if a peer answered anything but what it was asked for.
+    # Raises if a contender answered anything but what it was asked for.
     def verify(answer)
       raise "a wrong answer to #{name}: #{answer.inspect[0, 200]}" unless @is_right.call(answer)
     end
