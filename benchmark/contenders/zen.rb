@@ -40,7 +40,8 @@ module Bench
     private
 
     def client
-      client = Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server)
+      client = Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server,
+                                                             document_timeout: Connection::TIMEOUT)
       # Private: there to compare what the client does by itself with the two extremes.
       ENV["GVL_HABIT"]&.then { |habit| client.send(:gvl_habit=, habit.to_sym) }
       client
@@ -48,7 +49,7 @@ module Bench
 
     # What a worker calls.
     class Connection
-      # Seconds: no call comes near it, not even beside computing threads.
+      # Seconds. No call takes this long, not even beside computing threads or on a busy machine.
       TIMEOUT = 30.0
 
       def initialize(client)
