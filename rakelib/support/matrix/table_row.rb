@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Prints the row of this Ruby in the table of `rake matrix`: its version, the versions of the web servers and of Rails, and
-# the outcome of the specs, read from tmp/matrix.json.
+# Prints the row of this Ruby in the table of `rake matrix`: its version, the versions of the web servers and of Rails,
+# and the outcome of the specs, read from tmp/matrix.json.
 
 require "json"
 
