@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Everything of the benchmark but its programs.
+# Loads the benchmark, without its programs.
 module Bench
 end
 
@@ -14,6 +14,7 @@ require_relative "lib/workload"
 require_relative "lib/scenario"
 require_relative "lib/worker"
 require_relative "lib/worker_group"
+require_relative "lib/forked"
 require_relative "lib/server_process"
 require_relative "lib/contender"
 require_relative "lib/contenders"

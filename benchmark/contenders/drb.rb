@@ -5,64 +5,33 @@ require "drb/unix"
 require "tmpdir"
 
 module Bench
-  # Ruby's distributed objects. They are served by a process of their own: one that is forked from the serving process
+  # Ruby's distributed objects. They have a server process of their own: a process that is forked from the serving one
   # takes its parent's objects for its own, and calls them without any socket.
-  class DrbContender < Contender
-    def start
-      uri = listen_at
-      @server = ServerProcess.new { |service| DRb.start_service(uri, service).uri }
-    end
-
-    def stop
-      @server.stop
-    end
-
-    def server_pid
-      @server.pid
-    end
-
-    def server_objects
-      @server.objects
-    end
-
-    def publish(key, json)
-      @server.publish(key, json)
-    end
-
+  class DrbContender < ServedContender
     # DRb itself keeps a connection for each thread.
     def connect
       Connection.new(DRb::DRbObject.new_with_uri(@server.address))
     end
 
-    # What a worker calls.
+    # The methods that a worker calls.
     class Connection
       def initialize(remote)
         @remote = remote
       end
 
-      def ping
-        @remote.ping
-      end
-
-      def check(route, ip, actor)
-        @remote.check(route, ip, actor)
-      end
-
-      def echo(text)
-        @remote.echo(text)
-      end
-
-      def collect(events)
-        @remote.collect(events)
+      %w[ping check echo collect process_id].each do |name|
+        define_method(name) { |*args| @remote.public_send(name, *args) }
       end
 
       def document_value(key)
         JSON.parse(@remote.document(key))
       end
+    end
 
-      def process_id
-        @remote.process_id
-      end
+    private
+
+    def serve(service)
+      DRb.start_service(uri, service).uri
     end
   end
 
@@ -71,13 +40,18 @@ module Bench
 
     private
 
-    def listen_at
+    def uri
       "druby://127.0.0.1:0"
     end
   end
 
   class DrbUnixContender < DrbContender
     describe "DRb, Unix socket"
+
+    def start
+      @directory = Dir.mktmpdir("benchmark-")
+      super
+    end
 
     def stop
       super
@@ -86,8 +60,7 @@ module Bench
 
     private
 
-    def listen_at
-      @directory = Dir.mktmpdir("benchmark-")
+    def uri
       "drbunix:#{@directory}/socket"
     end
   end

@@ -1,43 +1,24 @@
 # frozen_string_literal: true
 
 module Bench
-  # gRPC, with JSON in place of generated messages, so that nothing is generated. Its library does not survive forks, so
-  # no process uses it before it forks.
-  class GrpcContender < Contender
+  # gRPC, with JSON in place of generated messages. Its library does not survive forks, so no process uses it before it
+  # forks.
+  class GrpcContender < ServedContender
     describe "gRPC, Ruby's gem", package: "ruby-grpc", library: "grpc"
 
-    # Threads that run handlers: more than callers at the same time, since one that has answered is not free at once.
+    # Threads that run handlers. There are more of them than callers, because a thread that has answered is not free at
+    # once.
     POOL_SIZE = 64
 
-    # Bytes of a message: enough for those of a megabyte.
+    # The maximum size of a message: 16 MiB, enough for the echo of 1 MB.
     MAX_MESSAGE_SIZE = 16 * 1024 * 1024
-
-    def start
-      @server = ServerProcess.new { |service| serve(service) }
-    end
-
-    def stop
-      @server.stop
-    end
-
-    def server_pid
-      @server.pid
-    end
-
-    def server_objects
-      @server.objects
-    end
-
-    def publish(key, json)
-      @server.publish(key, json)
-    end
 
     # All threads of a worker share a channel.
     def connect
       @connect ||= Connection.new(@server.address)
     end
 
-    # What a worker calls.
+    # The methods that a worker calls.
     class Connection
       def initialize(port)
         @stub = GRPC::ClientStub.new(
@@ -54,7 +35,7 @@ module Bench
       end
     end
 
-    # Both what is asked and what is answered.
+    # A request or a response.
     Message = Struct.new(:value) do
       def self.generate(message)
         JSON.generate(message.value)

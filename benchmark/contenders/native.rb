@@ -3,14 +3,14 @@
 require "tmpdir"
 
 module Bench
-  # Two processes in Rust that send each other as many bytes as this gem would, and do nothing with them.
+  # Two processes in Rust that send each other as many bytes as this gem would, and do nothing with the bytes.
   class NativeContender < Contender
-    # Rake compiles it.
+    # `rake bench:build` compiles it.
     PROGRAM = File.expand_path("../../tmp/ping_pong", __dir__)
 
     attr_reader :server_pid
 
-    # Threads and sockets; no objects, as there is no Ruby.
+    # There is no Ruby in the server.
     def server_objects
       0
     end
@@ -31,12 +31,10 @@ module Bench
 
     def start_worker(scenario)
       workload = Workload.named(scenario.workload)
-      input, handle_input = IO.pipe
-      handle_output, output = IO.pipe
       arguments = [scenario.threads, scenario.calls, scenario.seconds, workload.request_bytes, workload.response_bytes]
-      pid = spawn(PROGRAM, "call", @address, *arguments.map(&:to_s), in: input, out: output)
-      [input, output].each(&:close)
-      WorkerHandle.new(pid, handle_input, handle_output)
+      WorkerHandle.start do |input, output|
+        spawn(PROGRAM, "call", @address, *arguments.map(&:to_s), in: input, out: output)
+      end
     end
   end
 

@@ -5,11 +5,12 @@ require "socket"
 require "tmpdir"
 
 module Bench
-  # What many use for limits that processes share: Redis on loopback, by Ruby's gem. It keeps nothing on disk here.
+  # Redis on loopback by Ruby's gem, which many applications use for limits that processes share. It keeps nothing on
+  # disk here.
   class RedisContender < Contender
     describe "Redis, Ruby's gem", package: "redis-server and ruby-redis", library: "redis"
 
-    # Seconds for it to answer after it was started.
+    # Seconds that it may take to answer after its start.
     START_TIMEOUT = 5.0
 
     attr_reader :server_pid
@@ -21,7 +22,7 @@ module Bench
     def start
       @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
       @directory = Dir.mktmpdir("benchmark-")
-      # Ends with this process, however that ends.
+      # `setpriv` lets it end with this process, also if this process is killed.
       @server_pid = spawn("setpriv", "--pdeathsig", "TERM", "redis-server", "--port", @port.to_s, "--bind", "127.0.0.1",
                           "--save", "", "--appendonly", "no", "--dir", @directory, out: File::NULL)
       wait_until_it_answers
@@ -33,7 +34,7 @@ module Bench
       FileUtils.remove_entry(@directory)
     end
 
-    # It has none of Ruby's.
+    # There is no Ruby in the server.
     def server_objects
       0
     end
@@ -50,12 +51,12 @@ module Bench
       Connection.new(Redis.new(port: @port))
     end
 
-    # What a worker calls.
+    # The methods that a worker calls.
     class Connection
       # Seconds of the window in which requests are counted.
       WINDOW = 1
 
-      # A sliding window: one entry of a sorted set for each request, those that are too old taken out.
+      # A sliding window: a sorted set with an entry for each request, from which old entries are removed.
       SCRIPT = <<~LUA
         local time = redis.call("TIME")
         local now = time[1] * 1000000 + time[2]
@@ -84,11 +85,10 @@ module Bench
       end
 
       def echo(text)
-        # The connection's encoding is that of the process; the text is of ASCII characters only.
         @redis.echo(text)
       end
 
-      # The last thousand, so that they do not fill the memory.
+      # Keeps the last thousand events, so that they do not fill the memory.
       def collect(events)
         @redis.pipelined do |pipeline|
           pipeline.lpush("events", events.map { |event| JSON.generate(event) })

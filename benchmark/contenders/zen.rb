@@ -42,12 +42,12 @@ module Bench
     def client
       client = Aikido::Zen::WorkerProcess::Agent::Client.for(Aikido::Zen::WorkerProcess.server,
                                                              document_timeout: Connection::TIMEOUT)
-      # Private: there to compare what the client does by itself with the two extremes.
+      # The private setter exists to compare the client's own choice with the two extremes.
       ENV["GVL_HABIT"]&.then { |habit| client.send(:gvl_habit=, habit.to_sym) }
       client
     end
 
-    # What a worker calls.
+    # The methods that a worker calls.
     class Connection
       # Seconds. No call takes this long, not even beside computing threads or on a busy machine.
       TIMEOUT = 30.0

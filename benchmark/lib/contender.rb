@@ -1,18 +1,18 @@
 # frozen_string_literal: true
 
 module Bench
-  # A way to call another process, as seen by the process that stands for it during a run: it starts what serves, and
-  # then workers, which are forked from it. Each is in `contenders/`.
+  # A way to call another process. An instance lives in the contender's own process, which starts the server, and then
+  # workers, which are forked from it. Each contender is a file in `contenders/`.
   #
-  # Subclasses define `start`, `stop`, `server_pid`, `server_objects` (how many the serving process has ever allocated),
-  # `publish(key, json)`, and `connect`, which is called in a worker, once for each thread. What `connect` returns has
-  # the methods of {Service}, and `document_value` where the contender can do that.
+  # Subclasses define `start`, `stop`, `server_pid`, `server_objects` (how many objects the serving process has ever
+  # allocated), `publish(key, json)`, and `connect`, which is called in a worker, once for each thread. It returns an
+  # object with the methods of {Service}, and `document_value` where the contender has documents.
   class Contender
     class << self
       attr_reader :title, :package
 
       # @param title [String] for the report
-      # @param package [String, nil] Debian's, without which it is left out
+      # @param package [String, nil] of Debian; the contender is left out without it
       # @param library [String, nil] that the package brings
       def describe(title, package: nil, library: nil)
         @title = title
@@ -20,7 +20,7 @@ module Bench
         @library = library
       end
 
-      # Loads what it needs.
+      # Loads the library.
       #
       # @return [Boolean] whether it is there
       def available?
@@ -31,7 +31,7 @@ module Bench
       end
     end
 
-    # Has workers carry a scenario.
+    # Measures a scenario with new workers.
     #
     # @param scenario [Scenario]
     # @return [Hash] as {WorkerGroup#run}
@@ -41,17 +41,15 @@ module Bench
       Affinity.pinned(pids) { WorkerGroup.new(self, scenario).run }
     end
 
-    # @return [WorkerHandle] a worker that will do this
+    # @return [WorkerHandle]
     def start_worker(scenario)
-      input, handle_input = IO.pipe
-      handle_output, output = IO.pipe
-      pid = fork do
-        [handle_input, handle_output].each(&:close)
-        Process.setproctitle("benchmark worker: #{self.class.title}")
-        run_worker(scenario, input, output)
+      WorkerHandle.start do |input, output, parent_ends|
+        fork do
+          parent_ends.each(&:close)
+          Process.setproctitle("benchmark worker: #{self.class.title}")
+          run_worker(scenario, input, output)
+        end
       end
-      [input, output].each(&:close)
-      WorkerHandle.new(pid, handle_input, handle_output)
     end
 
     # Raises if calls do not reach the process whose processor time is counted.
@@ -60,14 +58,14 @@ module Bench
       raise "process #{answering} answers, not #{server_pid}" unless answering == server_pid
     end
 
-    # @return [Array<Integer>] every process of it that is there without workers
+    # @return [Array<Integer>] its processes without workers
     def pids
       [Process.pid, server_pid].uniq
     end
 
     private
 
-    # Ends the process without what its parent would do at exit.
+    # Ends the process without the exit handlers that its parent has registered.
     def run_worker(scenario, input, output)
       trap(:INT, :DEFAULT)
       Worker.new(self, scenario, input, output).run
@@ -77,6 +75,29 @@ module Bench
       warn "#{self.class.title}: #{e.full_message(highlight: false)}"
     ensure
       exit!(succeeded || false)
+    end
+  end
+
+  # A contender that is served by a {ServerProcess}. Subclasses define `serve(service)`, which returns the address.
+  class ServedContender < Contender
+    def start
+      @server = ServerProcess.new { |service| serve(service) }
+    end
+
+    def stop
+      @server.stop
+    end
+
+    def server_pid
+      @server.pid
+    end
+
+    def server_objects
+      @server.objects
+    end
+
+    def publish(key, json)
+      @server.publish(key, json)
     end
   end
 end

@@ -3,8 +3,20 @@
 require "fiddle"
 
 module Bench
-  # A worker as its contender's process sees it: it reads `input` and writes `output`.
+  # A worker, as seen by its contender's process. The handle writes to `input` of the worker and reads from `output`.
   class WorkerHandle
+    # @yieldparam input [IO] for the worker
+    # @yieldparam output [IO] for the worker
+    # @yieldparam parent_ends [Array<IO>] that a forked worker has to close
+    # @yieldreturn [Integer] process id of the worker
+    def self.start
+      input, handle_input = IO.pipe
+      handle_output, output = IO.pipe
+      pid = yield input, output, [handle_input, handle_output]
+      [input, output].each(&:close)
+      new(pid, handle_input, handle_output)
+    end
+
     attr_reader :pid, :output
 
     def initialize(pid, input, output)
@@ -26,7 +38,7 @@ module Bench
       raise "a worker ended before it said #{state}"
     end
 
-    # Once it has handed over everything.
+    # Waits for the end of a worker that has handed over its measurements.
     def join
       status = Process.wait2(@pid).last
       @ended = true
@@ -42,10 +54,11 @@ module Bench
     end
   end
 
-  # The workers of one scenario, started by their contender's process, and what is read while they call.
+  # Runs the workers of one scenario, and reads clocks and counters while they call.
   class WorkerGroup
-    # Seconds that a worker may take beyond the time it was given. Calls through DRb beside computing threads take some.
-    PATIENCE = 60
+    # Seconds that a worker may take beyond the time of its scenario. A call through DRb beside computing threads takes
+    # some of them.
+    GRACE = 60
 
     def initialize(contender, scenario)
       @contender = contender
@@ -57,7 +70,7 @@ module Bench
     #   all calls, in native unsigned 64-bit numbers. Times are nanoseconds.
     def run
       workers = Array.new(@scenario.processes) { @contender.start_worker(@scenario) }
-      workers.each { |worker| worker.wait_for("R", PATIENCE) }
+      workers.each { |worker| worker.wait_for("R", GRACE) }
       measured = measure(workers)
       workers.each(&:release)
       measured.merge(collect(workers))
@@ -73,7 +86,7 @@ module Bench
       started_at = Clock.nanoseconds
       workers.each(&:release)
       ended_before_parent_ran = wait_with_gvl(workers) if @scenario.hold_gvl
-      workers.each { |worker| worker.wait_for("D", @scenario.seconds + PATIENCE) }
+      workers.each { |worker| worker.wait_for("D", @scenario.seconds + GRACE) }
       elapsed = Clock.nanoseconds - started_at
       after = reading(workers)
       differences = after.to_h { |name, value| [name, value - before.fetch(name)] }
@@ -90,12 +103,12 @@ module Bench
 
     # Keeps every Ruby thread of this process from running until all workers have ended, for at most ten seconds.
     #
-    # @return [Boolean] whether all workers ended meanwhile
+    # @return [Boolean] whether all workers have ended in this time
     def wait_with_gvl(workers)
       deadline = Clock.nanoseconds + 10_000_000_000
       workers.all? do |worker|
         remaining = [(deadline - Clock.nanoseconds) / 1_000_000, 0].max
-        # struct pollfd: the descriptor, POLLIN, and room for what happened.
+        # `struct pollfd`: the descriptor, POLLIN, and space for the result.
         POLL.call([worker.output.fileno, 1, 0].pack("iss"), 1, remaining) == 1
       end
     end

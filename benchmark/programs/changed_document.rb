@@ -7,7 +7,6 @@ require "aikido-zen-ipc"
 require "json"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
-require_relative "../lib/pipe"
 require_relative "../lib/statistics"
 
 worker_process = Aikido::Zen::WorkerProcess

@@ -6,7 +6,6 @@ require "aikido-zen-ipc"
 require "json"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
-require_relative "../lib/pipe"
 require_relative "../lib/statistics"
 
 LOOKS = Integer(ARGV.fetch(0))
