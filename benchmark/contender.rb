@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
-# The process that stands for one contender during a run: `run.rb` starts it, and tells it over a pipe what to do.
+# The process of one contender during a run. `run.rb` starts it and sends it requests over a pipe.
 
 require_relative "bench"
 
-# What is told and asked goes over the pipe; whatever else is printed must not get between.
+# Standard output is the pipe, so anything else that is printed goes to standard error.
 pipe = Bench::Pipe.new($stdin.binmode, $stdout.dup.binmode)
 $stdout.reopen($stderr)
 
-# Ctrl-C goes to all processes at once; this one ends when the pipe does, and ends what it started.
+# Ctrl-C goes to all processes at once. This one ignores it: it ends with the pipe, and ends the processes it started.
 trap(:INT, :IGNORE)
 contender_class = Bench::Contenders.fetch(ARGV.fetch(0))
 Process.setproctitle("benchmark contender: #{contender_class.title}")
@@ -26,7 +26,7 @@ if contender_class.available?
       end
     end
   rescue EOFError, Errno::EPIPE
-    # Nobody asks any more.
+    # The benchmark has ended.
   ensure
     contender.stop
   end

@@ -3,7 +3,7 @@
 require_relative "plot"
 
 module Bench
-  # A bar for each contender, the longest on top, with its value at its end.
+  # A plot with a bar for each contender, the longest on top, with its value at its end.
   class BarPlot < Plot
     # @param bars [Array<Array(String, String, Numeric)>] a contender's name, its title, and its value
     def initialize(title, subtitle, bars)

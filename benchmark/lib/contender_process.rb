@@ -3,9 +3,9 @@
 require "rbconfig"
 
 module Bench
-  # A contender's process, as the benchmark sees it. It does nothing while others are measured.
+  # The benchmark's handle of a contender's process, which sleeps while other contenders are measured.
   class ContenderProcess
-    # Seconds for it to end what it started.
+    # Seconds that it may take to end the processes it started.
     STOP_TIMEOUT = 10
 
     attr_reader :name, :title
@@ -22,7 +22,7 @@ module Bench
       @present = @pipe.read == :ready
     end
 
-    # @return [Boolean] whether the packages that it needs are there
+    # @return [Boolean] whether its packages are installed
     def present?
       @present
     end
@@ -37,7 +37,7 @@ module Bench
     end
 
     def stop
-      # Both, so that it ends also while it has something to tell.
+      # Both ends are closed, so that it ends also while it writes.
       [@requests, @answers].each(&:close)
       Process.kill(:TERM, @pid) if within_timeout.nil?
       Process.kill(:KILL, @pid) if within_timeout.nil?

@@ -8,7 +8,7 @@ require_relative "../contenders/json_threads"
 require_relative "../contenders/grpc"
 
 module Bench
-  # All contenders by name, in the order of the report.
+  # All contenders by their names, in the order of the report.
   module Contenders
     ALL = {
       "zen" => ZenContender,

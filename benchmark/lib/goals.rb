@@ -1,14 +1,13 @@
 # frozen_string_literal: true
 
 module Bench
-  # What the gem is to reach, and what this run found of it. Ratios are taken in each round and only then summed up, so
-  # that what the machine did in a round counts for both sides of it.
+  # Compares the goals of the gem with a run. Ratios are taken in each round before their median is taken, so that a
+  # disturbance in a round counts for both sides.
   class Goals
-    # What of a target was measured, in words, and whether it is met: nil where it was not measured.
+    # A line of the table. `met` is nil where the goal was not measured.
     Row = Struct.new(:what, :goal, :measured, :met)
 
-    # A share: a throughput or a mean is "not worse" within it. Two measurements of the same differ by so much on one
-    # core (DESIGN.md).
+    # A throughput or a mean is "not worse" within 2%. Two measurements of the same differ by this share on one core.
     NOISE = 0.02
 
     def initialize(results)
@@ -22,7 +21,7 @@ module Bench
 
     private
 
-    # Builds a row of parts, each of which is measured on its own.
+    # @param parts [Array] as {#part} makes them; each is measured on its own
     def row(what, goal, *parts)
       measured = parts.compact
       return Row.new(what, goal, "not measured", nil) if measured.empty?
@@ -30,7 +29,7 @@ module Bench
       Row.new(what, goal, measured.map(&:first).join("; "), verdict(parts))
     end
 
-    # A part that is not good enough decides; one that is missing leaves it open. Those without a limit only inform.
+    # One part below its limit makes it false, a missing part makes it nil. Parts without a limit do not count.
     def verdict(parts)
       enough = parts.compact.map(&:last).compact
       return false unless enough.all?
@@ -38,12 +37,12 @@ module Bench
       true if enough.any? && parts.all?
     end
 
-    # What was found and whether that is enough; nil if there is nothing.
+    # @return [Array, nil] the value as text, and whether it is within the limit; nil if it was not measured
     def part(label, spread, unit = "", &enough)
       spread && ["#{label} #{Format.spread(spread)}#{unit}".strip, enough&.call(spread.median)]
     end
 
-    # Of one figure of two measurements, round by round.
+    # The ratio of a number of two measurements, round by round.
     def ratio(figure, above, below)
       pairs = rounds(*above).zip(rounds(*below))
       return if pairs.empty? || pairs.flatten.any?(&:nil?)
@@ -183,7 +182,7 @@ module Bench
           part("", left, " connections and threads left over") { |it| it <= 0 })
     end
 
-    # With idle connections, relative to before and after.
+    # The p50 with idle connections, relative to the mean of before and after.
     def pace(found)
       before, open, after = found.fetch("p50").values_at("before", "open", "after")
       open / ((before + after) / 2)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # What one contender measured under one scenario in one round. Times are microseconds.
+  # The measurement of one scenario with one contender in one round. Times are microseconds.
   class Measurement
     attr_reader :calls, :p50, :p99, :p999, :longest, :mean, :calls_per_second, :worker_time, :parent_time,
                 :worker_objects, :parent_objects, :distribution, :totals
@@ -19,7 +19,7 @@ module Bench
       @worker_objects, @parent_objects = per_call(:worker_objects, :parent_objects)
     end
 
-    # Of worker and parent.
+    # Processor time of worker and parent.
     def processor_time
       worker_time + parent_time
     end

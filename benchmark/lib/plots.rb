@@ -6,19 +6,19 @@ require_relative "line_plot"
 require_relative "bar_plot"
 
 module Bench
-  # The pictures of a report, by gnuplot.
+  # Draws the plots of a report with gnuplot.
   class Plots
-    # Beside the report. The names stay the same, so that other pages can show the newest ones.
+    # The directory beside the report.
     DIRECTORY = "plots"
 
-    # Of a distribution, how slow the slowest in a thousand are is the last that a second of calls can tell.
+    # The last share of a distribution that a second of calls can measure.
     LAST_SHARE = 0.999
 
     def initialize(run)
       @run = run
     end
 
-    # @return [Hash{String => String}, nil] what each shows, by its path from the report; nil without gnuplot
+    # @return [Hash{String => String}, nil] titles of the plots by their paths from the report; nil without gnuplot
     def draw
       return unless Machine.program?("gnuplot")
 
@@ -55,7 +55,7 @@ module Bench
       end
     end
 
-    # A share as the axis counts: 0.9 is 1, 0.99 is 2.
+    # The position of a share on the axis: 0.9 is 1, 0.99 is 2.
     def nines(share)
       -Math.log10(1 - share)
     end
@@ -93,7 +93,7 @@ module Bench
       scenarios.each_index.to_h { |index| [index, names.fetch(index)] }
     end
 
-    # One line for each contender, one point for each scenario.
+    # Lines with a point for each scenario.
     def along(scenarios, &)
       titles.filter_map do |name, title|
         points = scenarios.each_with_index.map { |scenario, index| [index, @run.results.median(name, scenario, &)] }
@@ -101,7 +101,7 @@ module Bench
       end
     end
 
-    # One line for each contender, points by the block from all rounds.
+    # Lines with the points that the block makes of all rounds.
     def series(scenario)
       titles.filter_map do |name, title|
         rounds = @run.results.rounds(name, scenario)

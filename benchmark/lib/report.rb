@@ -3,7 +3,7 @@
 require "fileutils"
 
 module Bench
-  # What came of a run, in Markdown, with plots beside it.
+  # Writes the results of a run in Markdown, with plots beside it.
   class Report
     def initialize(run, sections, duration)
       @run = run
@@ -40,7 +40,7 @@ module Bench
       @lines << ""
     end
 
-    # What every contender needed for calls under a scenario.
+    # A table of all contenders in one scenario.
     def call_table(scenario, title: nil)
       measured = @run.contenders.select { |contender| @run.results.any?(contender.name, scenario) }
       rows = measured.map { |contender| call_row(contender, scenario) }

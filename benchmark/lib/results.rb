@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
 module Bench
-  # The figures of all rounds.
+  # The measurements of all rounds.
   class Results
     def initialize
       @measurements = Hash.new { |measurements, key| measurements[key] = [] }
     end
 
-    # @param subject [String] a contender's name, or anything else's that was measured
+    # @param subject [String] name of a contender, or of something else that was measured
     # @param scenario [Scenario, Symbol]
     def add(subject, scenario, measurement)
       @measurements[[subject, scenario]] << measurement
@@ -17,14 +17,14 @@ module Bench
       @measurements.key?([subject, scenario])
     end
 
-    # @return [Array] what was added in each round
+    # @return [Array] the measurements that were added, one for each round
     def rounds(subject, scenario)
       @measurements.fetch([subject, scenario], [])
     end
 
-    # One figure over all rounds.
+    # One number over all rounds.
     #
-    # @param name [Symbol] a method of what was added; or a block that takes it
+    # @param name [Symbol] a method of the measurements; or a block that gets each
     # @return [Spread, nil] nil if it was not measured
     def spread(subject, scenario, name = nil, &)
       values = rounds(subject, scenario).map(&(name || :itself)).then { |all| block_given? ? all.map(&) : all }

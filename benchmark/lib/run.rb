@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # One run: contenders are started, each round measures everything in turns, and what came of it is written.
+  # One run: it starts the contenders, measures everything in turns in each round, and writes the report.
   class Run
     attr_reader :options, :contenders, :results
 
@@ -28,9 +28,9 @@ module Bench
       stop_contenders
     end
 
-    # Contenders that are there, another one first in each round, so that none always follows the same other.
+    # Yields the present contenders, beginning with another one in each round.
     #
-    # @param names [Array<String>] of those that are wanted
+    # @param names [Array<String>] of the wanted contenders
     def each_contender(round, names = Contenders::ALL.keys, &)
       contenders.select { |contender| names.include?(contender.name) }.rotate(round).each(&)
     end
@@ -43,12 +43,12 @@ module Bench
       end
     end
 
-    # @return [Array<String>] names of contenders that were left out
+    # @return [Array<String>] names of the contenders that were left out
     def missing
       Contenders::ALL.keys - contenders.map(&:name)
     end
 
-    # Tells whoever waits for it.
+    # Prints progress to standard error.
     def say(text)
       warn format("%<seconds>4d s  %<text>s", seconds: Time.now - @started_at, text:)
     end

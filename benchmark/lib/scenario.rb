@@ -1,15 +1,15 @@
 # frozen_string_literal: true
 
 module Bench
-  # What is asked of a contender at once, and under which circumstances.
+  # The calls of one measurement, and the conditions under which they are made.
   #
   # - `workload`: the name of a {Workload}
-  # - `processes`, `threads`: workers, and threads in each that call
-  # - `computing`: threads in each worker that compute and never call
+  # - `processes`, `threads`: number of workers, and of calling threads in each
+  # - `computing`: number of threads in each worker that compute and never call
   # - `pause`: seconds of Ruby work that a thread does between two calls
-  # - `calls`, `seconds`: a thread ends at whichever comes first
-  # - `pinned`: whether all processes of the contender share one core
-  # - `hold_gvl`: whether Ruby in the contender's parent is kept from running until all workers have ended
+  # - `calls`, `seconds`: a thread ends after this many calls or seconds, whichever comes first
+  # - `pinned`: true if all processes of the contender share one core
+  # - `hold_gvl`: true if a C call holds the GVL of the contender's parent until all workers have ended
   # - `environment`: variables that a worker sets before it connects
   Scenario = Struct.new(:workload, :processes, :threads, :computing, :pause, :calls, :seconds, :pinned, :hold_gvl,
                         :environment, keyword_init: true) do
@@ -18,7 +18,7 @@ module Bench
       super
     end
 
-    # The same for those who only want to know whether it works.
+    # A short variant for `--smoke`.
     def shortened
       self.class.new(**to_h, seconds: [seconds, 0.02].min, calls: [calls, 50].min)
     end

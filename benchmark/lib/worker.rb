@@ -18,7 +18,7 @@ module Bench
       ENV.update(@scenario.environment)
       callers = Array.new(@scenario.threads) { Caller.new(@contender, @scenario) }
       callers.each(&:warm_up)
-      # Afterwards, because some contenders would warm up for minutes beside these.
+      # The computing threads start after the warm-up, which would take minutes beside them.
       @scenario.computing.times { Thread.new { compute } }
       GC.start
       wait_after("R")
@@ -42,7 +42,7 @@ module Bench
       @input.sysread(1)
     end
 
-    # Until the process ends. Small integers, so that nothing is allocated.
+    # Computes until the process ends, with small integers, so that nothing is allocated.
     def compute
       value = 1
       value = ((value * 31) + 7) % 1_000_003 while value
@@ -51,10 +51,10 @@ module Bench
 
   # One thread that calls.
   class Caller
-    # Calls before the first that counts: connections, caches, the heap. It ends earlier after WARM_UP_TIME.
+    # Calls before the first measured one. The warm-up ends earlier after `WARM_UP_TIME`.
     WARM_UP_CALLS = 200
 
-    # Nanoseconds: a megabyte takes its time.
+    # 50 ms, in nanoseconds: 200 echoes of a megabyte would take too long.
     WARM_UP_TIME = 50_000_000
 
     attr_reader :durations
@@ -85,7 +85,7 @@ module Bench
       @thread.join
     end
 
-    # The last answer stands for all of them.
+    # Checks the last answer for all of them.
     def verify
       @workload.verify(@answer) unless @durations.empty?
     end
@@ -106,7 +106,7 @@ module Bench
       end
     end
 
-    # Ruby that takes so much of the processor's time, however long others keep it from running.
+    # Runs Ruby until this thread has used that much processor time.
     def compute_for(nanoseconds)
       end_of_work = Clock.thread_time + nanoseconds
       value = 1

@@ -3,21 +3,21 @@
 require "json"
 
 module Bench
-  # A kind of call: how a worker makes it over the connection of any contender, and what comes back.
+  # A kind of call: the operation on the connection of any contender, and the check of its answer.
   class Workload
     ROUTE = { "method" => "POST", "path" => "/login" }.freeze
     IP = "203.0.113.9"
 
-    # Bytes of the texts that are sent back and forth.
+    # Sizes of the echoed texts, in bytes.
     ECHO_SIZES = { "echo 1 kB" => 1024, "echo 64 kB" => 64 * 1024, "echo 1 MB" => 1024 * 1024 }.freeze
 
-    # What a firewall's worker has collected in some seconds under load.
+    # The events that a worker of a firewall collects in some seconds under load.
     EVENTS = Array.new(200) do |index|
       { "type" => "request", "method" => "GET", "route" => "/api/items/:number", "status" => 200,
         "duration_ms" => 1.5 + index, "user" => "user-#{index}" }.freeze
     end.freeze
 
-    # Of the document that every worker fetches.
+    # The key of the document that every worker fetches.
     DOCUMENT = "firewall_lists"
 
     class << self
@@ -57,7 +57,7 @@ module Bench
         end
       end
 
-      # Not one message but two ways to have a value; it is no work for a bare ping-pong.
+      # The bare ping-pong does not run this one, so it has no result to measure the size of.
       def document
         new("document", "document", [DOCUMENT], nil, ->(connection) { connection.document_value(DOCUMENT) }) do |answer|
           answer.is_a?(Hash) && answer.any?
@@ -76,17 +76,17 @@ module Bench
       @is_right = is_right
     end
 
-    # What a worker keeps once it has it is not asked for again, not even to warm up.
+    # A worker keeps a document, so it is fetched once and never to warm up.
     def once_per_process?
       name == "document"
     end
 
-    # Raises if a contender answered anything but what it was asked for.
+    # Raises if the answer is wrong.
     def verify(answer)
       raise "a wrong answer to #{name}: #{answer.inspect[0, 200]}" unless @is_right.call(answer)
     end
 
-    # What this gem sends for it, in bytes: the bare ping-pong sends as many.
+    # Bytes of this gem's request. The bare ping-pong sends as many.
     def request_bytes
       frame_bytes(["1000", @method_name, @args, {}, { "timeout_ms" => 5000 }])
     end
@@ -97,7 +97,7 @@ module Bench
 
     private
 
-    # Bytes of a frame's length, before its text: docs/PROTOCOL.md.
+    # A frame begins with its length in 4 bytes: docs/PROTOCOL.md.
     LENGTH_BYTES = 4
     private_constant :LENGTH_BYTES
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# A parent and a worker that makes some calls of one kind, to be run under a program that counts: the difference between
-# two runs with different numbers of calls is what the calls are made of. Prints the worker's process.
+# A parent and a worker that makes some calls of one kind, to be run under a program that counts. The difference between
+# two runs with different numbers of calls is the cost of the calls. Prints the worker's process id.
 
 require "aikido-zen-ipc"
 require_relative "../lib/service"
@@ -10,7 +10,7 @@ require_relative "../lib/workload"
 KIND = ARGV.fetch(0)
 CALLS = Integer(ARGV.fetch(1))
 
-# Seconds: a program that counts makes everything slow.
+# Seconds for a call: counting makes everything slow.
 TIMEOUT = 60.0
 
 worker_process = Aikido::Zen::WorkerProcess

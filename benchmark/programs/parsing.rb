@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# JSON and Ruby in one process: the document's text by this gem and by Ruby's JSON, in turns, and what JSON takes of an
-# echo of a megabyte. The argument is the number of repetitions.
+# Measures JSON in one process: this gem and Ruby's JSON parse the document in turns, and Ruby's JSON generates and
+# parses an echo of a megabyte. The argument is the number of repetitions.
 
 require "aikido-zen-ipc"
 require "json"
@@ -13,7 +13,7 @@ require_relative "../../examples/app/firewall/document_directory"
 
 REPETITIONS = Integer(ARGV.fetch(0))
 
-# Milliseconds of processor time, garbage of earlier repetitions left out.
+# Milliseconds of processor time. The garbage of earlier repetitions is collected before.
 def cost
   GC.start
   started_at = Bench::Clock.thread_time

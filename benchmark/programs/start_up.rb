@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What it costs to load the gem, to become a worker, and to call for the first time. The argument is how many of each.
+# Measures loading the gem, becoming a worker, and the first call. The argument is the number of repetitions.
 
 require "aikido-zen-ipc"
 require "json"
@@ -14,7 +14,7 @@ require_relative "../lib/workload"
 
 COUNT = Integer(ARGV.fetch(0))
 
-# Calls after which a worker's memory is looked at.
+# A worker's memory is measured after this many calls.
 CALLS = 1000
 
 def milliseconds_since(started_at)

@@ -2,20 +2,21 @@
 
 module Bench
   module Sections
-    # One worker with five threads, which only call, or work between their calls; by each way of holding the GVL.
+    # Measures one worker with five threads, which only call, or work between their calls, with each way of holding the
+    # GVL.
     class Callers < Section
       titled "Five threads in one worker"
 
       THREADS = 5
 
-      # Seconds of Ruby between two calls of a thread, in the second table.
+      # Seconds of Ruby work between two calls of a thread, in the second table.
       PAUSE = 0.001
 
-      # Seconds: the longest call of some thousands is told, and means are compared.
+      # Seconds of a measurement: the longest of thousands of calls is reported, and means are compared.
       SECONDS = 2.0
       SECONDS_OF_OTHERS = 0.5
 
-      # How the client waits for an answer: its `gvl_habit`.
+      # The ways of a client to wait for an answer: its `gvl_habit`.
       MODES = { "adaptive" => "adaptive (as it is)", "keep" => "always keeps the GVL for a while",
                 "give_up" => "gives the GVL up at once" }.freeze
 

@@ -2,13 +2,13 @@
 
 module Bench
   module Sections
-    # Calls of every kind through every contender, by one worker and by many, on all cores and on one.
+    # Measures calls of every kind with every contender, by one worker and by many, on all cores and on one.
     class Calls < Section
       titled "Calls"
 
       CONCURRENCIES = [[1, 1], [4, 1], [4, 5]].freeze
 
-      # Each at one worker with one thread.
+      # Echoes are measured with one thread of one worker.
       ECHOES = Workload::ECHO_SIZES.keys.freeze
 
       def self.scenario(workload, processes = 1, threads = 1, pinned: false)
@@ -23,7 +23,7 @@ module Bench
         grid + events + ECHOES.map { |workload| scenario(workload) }
       end
 
-      # To see whether it works: one of each kind, one of it on one core, and what the plots show.
+      # A smoke run has one scenario of each kind, one on one core, and those of the plots.
       def self.some_scenarios
         one_of_each_kind = scenarios.uniq { |each| [each.workload, each.pinned] }
         one_of_each_kind | CONCURRENCIES.map { |concurrency| scenario("check", *concurrency) }

@@ -2,16 +2,17 @@
 
 module Bench
   module Sections
-    # Calls from a worker in which other threads compute: whoever gives up the GVL waits for it for long.
+    # Measures calls from a worker in which other threads compute. A call that gives up the GVL waits long for it then.
     class Computing < Section
       titled "Calls beside four computing threads"
 
       COMPUTING = 4
 
-      # Seconds: a call that waits for the GVL takes some tenths. One through DRb takes longer, and counts all the same.
+      # Seconds of a measurement. A call that waits for the GVL takes some tenths of a second. A call through DRb takes
+      # longer than this and is measured all the same.
       SECONDS = 1.0
 
-      # Those that run Ruby in the worker. Of a ping, DRb tells no more than of the other call, but takes long for it.
+      # The contenders that run Ruby in the worker. A ping through DRb takes long and shows no more than the other call.
       CONTENDERS = %w[zen json redis grpc drb drbunix].freeze
       QUICK_CONTENDERS = CONTENDERS.first(4).freeze
 
@@ -22,12 +23,12 @@ module Bench
       CHECK = scenario
       PING = scenario(workload: "ping")
 
-      # For this gem only: with the others, each takes minutes for calls enough.
+      # These are for this gem only: with the others, enough calls take minutes.
       OWN = [scenario(pinned: true), scenario(4, 1), scenario(4, 5)].freeze
 
       def measure(round)
         run.measure(round, [CHECK], CONTENDERS)
-        # Whether they work is seen from the first: they take seconds, however few the calls.
+        # A smoke run leaves these out, because a few calls take seconds and work like the first ones.
         run.measure(round, options.pick([PING], []), QUICK_CONTENDERS)
         run.measure(round, options.pick(OWN, OWN.first(1)), ["zen"])
       end

@@ -4,14 +4,14 @@ require_relative "../../examples/app/firewall/document_directory"
 
 module Bench
   module Sections
-    # A document of megabytes that every worker has, and what it costs while it does not change and when it does.
+    # Measures a document of 2.6 MB that every worker has: fetched, unchanged, changed, and parsed.
     class Documents < Section
       titled "Documents"
 
       WORKERS = [1, 8, 32].freeze
       CONTENDERS = %w[zen redis drb drbunix].freeze
 
-      # Seconds for all workers to have it.
+      # Seconds that all workers may take to have the document.
       SECONDS = 30
 
       def self.scenario(processes, hold_gvl: false)
@@ -20,7 +20,7 @@ module Bench
 
       ALL_AT_ONCE = WORKERS.map { |count| scenario(count) }.freeze
 
-      # While no Ruby runs in the parent.
+      # No Ruby runs in the parent in this scenario.
       WITHOUT_PARENT = scenario(WORKERS.last, hold_gvl: true)
 
       def initialize(run)
@@ -80,7 +80,7 @@ module Bench
         results.spread(name, scenario) { |round| round.totals.fetch(figure) / unit }
       end
 
-      # A row for each: what it is, its unit, the program that measured it, and where it is in what that found.
+      # For each row: its title, its unit, the program that measures it, and the path of the value in its output.
       PROGRAM_ROWS = [
         ["`client.document(key)`, unchanged", "ns", :unchanged_document, %w[client nanoseconds]],
         ["`client.document(key)`, unchanged", "objects", :unchanged_document, %w[client objects]],

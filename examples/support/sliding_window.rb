@@ -3,7 +3,7 @@
 # Counts events in memory: an event of a key passes if fewer than `max` have passed in the `window` seconds before it.
 # Used by one thread at a time.
 class SlidingWindow
-  # `counted` events have passed in the window. If the event was refused, the next one passes after `retry_after` seconds.
+  # `counted` events have passed in the window. After a refusal the next event passes in `retry_after` seconds.
   Result = Struct.new(:passed, :counted, :retry_after)
 
   def initialize
