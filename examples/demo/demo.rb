@@ -23,8 +23,9 @@ module Firewall
     # @return [Boolean] whether every number was right
     def run(kind)
       @documents = DocumentCopy.new
-      folder = File.expand_path("../#{kind.name.downcase}", __dir__)
-      @server = ServerProcess.new(kind, config: "#{folder}/#{kind.name.downcase}.rb", rackup: "#{folder}/config.ru",
+      examples = File.expand_path("..", __dir__)
+      name = kind.name.downcase
+      @server = ServerProcess.new(kind, config: "#{examples}/#{name}/#{name}.rb", rackup: "#{examples}/app/config.ru",
                                         environment: { "FIREWALL_DATA_DIRECTORY" => @documents.directory.path,
                                                        "RACK_ENV" => "production" })
       Timeout.timeout(TIME_LIMIT) { observe }
