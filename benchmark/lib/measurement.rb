@@ -11,7 +11,7 @@ module Bench
       sorted = raw.fetch(:durations).unpack("Q*").sort
       @calls = sorted.length
       @p50, @p99, @p999, @longest = [0.5, 0.99, 0.999, 1.0].map { |share| microseconds(sorted, share) }
-      @mean = Statistics.mean(sorted) / 1000
+      @mean = sorted.sum.fdiv(sorted.length) / 1000
       @distribution = Statistics::GRID.map { |share| microseconds(sorted, share) }
       @calls_per_second = calls * 1e9 / raw.fetch(:working)
       @totals = raw.except(:durations)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Percentiles, medians and means.
+  # Percentiles and medians.
   module Statistics
     # Shares of the calls at which a distribution is drawn. They are closer to each other towards the slowest calls.
     GRID = [0.0, *(1..80).map { |step| 1 - (10**(-step / 20.0)) }].freeze
@@ -23,10 +23,6 @@ module Bench
       sorted = values.sort
       middle = sorted.length / 2
       sorted.length.odd? ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2.0
-    end
-
-    def mean(values)
-      values.sum / values.length.to_f
     end
   end
 
