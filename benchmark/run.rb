@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The benchmark: measures what a call costs, beside other ways to make one. `bin/bench` starts it.
+# The benchmark: it measures the cost of a call, beside other ways to make one. `bin/bench` starts it.
 
 require_relative "bench"
 

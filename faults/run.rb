@@ -32,7 +32,7 @@ end
 
 quick, numbers = read_options(ARGV)
 Dir.chdir(File.expand_path("..", __dir__))
-system("bin/setup", "--faults", exception: true)
+system("bin/setup", "--stress", exception: true)
 system("rake", "--silent", "compile", exception: true)
 require_relative "faults"
 

@@ -2,19 +2,19 @@
 
 require "fileutils"
 
-# The fuzz targets: `targets/` has one for each, `corpus/` what was worth keeping of their inputs. Each runs until its
-# time is over or it finds something.
+# Builds and runs the fuzz targets. Each is a file in `targets/`; `corpus/` keeps the inputs that reach different code.
+# A target runs until its time is over or it finds something.
 module Fuzzing
   ROOT = File.expand_path("..", __dir__)
 
-  # Where targets are built.
+  # The directory that Cargo builds the targets in.
   BUILD = File.join(ROOT, "target/fuzz")
 
-  # Where new inputs and findings go.
+  # The directory for new inputs and findings.
   WORK = File.join(ROOT, "tmp/fuzz")
 
-  # What was seen of one target in one run. `finding` is the path of the input that broke it, or what it said at its end
-  # if there is none; nil if all went well.
+  # The result of one target in one run. `finding` is the path of the input that broke it, or the last line of its log
+  # if no input was written; nil if nothing was found.
   Result = Struct.new(:name, :executions, :edges, :inputs, :finding) do
     def to_s
       "#{name}: #{executions} executions, #{edges} edges of the code reached, " \
@@ -24,16 +24,15 @@ module Fuzzing
 
   # A target that was built.
   class Target
-    # Seconds after which an input that is not done yet is a finding: thousands of times what one takes, on a busy
-    # machine too.
-    PATIENCE = 20
-    private_constant :PATIENCE
+    # An input that takes longer is a finding. 20 seconds are thousands of times what an input takes on a busy machine.
+    INPUT_TIMEOUT = 20
+    private_constant :INPUT_TIMEOUT
 
-    # Bytes: every rule of a format can be broken in fewer.
-    LONGEST_INPUT = 4096
-    private_constant :LONGEST_INPUT
+    # The maximum length of an input: 4096 bytes, because every rule of a format can be broken in fewer.
+    MAX_INPUT = 4096
+    private_constant :MAX_INPUT
 
-    # Ruby keeps what it has made, and frees nothing when it ends.
+    # Targets that start a Ruby, which frees nothing when it ends.
     LEAKING = %w[codec].freeze
     private_constant :LEAKING
 
@@ -43,19 +42,19 @@ module Fuzzing
       @name = name
     end
 
-    # Starts with what is kept of earlier inputs, and with the vectors of docs/protocol.md.
+    # Starts with the kept inputs and with the vectors of docs/protocol.md.
     #
     # @param seconds [Integer]
     # @return [Result]
     def run(seconds)
       Vectors.write(name, vectors)
       FileUtils.mkdir_p(found)
-      status = start("-max_total_time=#{seconds}", "-timeout=#{PATIENCE}", "-max_len=#{LONGEST_INPUT}",
+      status = start("-max_total_time=#{seconds}", "-timeout=#{INPUT_TIMEOUT}", "-max_len=#{MAX_INPUT}",
                      "-print_final_stats=1", "-artifact_prefix=#{work("finding-")}", found, *earlier)
       result(File.binread(log), status)
     end
 
-    # Replaces what is kept by the fewest inputs that reach as much of the code, however often they do.
+    # Replaces the kept inputs by the fewest that reach as much of the code.
     #
     # @return [void]
     def minimize
@@ -76,7 +75,7 @@ module Fuzzing
     def start(*arguments)
       environment = {}
       if LEAKING.include?(name)
-        # The one for what is left at the end, the other for what an input leaves.
+        # The environment variable is for leaks at the end, the argument for leaks of one input.
         environment["ASAN_OPTIONS"] = "detect_leaks=0"
         arguments << "-detect_leaks=0"
       end
@@ -122,16 +121,16 @@ module Fuzzing
     end
   end
 
-  # The messages that docs/protocol.md shows, as inputs of the targets.
+  # Turns the messages that docs/protocol.md shows into inputs of the targets.
   module Vectors
-    # What the target `frame` has in front of a stream: a limit, and the length of the pieces.
+    # The target `frame` expects these two bytes before a stream: a limit, and the length of the pieces.
     LIMIT_AND_CUT = "\xFF\x07".b.freeze
     private_constant :LIMIT_AND_CUT
 
     module_function
 
     # @param name [String] of a target
-    # @param directory [String] gets a file for each
+    # @param directory [String] gets a file for each message
     # @return [void]
     def write(name, directory)
       FileUtils.mkdir_p(directory)
@@ -157,23 +156,23 @@ module Fuzzing
 
   module_function
 
-  # @return [Array<String>] the targets
+  # @return [Array<String>] names of the targets
   def names
     Dir[File.join(ROOT, "fuzz/targets/*.rs")].map { |path| File.basename(path, ".rs") }.sort
   end
 
-  # Builds what has changed.
+  # Builds the targets whose sources have changed.
   #
   # @raise [RuntimeError] if that fails
   # @return [void]
   def build
     system("rake", "--silent", "fuzz:build", chdir: ROOT) or
-      raise "the fuzz targets could not be built: bin/setup --faults sees to what is needed, rake fuzz:build says more"
+      raise "the fuzz targets could not be built: bin/setup --stress sees to what is needed, rake fuzz:build says more"
   end
 
   # Runs targets, two at a time.
   #
-  # @param seconds [Integer] for each
+  # @param seconds [Integer] for each target
   # @return [Array<Result>]
   def run(seconds, names = self.names)
     names.each_slice(2).flat_map do |pair|

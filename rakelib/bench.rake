@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-desc "Measure what a call costs, beside other ways to make one (bin/bench --help)"
+desc "Measure the cost of a call, beside other ways to make one (bin/bench --help)"
 task :bench do
   sh "bin/bench"
 end
@@ -8,7 +8,7 @@ end
 namespace :bench do
   ping_pong = "tmp/ping_pong"
 
-  desc "Build what the benchmark measures"
+  desc "Build the programs that the benchmark measures"
   task build: [:compile, ping_pong]
 
   file ping_pong => "benchmark/native/ping_pong.rs" do

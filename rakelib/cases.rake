@@ -3,15 +3,15 @@
 require "English"
 require "timeout"
 
-# Seconds for one program: several times what the slowest takes.
+# Seconds for one program: several times of what the slowest one takes.
 CASE_TIMEOUT = 120
 
-# Programs that no behaviour can satisfy, and why not.
+# Programs that no behaviour can satisfy, with the reason.
 UNSATISFIABLE_CASES = {
   "hash_without_braces.rb" => "it wants the same of `id: 7`, whose key is a Symbol, and of `5 => 7`, which has no id"
 }.freeze
 
-desc "Run small programs that each say at their top what is right: those in CASES, ../shared/cases if that is not set"
+desc "Run the small programs in the folder CASES (../shared/cases), each of which says at its top what is right"
 task cases: :compile do
   folder = ENV.fetch("CASES", "../shared/cases")
   programs = Dir["#{folder}/*.{rb,sh}"]
@@ -44,7 +44,7 @@ rescue Timeout::Error
   "failed: it took longer than #{CASE_TIMEOUT} s"
 end
 
-# What a program mentions and this Ruby cannot use: what is installed may need what is not there for it.
+# Names the gems that a program mentions and this Ruby cannot use. An installed gem may need one that is missing.
 def gems_missing_for_case(program)
   text = File.read(program)
   { /\bpuma\b/ => "puma", /"rails"/ => "railties", /active_record/ => "activerecord",

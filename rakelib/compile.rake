@@ -3,14 +3,14 @@
 require "pathname"
 require "rbconfig"
 
-# By hand, because `RbSys::ExtensionTask` configures, builds and installs anew at every call, and does not look at src/.
+# `RbSys::ExtensionTask` would configure, build and install anew at every call, and does not watch src/.
 extension = "aikido_zen_ipc.#{RbConfig::CONFIG["DLEXT"]}"
 library = "lib/aikido/zen/ipc/#{extension}"
 build_directory = "tmp/#{RUBY_PLATFORM}-ruby-#{RUBY_VERSION}"
 makefile = "#{build_directory}/Makefile"
 extconf = "ext/aikido_zen_ipc/extconf.rb"
 rust_sources = FileList["Cargo.{toml,lock}", "src/**/*.rs", "ext/**/*.rs", "ext/**/Cargo.toml"]
-# For a Makefile, in which no path may have spaces: that of the checkout may.
+# Paths in a Makefile must not have spaces, and the path of the checkout may have some, so paths are relative.
 from_build_directory = lambda do |path|
   Pathname(path).expand_path.relative_path_from(Pathname(build_directory).expand_path).to_s
 end
@@ -24,9 +24,9 @@ file library => [makefile, *rust_sources] do
   started_at = Time.now
   target_directory = from_build_directory.call(ENV.fetch("CARGO_TARGET_DIR", "target"))
   sh({ "RB_SYS_CARGO_TARGET_DIR" => target_directory }, "make", "--silent", "--directory", build_directory)
-  # Renamed into place: a process that starts meanwhile finds the old library or the new one, whole.
+  # The library is renamed into place, so that a process that starts meanwhile finds the old or the new one, complete.
   mv "#{build_directory}/#{extension}", library, verbose: false
-  # As old as the start of the build, so that a source saved during it is compiled the next time.
+  # The library gets the time of the start of the build, so that a source saved meanwhile is compiled the next time.
   touch library, mtime: started_at, verbose: false
 end
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# In the containers of rb-sys-dock, which name the platform that they compile for, `rake native:PLATFORM gem` makes the
-# precompiled gem for it, with a library for each Ruby in `RUBY_CC_VERSION`.
+# The containers of rb-sys-dock set `RUBY_TARGET` to the platform that they compile for. `rake native:PLATFORM gem`
+# makes the precompiled gem for this platform, with a library for each Ruby in `RUBY_CC_VERSION`.
 if ENV.key?("RUBY_TARGET")
   require "rb_sys/extensiontask"
   require_relative "support/native_gem"

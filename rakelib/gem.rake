@@ -22,7 +22,7 @@ end
 
 desc "Write the licences of the crates that a precompiled gem contains (cargo install --locked cargo-bundle-licenses)"
 task :licenses do
-  # Of several licences the one that most of them have, so that the list stays short.
+  # Of several licences the list has the one that most crates share, so that it stays short.
   list = File.expand_path(NativeGem::LICENCES)
   sh "cargo", "bundle-licenses", "--format", "toml", "--prefer", "MIT", "--output", list, chdir: "ext/aikido_zen_ipc"
 end
@@ -41,7 +41,7 @@ namespace :gem do
   task smoke: %i[gem native] do
     GemHome.new("source").try(package)
 
-    # Without a compiler, without rb_sys, and without anything else.
+    # The native gem is installed without a compiler, without rb_sys, and without any other program.
     native = "pkg/#{NativeGem.new(specification, { this_ruby => "" }).specification.file_name}"
     GemHome.new("native", "GEM_PATH" => File.expand_path("tmp/gem_home/native"), "PATH" => "/nowhere").try(native)
   end

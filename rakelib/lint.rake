@@ -21,7 +21,7 @@ namespace :lint do
   desc "Check the crates' licences, versions, origins and known weaknesses (deny.toml)"
   task :deny do
     sh cargo_deny, "--locked", "--workspace", "check", "licenses", "bans", "sources"
-    if (reason = why_no_advisories)
+    if (reason = advisory_fetch_error)
       warn "lint:deny: known weaknesses were NOT looked for: their database could not be fetched (#{reason})"
     else
       sh cargo_deny, "--locked", "--workspace", "check", "advisories"
@@ -35,7 +35,7 @@ namespace :lint do
 
   desc "Check every Ruby file for what `ruby -wc` warns of"
   task :ruby_warnings do
-    # `ruby -wc` looks at the first file only, and a process for each would take seconds.
+    # `ruby -wc` checks the first file only, and a process for each file would take seconds.
     compile_each = "ARGV.each { |path| RubyVM::InstructionSequence.compile_file(path) }"
     output, status = Open3.capture2e(RbConfig.ruby, "-w", "-e", compile_each, *ruby_files)
     abort output unless status.success? && output.empty?
@@ -48,7 +48,7 @@ namespace :lint do
 
   desc "Check that the public API is documented, and that no link in its documentation is broken"
   task :yard do
-    # What is undocumented is no warning to YARD, and links are only followed while pages are made.
+    # YARD does not warn of undocumented code, and checks links only while it makes pages.
     yard "doc", "--no-stats", "--output-dir", "tmp/yard"
     summary = yard("stats", "--list-undoc")
     abort summary unless summary.include?("100.00% documented")
@@ -61,21 +61,21 @@ namespace :lint do
     output
   end
 
-  # Where `bin/setup` puts it, or any other.
+  # The program that `bin/setup` has installed, or the one on the PATH.
   def cargo_deny
     Dir["target/tools/bin/cargo-deny"].first || "cargo-deny"
   end
 
   # Fetches the database of advisories.
   #
-  # @return [String, nil] why it cannot be had, where it cannot
-  def why_no_advisories
-    # Seconds: it takes a few where the network lets it through, and some networks never answer.
-    patience = 60
+  # @return [String, nil] the reason if that fails
+  def advisory_fetch_error
+    # Seconds. A fetch takes a few of them, and some networks never answer.
+    timeout = 60
     Open3.popen2e(cargo_deny, "--locked", "fetch", "db", pgroup: true) do |_, output, process|
-      unless process.join(patience)
+      unless process.join(timeout)
         Process.kill(:KILL, -process.pid)
-        next "no answer within #{patience} s"
+        next "no answer within #{timeout} s"
       end
       output.read.lines.map(&:strip).reject(&:empty?).last.to_s unless process.value.success?
     end

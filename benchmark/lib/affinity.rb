@@ -1,16 +1,16 @@
 # frozen_string_literal: true
 
 module Bench
-  # On which cores processes may run: taskset(1).
+  # Sets the cores that processes may run on, by taskset(1).
   module Affinity
     ALL_CORES = File.read("/proc/self/status")[/^Cpus_allowed_list:\s+(\S+)/, 1]
 
-    # The last one: the first has more of the kernel's own work.
+    # The last core, because the first one has more of the kernel's own work.
     ONE_CORE = ALL_CORES[/\d+\z/]
 
     module_function
 
-    # Runs the block while these processes, all their threads, and those that they start share one core.
+    # Runs the block while these processes, their threads, and the processes that they start share one core.
     def pinned(pids)
       pids.each { |pid| set(pid, ONE_CORE) }
       yield

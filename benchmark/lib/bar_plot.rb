@@ -3,9 +3,9 @@
 require_relative "plot"
 
 module Bench
-  # A bar for each peer, the longest on top, with its value at its end.
+  # A plot with a bar for each contender, the longest on top, with its value at its end.
   class BarPlot < Plot
-    # @param bars [Array<Array(String, String, Numeric)>] a peer's name, its title, and its value
+    # @param bars [Array<Array(String, String, Numeric)>] a contender's name, its title, and its value
     def initialize(title, subtitle, bars)
       super(title, subtitle)
       @bars = bars.sort_by(&:last)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # What the clocks say, in nanoseconds.
+  # Reads clocks, in nanoseconds.
   module Clock
     module_function
 
@@ -9,9 +9,9 @@ module Bench
       Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
     end
 
-    # Processor time of a whole process, also of its threads that have ended, whoever asks.
+    # Processor time of a whole process, with its threads that have ended.
     def processor_time(pid)
-      # The number of another process's clock: clock_getcpuclockid(3), `MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED)`.
+      # The clock id of another process: clock_getcpuclockid(3), `MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED)`.
       Process.clock_gettime((~pid << 3) | 2, :nanosecond)
     end
 

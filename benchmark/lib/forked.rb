@@ -1,13 +1,12 @@
 # frozen_string_literal: true
 
+require_relative "pipe"
+
 module Bench
-  # A process forked from this one, for programs that are parent and worker themselves.
+  # A process that was forked from this one, with a pipe in each direction.
   class Forked
-    # Runs the block in a worker.
-    #
-    # @yieldreturn [Object]
-    # @return [Object] what the block returned
-    def self.run(&)
+    # Runs the block in a worker, and returns its value.
+    def self.run
       worker = new { |pipe| pipe.write(yield) }
       worker.read
     ensure
@@ -16,20 +15,22 @@ module Bench
 
     attr_reader :pid
 
-    # @yieldparam pipe [Pipe] to whoever forked it; the process ends with the block
+    # The process ends with the block.
+    #
+    # @yieldparam pipe [Pipe] to the process that forked it
     def initialize
-      theirs, @output = IO.pipe(binmode: true)
-      input, mine = IO.pipe(binmode: true)
+      child_output, @output = IO.pipe(binmode: true)
+      input, child_input = IO.pipe(binmode: true)
       @pid = fork do
         [@output, input].each(&:close)
-        yield Pipe.new(theirs, mine)
+        yield Pipe.new(child_output, child_input)
         succeeded = true
       rescue StandardError => e
         warn e.full_message(highlight: false) unless e.is_a?(EOFError)
       ensure
         exit!(succeeded || false)
       end
-      [theirs, mine].each(&:close)
+      [child_output, child_input].each(&:close)
       @pipe = Pipe.new(input, @output)
     end
 
@@ -46,7 +47,8 @@ module Bench
       @pipe.read
     end
 
-    # One that waits for a request reads nil. To close the pipe would not do: siblings that were forked later have it.
+    # Sends nil, which ends a process that waits for a request. Closing the pipe would not end it, because processes
+    # that were forked later have a copy of this end.
     def stop
       write(nil)
     rescue Errno::EPIPE

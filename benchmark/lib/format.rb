@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module Bench
-  # Numbers as people read them.
+  # Formats numbers for the report.
   module Format
     module_function
 
-    # Three digits that count, and a comma for each thousand.
+    # Three significant digits, and a comma for each thousand.
     def number(value)
       return "–" if value.nil?
       return "0" if value.abs < 0.005

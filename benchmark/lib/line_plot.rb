@@ -3,14 +3,15 @@
 require_relative "plot"
 
 module Bench
-  # A line for each peer, with its name at its end. Values are microseconds, on a logarithmic axis.
+  # A plot with a line for each contender, and its name at the end of the line. Values are microseconds on a logarithmic
+  # axis.
   class LinePlot < Plot
-    # Of the height of the picture: names closer than this would overlap.
+    # Names that are closer than this share of the height would overlap.
     LABEL_HEIGHT = 0.052
 
-    # @param series [Array<Array(String, String, Array)>] a peer's name, its title, and its points
+    # @param series [Array<Array(String, String, Array)>] a contender's name, its title, and its points
     # @param tics [Hash{Numeric => String}] of the horizontal axis, from its first to its last
-    # @param points [Boolean] whether each point was measured, and is not one of a curve
+    # @param points [Boolean] true to mark each point, false to draw a curve
     def initialize(title, subtitle, series, tics, x_label: "", points: true)
       super(title, subtitle)
       @series = series
@@ -29,17 +30,17 @@ module Bench
 
     private
 
-    # Data in the script itself, as gnuplot reads them.
+    # Data in the script itself, in the format of gnuplot.
     def inline(points)
       [*points.map { |point| point.join(" ") }, "e\n"].join("\n")
     end
 
-    # This gem's line is drawn last, over the others.
+    # This gem's line comes last, so that it is drawn over the others.
     def drawn
       @series.sort_by { |name, _, _| own?(name) ? 1 : 0 }
     end
 
-    # The names of tics are formats to gnuplot.
+    # gnuplot takes the names of tics for formats, so `%` is doubled.
     def axes
       <<~GNUPLOT
         set logscale y
@@ -97,7 +98,7 @@ module Bench
       end.join
     end
 
-    # Each as high as its line's end, but for those that would overlap: they are moved apart, from the lowest up.
+    # Each label is as high as the end of its line. Labels that would overlap are moved apart, from the lowest up.
     def label_positions
       ends = @series.map { |name, title, points| [name, title, (Math.log10(points.last.last) - low) / (high - low)] }
       ends = ends.sort_by(&:last)

@@ -4,17 +4,12 @@ require "etc"
 require "open3"
 
 module Bench
-  # What a run was made on and with.
+  # Describes the machine and the programs of a run.
   module Machine
     module_function
 
     def processor
       File.read("/proc/cpuinfo")[/^model name\s*:\s*(.+)/, 1] || RUBY_PLATFORM
-    end
-
-    # For a file's name.
-    def processor_name
-      processor.downcase.gsub(/\((r|tm)\)/, "").gsub(/[^a-z0-9]+/, "-").gsub(/\A-|-\z/, "")
     end
 
     def facts
@@ -43,7 +38,7 @@ module Bench
       ENV.fetch("PATH").split(":").any? { |directory| File.executable?("#{directory}/#{name}") }
     end
 
-    # Empty if there is no such program.
+    # @return [String] empty if there is no such program
     def first_line(*command)
       Open3.capture2(*command, err: File::NULL).first.lines.first.to_s.chomp
     rescue Errno::ENOENT

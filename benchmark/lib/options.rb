@@ -3,9 +3,9 @@
 require "optparse"
 
 module Bench
-  # What the command line asks for.
+  # The options of the command line.
   class Options
-    # Odd, so that a median is one of the measurements.
+    # The default number of rounds. It is odd, so that a median is one of the measurements.
     ROUNDS = 5
 
     USAGE = <<~TEXT.freeze
@@ -32,7 +32,7 @@ module Bench
       @output ||= File.expand_path(pick("../results", "../../tmp/benchmark"), __dir__)
     end
 
-    # Whether it is only tried whether everything works.
+    # True if the run only tries whether everything works.
     def smoke?
       @smoke
     end
@@ -41,7 +41,7 @@ module Bench
       @help
     end
 
-    # @return [Object] the first to measure, the second to see whether it works
+    # @return [Object] `smoke` for a smoke run, else `full`
     def pick(full, smoke)
       smoke? ? smoke : full
     end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # Ruby objects between the benchmark and the processes that it started itself.
+  # Carries Ruby objects between the benchmark and the processes that it started itself.
   class Pipe
     def initialize(input, output)
       @input = input

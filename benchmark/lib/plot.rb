@@ -1,16 +1,15 @@
 # frozen_string_literal: true
 
 module Bench
-  # What all pictures have in common: they are read on white, as wide as a page, by people who have a second.
+  # The base of all plots: size, fonts, title and colors.
   class Plot
-    # The same color for a peer everywhere. Those of one kind are alike, and this gem's is like no other.
+    # A contender has the same color in all plots. Contenders of one kind have similar colors.
     COLORS = { "zen" => "#6d28d9", "tcp" => "#111827", "unix" => "#8b95a5", "json" => "#0284c7", "redis" => "#059669",
                "grpc" => "#b45309", "drb" => "#dc2626", "drbunix" => "#f08080" }.freeze
 
     attr_reader :title
 
-    # @param title [String] what is seen
-    # @param subtitle [String] how to read it
+    # @param subtitle [String] explains how to read the plot
     def initialize(title, subtitle)
       @title = title
       @subtitle = subtitle

@@ -6,19 +6,19 @@ require_relative "line_plot"
 require_relative "bar_plot"
 
 module Bench
-  # The pictures of a report, by gnuplot.
+  # Draws the plots of a report with gnuplot.
   class Plots
-    # Beside the report. The names stay the same, so that other pages can show the newest ones.
+    # The directory beside the report.
     DIRECTORY = "plots"
 
-    # Of a distribution, how slow the slowest in a thousand are is the last that a second of calls can tell.
+    # The last share of a distribution that a second of calls can measure.
     LAST_SHARE = 0.999
 
     def initialize(run)
       @run = run
     end
 
-    # @return [Hash{String => String}, nil] what each shows, by its path from the report; nil without gnuplot
+    # @return [Hash{String => String}, nil] titles of the plots by their paths from the report; nil without gnuplot
     def draw
       return unless Machine.program?("gnuplot")
 
@@ -39,9 +39,9 @@ module Bench
     end
 
     def latency
-      load = Sections::Calls.load("check")
+      scenario = Sections::Calls.scenario("check")
       tics = { 0.5 => "half", 0.9 => "90%", 0.99 => "99%", 0.999 => "99.9%" }.transform_keys { |share| nines(share) }
-      lines = series(load) { |rounds| distribution(rounds) }
+      lines = series(scenario) { |rounds| distribution(rounds) }
       LinePlot.new("A rate-limit call: how many are how fast",
                    "One worker, one thread. Lower is better. The bare ones send as many bytes, and do no more.",
                    lines, tics, points: false, x_label: "this share of the calls is faster")
@@ -55,30 +55,31 @@ module Bench
       end
     end
 
-    # A share as the axis counts: 0.9 is 1, 0.99 is 2.
+    # The position of a share on the axis: 0.9 is 1, 0.99 is 2.
     def nines(share)
       -Math.log10(1 - share)
     end
 
     def concurrency
-      loads = Sections::Calls::CONCURRENCIES.map { |concurrency| Sections::Calls.load("check", *concurrency) }
+      scenarios = Sections::Calls::CONCURRENCIES.map { |concurrency| Sections::Calls.scenario("check", *concurrency) }
       names = ["1 worker", "4 workers", "4 workers of 5 threads"]
       LinePlot.new("A rate-limit call while more and more call", "The median. Lower is better. #{cores}",
-                   along(loads, &:p50), tics(loads, names))
+                   along(scenarios, &:p50), tics(scenarios, names))
     end
 
     def fan_out
-      loads = Sections::Documents::ALL_AT_ONCE
-      lines = along(loads) { |round| round.totals.fetch(:elapsed) / 1000.0 }
-      names = loads.map { |load| load.processes == 1 ? "1 worker" : "#{load.processes} workers" }
+      scenarios = Sections::Documents::ALL_AT_ONCE
+      lines = along(scenarios) { |round| round.totals.fetch(:elapsed) / 1000.0 }
+      names = scenarios.map { |scenario| scenario.processes == 1 ? "1 worker" : "#{scenario.processes} workers" }
       LinePlot.new("A document of 2.6 MB for many workers at once",
-                   "Until all of them have it as Ruby objects. Lower is better. #{cores}", lines, tics(loads, names))
+                   "Until all of them have it as Ruby objects. Lower is better. #{cores}",
+                   lines, tics(scenarios, names))
     end
 
     def throughput
-      load = Sections::Calls.load("check", 4, 5)
+      scenario = Sections::Calls.scenario("check", 4, 5)
       bars = titles.filter_map do |name, title|
-        median = @run.results.median(name, load, :calls_per_second)
+        median = @run.results.median(name, scenario, :calls_per_second)
         [name, title, median] if median
       end
       BarPlot.new("Rate-limit calls per second", "Four workers of five threads. Longer is better. #{cores}", bars)
@@ -88,28 +89,28 @@ module Bench
       "#{Etc.nprocessors} cores."
     end
 
-    def tics(loads, names)
-      loads.each_index.to_h { |index| [index, names.fetch(index)] }
+    def tics(scenarios, names)
+      scenarios.each_index.to_h { |index| [index, names.fetch(index)] }
     end
 
-    # One line for each peer, one point for each load.
-    def along(loads, &)
+    # Lines with a point for each scenario.
+    def along(scenarios, &)
       titles.filter_map do |name, title|
-        points = loads.each_with_index.filter_map { |load, index| [index, @run.results.median(name, load, &)] }
+        points = scenarios.each_with_index.map { |scenario, index| [index, @run.results.median(name, scenario, &)] }
         [name, title, points] if points.all?(&:last)
       end
     end
 
-    # One line for each peer, points by the block from all rounds.
-    def series(load)
+    # Lines with the points that the block makes of all rounds.
+    def series(scenario)
       titles.filter_map do |name, title|
-        rounds = @run.results.rounds(name, load)
+        rounds = @run.results.rounds(name, scenario)
         [name, title, yield(rounds)] if rounds.any?
       end
     end
 
     def titles
-      @run.peers.to_h { |peer| [peer.name, peer.title] }
+      @run.contenders.to_h { |contender| [contender.name, contender.title] }
     end
   end
 end

@@ -5,7 +5,7 @@ require "json"
 require "rbconfig"
 
 module Bench
-  # Runs one of `programs/`, which measure what is no load for peers, and print what they found as JSON.
+  # Runs one of `programs/`, which measure something other than calls of contenders, and print JSON.
   class Program
     # @return [Hash]
     def self.run(name, *arguments)

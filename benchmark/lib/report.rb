@@ -3,7 +3,7 @@
 require "fileutils"
 
 module Bench
-  # What came of a run, in Markdown, with plots beside it.
+  # Writes the results of a run in Markdown, with plots beside it.
   class Report
     def initialize(run, sections, duration)
       @run = run
@@ -20,7 +20,7 @@ module Bench
         heading(2, section.title)
         section.write(self)
       end
-      File.join(@run.options.output, "#{Time.now.strftime("%F")}-#{Machine.processor_name}.md").tap do |path|
+      File.join(@run.options.output, "latest.md").tap do |path|
         File.write(path, "#{@lines.join("\n").gsub(/\n{3,}/, "\n\n").rstrip}\n")
       end
     end
@@ -40,13 +40,14 @@ module Bench
       @lines << ""
     end
 
-    # What every peer needed for calls under a load.
-    def call_table(load, title: nil)
-      rows = @run.peers.filter_map { |peer| call_row(peer, load) if @run.results.any?(peer.name, load) }
+    # A table of all contenders in one scenario.
+    def call_table(scenario, title: nil)
+      measured = @run.contenders.select { |contender| @run.results.any?(contender.name, scenario) }
+      rows = measured.map { |contender| call_row(contender, scenario) }
       return if rows.empty?
 
-      workers = "#{load.processes} × #{load.threads}"
-      paragraph(["**#{[title, workers].compact.join(", ")}", "#{load.pinned ? "one core" : "all cores"}**"].join(", "))
+      workers = "#{scenario.processes} × #{scenario.threads}"
+      paragraph("**#{[title, workers, scenario.pinned ? "one core" : "all cores"].compact.join(", ")}**")
       table([CALL_HEAD, *rows])
     end
 
@@ -56,16 +57,16 @@ module Bench
                  "objects, worker", "objects, parent", "calls"].freeze
     private_constant :CALL_HEAD
 
-    def call_row(peer, load)
+    def call_row(contender, scenario)
       results = @run.results
-      times = %i[p50 p99 p999 longest].map { |name| Format.spread(results.spread(peer.name, load, name)) }
-      computes = load.computing.positive?
+      times = %i[p50 p99 p999 longest].map { |name| Format.spread(results.spread(contender.name, scenario, name)) }
+      computes = scenario.computing.positive?
       rest = %i[worker_time parent_time worker_objects parent_objects].map do |name|
-        computes && name == :worker_time ? "–" : Format.number(results.median(peer.name, load, name))
+        computes && name == :worker_time ? "–" : Format.number(results.median(contender.name, scenario, name))
       end
-      [peer.name == "zen" ? "**#{peer.title}**" : peer.title, *times,
-       Format.number(results.median(peer.name, load, :calls_per_second)), *rest,
-       Format.number(results.rounds(peer.name, load).sum(&:calls))]
+      [contender.name == "zen" ? "**#{contender.title}**" : contender.title, *times,
+       Format.number(results.median(contender.name, scenario, :calls_per_second)), *rest,
+       Format.number(results.rounds(contender.name, scenario).sum(&:calls))]
     end
 
     def write_summary
@@ -73,11 +74,11 @@ module Bench
       paragraph("**Made in a hurry, to see whether it works. The numbers mean nothing.**") if @run.options.smoke?
       write_machine
       write_method
-      heading(2, "Targets")
-      rows = Targets.new(@run.results).rows.map do |row|
-        [row.what, row.target, row.measured, { true => "yes", false => "**no**", nil => "–" }.fetch(row.met)]
+      heading(2, "Goals")
+      rows = Goals.new(@run.results).rows.map do |row|
+        [row.what, row.goal, row.measured, { true => "yes", false => "**no**", nil => "–" }.fetch(row.met)]
       end
-      table([%w[what target measured met], *rows], Array.new(4, "---"))
+      table([%w[what goal measured met], *rows], Array.new(4, "---"))
       write_plots
     end
 
@@ -89,10 +90,10 @@ module Bench
     def write_method
       paragraph("Every figure is the median of all rounds, with the lowest and the highest beside it where there is " \
                 "room. *4 × 5* is four workers with five threads each that call. Everything is measured with each " \
-                "peer in turns. [docs/benchmarks.md](../../docs/benchmarks.md) has the method.")
+                "contender in turns. [docs/benchmarks.md](../../docs/benchmarks.md) has the method.")
       @run.missing.each do |name|
-        peer = Peers.fetch(name)
-        paragraph("*#{peer.title}* was left out: it needs #{peer.package}.")
+        contender = Contenders.fetch(name)
+        paragraph("*#{contender.title}* was left out: it needs #{contender.package}.")
       end
     end
 

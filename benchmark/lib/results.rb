@@ -1,33 +1,33 @@
 # frozen_string_literal: true
 
 module Bench
-  # The figures of all rounds.
+  # The measurements of all rounds.
   class Results
     def initialize
-      @figures = Hash.new { |figures, key| figures[key] = [] }
+      @measurements = Hash.new { |measurements, key| measurements[key] = [] }
     end
 
-    # @param subject [String] a peer's name, or anything else's that was measured
-    # @param load [Load, Symbol]
-    def add(subject, load, figures)
-      @figures[[subject, load]] << figures
+    # @param subject [String] name of a contender, or of something else that was measured
+    # @param scenario [Scenario, Symbol]
+    def add(subject, scenario, measurement)
+      @measurements[[subject, scenario]] << measurement
     end
 
-    def any?(subject, load)
-      @figures.key?([subject, load])
+    def any?(subject, scenario)
+      @measurements.key?([subject, scenario])
     end
 
-    # @return [Array] what was added in each round
-    def rounds(subject, load)
-      @figures.fetch([subject, load], [])
+    # @return [Array] the measurements that were added, one for each round
+    def rounds(subject, scenario)
+      @measurements.fetch([subject, scenario], [])
     end
 
-    # One figure over all rounds.
+    # One number over all rounds.
     #
-    # @param name [Symbol] a method of what was added; or a block that takes it
+    # @param name [Symbol] a method of the measurements; or a block that gets each
     # @return [Spread, nil] nil if it was not measured
-    def spread(subject, load, name = nil, &)
-      values = rounds(subject, load).map(&(name || :itself)).then { |all| block_given? ? all.map(&) : all }
+    def spread(subject, scenario, name = nil, &)
+      values = rounds(subject, scenario).map(&(name || :itself)).then { |all| block_given? ? all.map(&) : all }
       Spread.of(values) unless values.empty?
     end
 

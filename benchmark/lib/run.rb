@@ -1,20 +1,20 @@
 # frozen_string_literal: true
 
 module Bench
-  # One run: peers are started, each round measures everything in turns, and what came of it is written.
+  # One run: it starts the contenders, measures everything in turns in each round, and writes the report.
   class Run
-    attr_reader :options, :peers, :results
+    attr_reader :options, :contenders, :results
 
     def initialize(options)
       @options = options
       @results = Results.new
-      @peers = []
+      @contenders = []
     end
 
     # @return [String] the report's path
     def run
       @started_at = Time.now
-      start_peers
+      start_contenders
       sections = options.sections.map { |name| Sections::ALL.fetch(name).new(self) }
       options.rounds.times do |round|
         sections.each do |section|
@@ -22,54 +22,54 @@ module Bench
           section.measure(round)
         end
       end
-      stop_peers
+      stop_contenders
       Report.new(self, sections, Time.now - @started_at).write
     ensure
-      stop_peers
+      stop_contenders
     end
 
-    # Peers that are there, another one first in each round, so that none always follows the same other.
+    # Yields the present contenders, beginning with another one in each round.
     #
-    # @param names [Array<String>] of those that are wanted
-    def each_peer(round, names = Peers::ALL.keys, &)
-      peers.select { |peer| names.include?(peer.name) }.rotate(round).each(&)
+    # @param names [Array<String>] of the wanted contenders
+    def each_contender(round, names = Contenders::ALL.keys, &)
+      contenders.select { |contender| names.include?(contender.name) }.rotate(round).each(&)
     end
 
-    # Measures loads, one after the other, with each peer in turns.
-    def carry(round, loads, names = Peers::ALL.keys)
-      loads.each do |load|
-        carried = options.pick(load, load.hurried)
-        each_peer(round, names) { |peer| results.add(peer.name, load, peer.carry(carried)) }
+    # Measures scenarios, one after the other, with each contender in turns.
+    def measure(round, scenarios, names = Contenders::ALL.keys)
+      scenarios.each do |scenario|
+        measured = options.pick(scenario, scenario.shortened)
+        each_contender(round, names) { |contender| results.add(contender.name, scenario, contender.run(measured)) }
       end
     end
 
-    # @return [Array<String>] names of peers that were left out
+    # @return [Array<String>] names of the contenders that were left out
     def missing
-      Peers::ALL.keys - peers.map(&:name)
+      Contenders::ALL.keys - contenders.map(&:name)
     end
 
-    # Tells whoever waits for it.
+    # Prints progress to standard error.
     def say(text)
       warn format("%<seconds>4d s  %<text>s", seconds: Time.now - @started_at, text:)
     end
 
     private
 
-    def start_peers
-      Peers::ALL.each_key do |name|
-        peer = PeerProcess.new(name)
-        if peer.present?
-          @peers << peer
+    def start_contenders
+      Contenders::ALL.each_key do |name|
+        contender = ContenderProcess.new(name)
+        if contender.present?
+          @contenders << contender
         else
-          peer.stop
-          say "left out: #{peer.title}; it needs #{Peers.fetch(name).package}"
+          contender.stop
+          say "left out: #{contender.title}; it needs #{Contenders.fetch(name).package}"
         end
       end
     end
 
-    def stop_peers
-      @peers.each(&:stop) unless @peers_stopped
-      @peers_stopped = true
+    def stop_contenders
+      @contenders.each(&:stop) unless @contenders_stopped
+      @contenders_stopped = true
     end
   end
 end

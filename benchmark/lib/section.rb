@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Bench
-  # A part of the run, measured in every round, with a chapter in the report. Each is in `sections/`.
+  # A part of the run: it is measured in every round, and has a chapter in the report. Each is a file in `sections/`.
   class Section
     class << self
       attr_reader :title
@@ -31,9 +31,9 @@ module Bench
       run.options
     end
 
-    # @return [Hash{String => String}] titles of the peers that were measured, by their names
-    def peers
-      run.peers.to_h { |peer| [peer.name, peer.title] }
+    # @return [Hash{String => String}] titles of the measured contenders, by their names
+    def contenders
+      run.contenders.to_h { |contender| [contender.name, contender.title] }
     end
   end
 end

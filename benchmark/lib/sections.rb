@@ -10,7 +10,7 @@ require_relative "../sections/start_up"
 require_relative "../sections/instructions"
 
 module Bench
-  # All sections by the names that the command line knows, in the order of the report.
+  # All sections by their names on the command line, in the order of the report.
   module Sections
     ALL = {
       "calls" => Calls,

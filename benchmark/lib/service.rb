@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Bench
-  # The handlers, the same for every peer that runs Ruby ones.
+  # The handlers of all contenders that run Ruby.
   class Service
-    # Requests that are allowed: more than are made here, so that every answer is of the same kind.
+    # The limit is higher than the number of requests here, so that all answers are of the same kind.
     LIMIT = 1_000_000_000
 
     def initialize
@@ -39,7 +39,7 @@ module Bench
       @documents.fetch(key)
     end
 
-    # Shows that a call left its process.
+    # Proves that a call has reached another process.
     def process_id
       Process.pid
     end

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Bench
-  # Figures about many measurements.
+  # Percentiles and medians.
   module Statistics
-    # Shares of the calls at which a distribution is drawn: closer to each other towards the slowest ones.
+    # Shares of the calls at which a distribution is drawn. They are closer to each other towards the slowest calls.
     GRID = [0.0, *(1..80).map { |step| 1 - (10**(-step / 20.0)) }].freeze
 
     module_function
@@ -13,7 +13,7 @@ module Bench
     # @param sorted [Array<Numeric>] not empty
     # @param share [Float] 0.99 for the 99th percentile
     def percentile(sorted, share)
-      # Rounded, because 0.07 * 100 is a little more than 7.
+      # 0.07 * 100 is a little more than 7, so the product is rounded first.
       rank = (sorted.length * share).round(6).ceil
       sorted[rank.clamp(1, sorted.length) - 1]
     end
@@ -24,13 +24,9 @@ module Bench
       middle = sorted.length / 2
       sorted.length.odd? ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2.0
     end
-
-    def mean(values)
-      values.sum / values.length.to_f
-    end
   end
 
-  # One figure as several rounds found it.
+  # Median, lowest and highest value of one number in several rounds.
   Spread = Struct.new(:median, :lowest, :highest) do
     # @param values [Array<Numeric>] one of each round, not empty
     def self.of(values)

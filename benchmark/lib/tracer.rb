@@ -6,19 +6,20 @@ require "rbconfig"
 require "tmpdir"
 
 module Bench
-  # Counts what a call is made of on each side, by running `programs/pair.rb` twice under a program that counts.
+  # Counts instructions or system calls for each call on each side, by running `programs/pair.rb` twice under a program
+  # that counts them.
   class Tracer
-    # Calls of the two runs: both long enough that everything that happens once has happened.
+    # Calls of the two runs. Both are long enough for everything that happens only once.
     CALLS = [300, 1300].freeze
 
-    # Runs of each: what else happens, by chance, only adds to a count, so the smallest is taken.
+    # Each run is repeated and the smallest count is taken, because chance events only add to a count.
     REPETITIONS = 2
 
     def self.available?
       Machine.program?(self::COMMAND.first) && tried?
     end
 
-    # @return [Hash] of each side, `:worker` and `:parent`, a Hash: for each call, how many of what
+    # @return [Hash] for `:worker` and `:parent` a Hash of counts for each call
     def count(kind)
       runs = Array.new(REPETITIONS) { CALLS.map { |calls| Thread.new { run(kind, calls) } }.map(&:value) }
       fewer, more = runs.transpose.map { |repeated| least(repeated) }
@@ -50,7 +51,7 @@ module Bench
     end
   end
 
-  # Instructions of the processor: valgrind --tool=callgrind. The kernel's are not among them.
+  # Counts instructions outside the kernel, by `valgrind --tool=callgrind`.
   class InstructionTracer < Tracer
     COMMAND = ["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=DIRECTORY/%p"].freeze
 
@@ -65,11 +66,11 @@ module Bench
     end
   end
 
-  # System calls by name: strace, a file for each thread.
+  # Counts system calls by name, by strace, which writes a file for each thread.
   class SystemCallTracer < Tracer
     COMMAND = ["strace", "-q", "-ff", "-o", "DIRECTORY/trace"].freeze
 
-    # A container may forbid it.
+    # A container may forbid strace.
     def self.tried?
       system("strace", "-q", "-o", File::NULL, "true", out: File::NULL, err: File::NULL) || false
     end

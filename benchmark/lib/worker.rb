@@ -1,26 +1,25 @@
 # frozen_string_literal: true
 
 module Bench
-  # A worker that runs Ruby: connects, warms up, waits to be released, calls, and hands over what it measured.
+  # A worker in Ruby: it connects, warms up, waits to be released, calls, and hands over its measurements.
   #
-  # It tells its peer's process `R` (ready) and `D` (done), and waits for a byte after each. Then it writes unsigned
-  # 64-bit numbers: the nanoseconds that all of it took, the objects that it allocated, and the nanoseconds of each
-  # call.
-  # `native/ping_pong.rs` does the same.
+  # It writes `R` (ready) and `D` (done) to its contender's process, and waits for a byte after each. Then it writes
+  # unsigned 64-bit numbers: the nanoseconds of the whole run, the number of allocated objects, and the nanoseconds of
+  # each call. `native/ping_pong.rs` does the same.
   class Worker
-    def initialize(peer, load, input, output)
-      @peer = peer
-      @load = load
+    def initialize(contender, scenario, input, output)
+      @contender = contender
+      @scenario = scenario
       @input = input
       @output = output
     end
 
     def run
-      ENV.update(@load.environment)
-      callers = Array.new(@load.threads) { Caller.new(@peer, @load) }
+      ENV.update(@scenario.environment)
+      callers = Array.new(@scenario.threads) { Caller.new(@contender, @scenario) }
       callers.each(&:warm_up)
-      # Afterwards, because some peers would warm up for minutes beside these.
-      @load.computing.times { Thread.new { compute } }
+      # The computing threads start after the warm-up, which would take minutes beside them.
+      @scenario.computing.times { Thread.new { compute } }
       GC.start
       wait_after("R")
       measured = measure(callers)
@@ -43,7 +42,7 @@ module Bench
       @input.sysread(1)
     end
 
-    # Until the process ends. Small integers, so that nothing is allocated.
+    # Computes until the process ends, with small integers, so that nothing is allocated.
     def compute
       value = 1
       value = ((value * 31) + 7) % 1_000_003 while value
@@ -52,25 +51,25 @@ module Bench
 
   # One thread that calls.
   class Caller
-    # Calls before the first that counts: connections, caches, the heap. It ends earlier after WARM_UP_TIME.
+    # Calls before the first measured one. The warm-up ends earlier after `WARM_UP_TIME`.
     WARM_UP_CALLS = 200
 
-    # Nanoseconds: a megabyte takes its time.
+    # 50 ms, in nanoseconds: 200 echoes of a megabyte would take too long.
     WARM_UP_TIME = 50_000_000
 
     attr_reader :durations
 
-    def initialize(peer, load)
-      @peer = peer
-      @connection = peer.connect
-      @load = load
-      @work = Work.named(load.work)
+    def initialize(contender, scenario)
+      @contender = contender
+      @connection = contender.connect
+      @scenario = scenario
+      @workload = Workload.named(scenario.workload)
       @durations = []
     end
 
     def warm_up
-      @peer.verify(@connection)
-      return if @work.once_per_process?
+      @contender.verify(@connection)
+      return if @workload.once_per_process?
 
       run(WARM_UP_CALLS, WARM_UP_TIME)
       verify
@@ -78,7 +77,7 @@ module Bench
     end
 
     def start
-      @thread = Thread.new { run(@load.calls, (@load.seconds * 1e9).round) }
+      @thread = Thread.new { run(@scenario.calls, (@scenario.seconds * 1e9).round) }
       self
     end
 
@@ -86,20 +85,20 @@ module Bench
       @thread.join
     end
 
-    # The last answer stands for all of them.
+    # Checks the last answer for all of them.
     def verify
-      @work.verify(@answer) unless @durations.empty?
+      @workload.verify(@answer) unless @durations.empty?
     end
 
     private
 
     def run(calls, time)
-      operation = @work.operation
-      pause = (@load.pause * 1e9).round
+      operation = @workload.operation
+      pause = (@scenario.pause * 1e9).round
       ended_at = Clock.nanoseconds
       deadline = ended_at + time
       while @durations.length < calls && ended_at < deadline
-        work(pause) if pause.positive?
+        compute_for(pause) if pause.positive?
         started_at = Clock.nanoseconds
         @answer = operation.call(@connection)
         ended_at = Clock.nanoseconds
@@ -107,8 +106,8 @@ module Bench
       end
     end
 
-    # Ruby that takes so much of the processor's time, however long others keep it from running.
-    def work(nanoseconds)
+    # Runs Ruby until this thread has used that much processor time.
+    def compute_for(nanoseconds)
       end_of_work = Clock.thread_time + nanoseconds
       value = 1
       value = ((value * 31) + 7) % 1_000_003 while Clock.thread_time < end_of_work

@@ -1,13 +1,12 @@
 # frozen_string_literal: true
 
-# How long after `publish` a worker that looks all the time has the new version. The argument is the number of versions.
-# The machine is idle but for the two: each has a core, where there are two.
+# Measures the time from `publish` until a polling worker has the new version. The argument is the number of versions.
+# Both processes have a core of their own if the machine has two.
 
 require "aikido-zen-ipc"
 require "json"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
-require_relative "../lib/pipe"
 require_relative "../lib/statistics"
 
 worker_process = Aikido::Zen::WorkerProcess

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# What connections cost that nobody uses. The arguments are how many, and the calls of which the others' pace is told.
+# Measures the cost of idle connections. The arguments are their number, and the number of calls that are timed beside
+# them.
 
 require "aikido-zen-ipc"
 require "json"
@@ -8,24 +9,23 @@ require_relative "../lib/affinity"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
 require_relative "../lib/memory"
-require_relative "../lib/pipe"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 CONNECTIONS = Integer(ARGV.fetch(0))
 CALLS = Integer(ARGV.fetch(1))
 
-# Processes that the connections come from.
+# The number of processes that open the connections.
 OWNERS = 4
 
-# Seconds for a call. Connecting all of them takes most of it.
+# Seconds for a call. Opening all connections takes most of them.
 TIMEOUT = 30.0
 
-# Seconds after which a client closes a connection that it does not need.
+# Seconds after which a client closes an idle connection.
 IDLE_TIMEOUT = 1.0
 
-# Holds calls until so many are there: each then has a connection.
+# Holds calls until the expected number is there, so that each has a connection.
 class Gate
   def initialize(expected)
     @expected = expected
@@ -43,7 +43,7 @@ class Gate
   end
 end
 
-# Opens a share of the connections by calling with as many threads at once, and lets go of them by its next call.
+# Opens a share of the connections by that many calls at the same time, and closes them by a later call.
 def own_connections(pipe, server)
   share = CONNECTIONS / OWNERS
   client = Aikido::Zen::WorkerProcess::Agent::Client.for(server, max_connections: share, idle_timeout: IDLE_TIMEOUT)
@@ -51,7 +51,7 @@ def own_connections(pipe, server)
     if request == :open
       Array.new(share) { Thread.new { client.invoke("gather", TIMEOUT) } }.each(&:join)
     else
-      # There is no other condition: the time has to pass. The next call then closes all but its own.
+      # Only time makes a connection idle. The next call then closes all connections but its own.
       sleep IDLE_TIMEOUT + 0.1
       client.ping(TIMEOUT)
       client.close
@@ -60,13 +60,13 @@ def own_connections(pipe, server)
   end
 end
 
-# The pace of one that goes on calling.
+# Times the calls of a worker that is not idle.
 def call(pipe, server)
   client = Aikido::Zen::WorkerProcess::Agent::Client.for(server)
   while pipe.read
     durations = Array.new(CALLS) do
       started_at = Bench::Clock.nanoseconds
-      client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil)
+      client.invoke("check", TIMEOUT, Bench::Workload::ROUTE, Bench::Workload::IP, nil)
       Bench::Clock.nanoseconds - started_at
     end
     pipe.write(Bench::Statistics.median(durations) / 1000)
@@ -78,13 +78,13 @@ def state(server)
   { "memory" => Bench::Memory.resident(Process.pid), **server.stats.slice(:connections, :threads) }
 end
 
-# The parent notices the end of connections by itself, but not at once.
+# The parent takes some time to notice the end of connections.
 def wait_for_threads(server, threads)
   deadline = Bench::Clock.nanoseconds + 10_000_000_000
   sleep 0.01 until server.stats.fetch(:threads) <= threads || Bench::Clock.nanoseconds > deadline
 end
 
-# All of it on one core, where two paces can be compared within some percent.
+# Everything runs on one core, where two measurements differ by some percent only.
 Bench::Affinity.set(Process.pid, Bench::Affinity::ONE_CORE)
 gate = Gate.new(CONNECTIONS)
 service = Bench::Service.new
@@ -97,7 +97,7 @@ server.start
 owners = Array.new(OWNERS) { Bench::Forked.new { |pipe| own_connections(pipe, server) } }
 caller_process = Bench::Forked.new { |pipe| call(pipe, server) }
 
-# The first time warms up.
+# The first measurement warms up.
 _warm, p50_before = Array.new(2) { caller_process.ask(:call) }
 before = state(server)
 owners.each { |owner| owner.write(:open) }.each(&:read)

@@ -1,16 +1,16 @@
 # frozen_string_literal: true
 
-# A parent and a worker that makes some calls of one kind, to be run under a program that counts: the difference between
-# two runs with different numbers of calls is what the calls are made of. Prints the worker's process.
+# A parent and a worker that makes some calls of one kind, to be run under a program that counts. The difference between
+# two runs with different numbers of calls is the cost of the calls. Prints the worker's process id.
 
 require "aikido-zen-ipc"
 require_relative "../lib/service"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 KIND = ARGV.fetch(0)
 CALLS = Integer(ARGV.fetch(1))
 
-# Seconds: a program that counts makes everything slow.
+# Seconds for a call: counting makes everything slow.
 TIMEOUT = 60.0
 
 worker_process = Aikido::Zen::WorkerProcess
@@ -23,7 +23,7 @@ worker = fork do
   client = worker_process.client
   operation = {
     "ping" => -> { client.ping(TIMEOUT) },
-    "check" => -> { client.invoke("check", TIMEOUT, Bench::Work::ROUTE, Bench::Work::IP, nil) },
+    "check" => -> { client.invoke("check", TIMEOUT, Bench::Workload::ROUTE, Bench::Workload::IP, nil) },
     "unchanged document" => -> { client.document(KIND) }
   }.fetch(KIND)
   CALLS.times { operation.call }

@@ -1,19 +1,19 @@
 # frozen_string_literal: true
 
-# JSON and Ruby in one process: the document's text by this gem and by Ruby's JSON, in turns, and what JSON takes of an
-# echo of a megabyte. The argument is the number of repetitions.
+# Measures JSON in one process: this gem and Ruby's JSON parse the document in turns, and Ruby's JSON generates and
+# parses an echo of a megabyte. The argument is the number of repetitions.
 
 require "aikido-zen-ipc"
 require "json"
 require_relative "../lib/clock"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 require_relative "../../examples/app/firewall/document_directory"
 
 REPETITIONS = Integer(ARGV.fetch(0))
 
-# Milliseconds of processor time, garbage of earlier repetitions left out.
+# Milliseconds of processor time. The garbage of earlier repetitions is collected before.
 def cost
   GC.start
   started_at = Bench::Clock.thread_time
@@ -22,7 +22,7 @@ def cost
 end
 
 json = Firewall::DocumentDirectory.find.read("firewall_lists").freeze
-text = Bench::Work.named("echo 1 MB").args.first
+text = Bench::Workload.named("echo 1 MB").args.first
 ways = {
   "gem" => -> { Aikido::Zen::IPC::Document.new("lists", 1, json).value },
   "json" => -> { JSON.parse(json) },

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What it costs to load the gem, to become a worker, and to call for the first time. The argument is how many of each.
+# Measures loading the gem, becoming a worker, and the first call. The argument is the number of repetitions.
 
 require "aikido-zen-ipc"
 require "json"
@@ -8,14 +8,13 @@ require "rbconfig"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
 require_relative "../lib/memory"
-require_relative "../lib/pipe"
 require_relative "../lib/service"
 require_relative "../lib/statistics"
-require_relative "../lib/work"
+require_relative "../lib/workload"
 
 COUNT = Integer(ARGV.fetch(0))
 
-# Calls after which a worker's memory is looked at.
+# A worker's memory is measured after this many calls.
 CALLS = 1000
 
 def milliseconds_since(started_at)
@@ -34,7 +33,7 @@ def start_worker(worker_process)
     forked = milliseconds_since(started_at)
     worker_process.after_fork!
     started = milliseconds_since(started_at)
-    worker_process.invoke("check", 5.0, Bench::Work::ROUTE, Bench::Work::IP, nil)
+    worker_process.invoke("check", 5.0, Bench::Workload::ROUTE, Bench::Workload::IP, nil)
     { "fork" => forked, "start" => started - forked, "first_call" => milliseconds_since(started_at) - started }
   end
 end
@@ -43,7 +42,7 @@ def worker_memory(worker_process)
   Bench::Forked.run do
     GC.start
     before = Bench::Memory.proportional(Process.pid)
-    CALLS.times { worker_process.invoke("check", 5.0, Bench::Work::ROUTE, Bench::Work::IP, nil) }
+    CALLS.times { worker_process.invoke("check", 5.0, Bench::Workload::ROUTE, Bench::Workload::IP, nil) }
     Bench::Memory.proportional(Process.pid) - before
   end
 end

@@ -1,18 +1,17 @@
 # frozen_string_literal: true
 
-# What it costs a worker to look at a document that has not changed. The argument is the number of looks.
+# Measures the cost of reading a document that has not changed. The argument is the number of reads.
 
 require "aikido-zen-ipc"
 require "json"
 require_relative "../lib/clock"
 require_relative "../lib/forked"
-require_relative "../lib/pipe"
 require_relative "../lib/statistics"
 
 LOOKS = Integer(ARGV.fetch(0))
 KEY = "firewall_lists"
 
-# Odd, so that the median is one of them.
+# An odd number, so that the median is one of the measurements.
 REPETITIONS = 3
 
 def looking(count)
@@ -27,13 +26,13 @@ end
 
 NOTHING = -> {}
 
-# Without what the loop and the call of its block cost.
+# Nanoseconds for each read, without the loop and the call of its block.
 def cost(&)
   costs = Array.new(REPETITIONS) { looking(LOOKS, &) - looking(LOOKS, &NOTHING) }
   Bench::Statistics.median(costs)
 end
 
-# Objects for each, without those of the loop itself.
+# Objects for each read, without those of the loop itself.
 def objects(&)
   allocated { looking(LOOKS, &) }.fdiv(LOOKS) - allocated { looking(LOOKS, &NOTHING) }.fdiv(LOOKS)
 end

@@ -2,34 +2,36 @@
 
 module Bench
   module Sections
-    # One worker with five threads, which only call, or work between their calls; by each way of holding the GVL.
+    # Measures one worker with five threads, which only call, or work between their calls, with each way of holding the
+    # GVL.
     class Callers < Section
       titled "Five threads in one worker"
 
       THREADS = 5
 
-      # Seconds of Ruby between two calls of a thread, in the second table.
+      # Seconds of Ruby work between two calls of a thread, in the second table.
       PAUSE = 0.001
 
-      # Seconds: the longest call of some thousands is told, and means are compared.
+      # Seconds of a measurement: the longest of thousands of calls is reported, and means are compared.
       SECONDS = 2.0
       SECONDS_OF_OTHERS = 0.5
 
-      # How the client waits for an answer: its `gvl_mode`.
+      # The ways of a client to wait for an answer: its `gvl_mode`.
       MODES = { "adaptive" => "adaptive (as it is)", "hold" => "always keeps the GVL for a while",
                 "release" => "gives the GVL up at once" }.freeze
 
       OTHERS = %w[json redis drb].freeze
 
-      def self.load(pause: 0.0, mode: nil)
+      def self.scenario(pause: 0.0, mode: nil)
         environment = mode ? { "GVL_MODE" => mode } : {}
-        Load.new(work: "check", threads: THREADS, pause:, environment:, seconds: mode ? SECONDS : SECONDS_OF_OTHERS)
+        seconds = mode ? SECONDS : SECONDS_OF_OTHERS
+        Scenario.new(workload: "check", threads: THREADS, pause:, environment:, seconds:)
       end
 
       def measure(round)
         [0.0, PAUSE].each do |pause|
-          run.carry(round, MODES.keys.rotate(round).map { |mode| self.class.load(pause:, mode:) }, ["zen"])
-          run.carry(round, [self.class.load(pause:)], OTHERS)
+          run.measure(round, MODES.keys.rotate(round).map { |mode| self.class.scenario(pause:, mode:) }, ["zen"])
+          run.measure(round, [self.class.scenario(pause:)], OTHERS)
         end
       end
 
@@ -47,11 +49,11 @@ module Bench
       private_constant :FIGURES
 
       def write_table(report, pause)
-        modes = MODES.map { |mode, title| ["this gem, #{title}", "zen", self.class.load(pause:, mode:)] }
-        others = peers.slice(*OTHERS).map { |name, title| [title, name, self.class.load(pause:)] }
-        rows = (modes + others).map do |title, name, load|
-          [title, *FIGURES.keys.map { |figure| Format.spread(results.spread(name, load, figure)) },
-           Format.number(results.rounds(name, load).sum(&:calls))]
+        modes = MODES.map { |mode, title| ["this gem, #{title}", "zen", self.class.scenario(pause:, mode:)] }
+        others = contenders.slice(*OTHERS).map { |name, title| [title, name, self.class.scenario(pause:)] }
+        rows = (modes + others).map do |title, name, scenario|
+          [title, *FIGURES.keys.map { |figure| Format.spread(results.spread(name, scenario, figure)) },
+           Format.number(results.rounds(name, scenario).sum(&:calls))]
         end
         report.table([["", *FIGURES.values, "calls"], *rows])
       end

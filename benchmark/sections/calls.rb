@@ -2,39 +2,41 @@
 
 module Bench
   module Sections
-    # Calls of every kind through every peer, by one worker and by many, on all cores and on one.
+    # Measures calls of every kind with every contender, by one worker and by many, on all cores and on one.
     class Calls < Section
       titled "Calls"
 
       CONCURRENCIES = [[1, 1], [4, 1], [4, 5]].freeze
 
-      # Each at one worker with one thread.
-      ECHOES = Work::ECHO_SIZES.keys.freeze
+      # Echoes are measured with one thread of one worker.
+      ECHOES = Workload::ECHO_SIZES.keys.freeze
 
-      def self.load(work, processes = 1, threads = 1, pinned: false)
-        Load.new(work:, processes:, threads:, pinned:)
+      def self.scenario(workload, processes = 1, threads = 1, pinned: false)
+        Scenario.new(workload:, processes:, threads:, pinned:)
       end
 
-      def self.loads
-        grid = %w[ping check].product(CONCURRENCIES, [false, true]).map do |work, concurrency, pinned|
-          load(work, *concurrency, pinned:)
+      def self.scenarios
+        grid = %w[ping check].product(CONCURRENCIES, [false, true]).map do |workload, concurrency, pinned|
+          scenario(workload, *concurrency, pinned:)
         end
-        grid + CONCURRENCIES.map { |concurrency| load("200 events", *concurrency) } + ECHOES.map { |work| load(work) }
+        events = CONCURRENCIES.map { |concurrency| scenario("200 events", *concurrency) }
+        grid + events + ECHOES.map { |workload| scenario(workload) }
       end
 
-      # To see whether it works: one of each kind, one of it on one core, and what the plots show.
-      def self.some_loads
-        loads.uniq { |load| [load.work, load.pinned] } | CONCURRENCIES.map { |concurrency| load("check", *concurrency) }
+      # A smoke run has one scenario of each kind, one on one core, and those of the plots.
+      def self.some_scenarios
+        one_of_each_kind = scenarios.uniq { |each| [each.workload, each.pinned] }
+        one_of_each_kind | CONCURRENCIES.map { |concurrency| scenario("check", *concurrency) }
       end
 
       def measure(round)
-        run.carry(round, options.pick(self.class.loads, self.class.some_loads))
+        run.measure(round, options.pick(self.class.scenarios, self.class.some_scenarios))
       end
 
       def write(report)
-        self.class.loads.group_by(&:work).each do |work, loads|
-          report.heading(3, work)
-          loads.each { |load| report.call_table(load) }
+        self.class.scenarios.group_by(&:workload).each do |workload, scenarios|
+          report.heading(3, workload)
+          scenarios.each { |scenario| report.call_table(scenario) }
         end
       end
     end

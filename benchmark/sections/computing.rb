@@ -2,40 +2,41 @@
 
 module Bench
   module Sections
-    # Calls from a worker in which other threads compute: whoever gives up the GVL waits for it for long.
+    # Measures calls from a worker in which other threads compute. A call that gives up the GVL waits long for it then.
     class Computing < Section
       titled "Calls beside four computing threads"
 
       COMPUTING = 4
 
-      # Seconds: a call that waits for the GVL takes some tenths. One through DRb takes longer, and counts all the same.
+      # Seconds of a measurement. A call that waits for the GVL takes some tenths of a second. A call through DRb takes
+      # longer than this and is measured all the same.
       SECONDS = 1.0
 
-      # Those that run Ruby in the worker. Of a ping, DRb tells no more than of the other call, but takes long for it.
-      PEERS = %w[zen json redis grpc drb drbunix].freeze
-      QUICK_PEERS = PEERS.first(4).freeze
+      # The contenders that run Ruby in the worker. A ping through DRb takes long and shows no more than the other call.
+      CONTENDERS = %w[zen json redis grpc drb drbunix].freeze
+      QUICK_CONTENDERS = CONTENDERS.first(4).freeze
 
-      def self.load(processes = 1, threads = 1, work: "check", pinned: false)
-        Load.new(work:, processes:, threads:, pinned:, computing: COMPUTING, seconds: SECONDS)
+      def self.scenario(processes = 1, threads = 1, workload: "check", pinned: false)
+        Scenario.new(workload:, processes:, threads:, pinned:, computing: COMPUTING, seconds: SECONDS)
       end
 
-      CHECK = load
-      PING = load(work: "ping")
+      CHECK = scenario
+      PING = scenario(workload: "ping")
 
-      # For this gem only: with the others, each takes minutes for calls enough.
-      OWN = [load(pinned: true), load(4, 1), load(4, 5)].freeze
+      # These are for this gem only: with the others, enough calls take minutes.
+      OWN = [scenario(pinned: true), scenario(4, 1), scenario(4, 5)].freeze
 
       def measure(round)
-        run.carry(round, [CHECK], PEERS)
-        # Whether they work is seen from the first: they take seconds, however few the calls.
-        run.carry(round, options.pick([PING], []), QUICK_PEERS)
-        run.carry(round, options.pick(OWN, OWN.first(1)), ["zen"])
+        run.measure(round, [CHECK], CONTENDERS)
+        # A smoke run leaves these out, because a few calls take seconds and work like the first ones.
+        run.measure(round, options.pick([PING], []), QUICK_CONTENDERS)
+        run.measure(round, options.pick(OWN, OWN.first(1)), ["zen"])
       end
 
       def write(report)
         report.paragraph("Each worker has #{COMPUTING} more threads, which do nothing but arithmetic in Ruby. A " \
                          "worker's processor time is theirs for the most part, and left out.")
-        [CHECK, PING, *OWN].each { |load| report.call_table(load, title: load.work) }
+        [CHECK, PING, *OWN].each { |scenario| report.call_table(scenario, title: scenario.workload) }
       end
     end
   end

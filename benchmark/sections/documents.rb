@@ -4,35 +4,35 @@ require_relative "../../examples/app/firewall/document_directory"
 
 module Bench
   module Sections
-    # A document of megabytes that every worker has, and what it costs while it does not change and when it does.
+    # Measures a document of 2.6 MB that every worker has: fetched, unchanged, changed, and parsed.
     class Documents < Section
       titled "Documents"
 
       WORKERS = [1, 8, 32].freeze
-      PEERS = %w[zen redis drb drbunix].freeze
+      CONTENDERS = %w[zen redis drb drbunix].freeze
 
-      # Seconds for all workers to have it.
+      # Seconds that all workers may take to have the document.
       SECONDS = 30
 
-      def self.load(processes, hold_gvl: false)
-        Load.new(work: "document", processes:, calls: 1, seconds: SECONDS, hold_gvl:)
+      def self.scenario(processes, hold_gvl: false)
+        Scenario.new(workload: "document", processes:, calls: 1, seconds: SECONDS, hold_gvl:)
       end
 
-      ALL_AT_ONCE = WORKERS.map { |count| load(count) }.freeze
+      ALL_AT_ONCE = WORKERS.map { |count| scenario(count) }.freeze
 
-      # While no Ruby runs in the parent.
-      WITHOUT_PARENT = load(WORKERS.last, hold_gvl: true)
+      # No Ruby runs in the parent in this scenario.
+      WITHOUT_PARENT = scenario(WORKERS.last, hold_gvl: true)
 
       def initialize(run)
         super
         @documents = Firewall::DocumentDirectory.find
         json = @documents.read("firewall_lists")
-        run.each_peer(0, PEERS) { |peer| peer.publish(Work::DOCUMENT, json) }
+        run.each_contender(0, CONTENDERS) { |contender| contender.publish(Workload::DOCUMENT, json) }
       end
 
       def measure(round)
-        run.carry(round, ALL_AT_ONCE, PEERS)
-        run.carry(round, [WITHOUT_PARENT], ["zen"])
+        run.measure(round, ALL_AT_ONCE, CONTENDERS)
+        run.measure(round, [WITHOUT_PARENT], ["zen"])
         results.add("program", :unchanged_document, Program.run("unchanged_document", options.pick(200_000, 1000)))
         results.add("program", :changed_document, Program.run("changed_document", options.pick(200, 10)))
         results.add("program", :parsing, Program.run("parsing", options.pick(5, 1)))
@@ -58,7 +58,9 @@ module Bench
       private_constant :FAN_OUT_HEAD
 
       def write_fan_out(report)
-        rows = ALL_AT_ONCE.flat_map { |load| peers.slice(*PEERS).map { |name, title| fan_out_row(name, title, load) } }
+        rows = ALL_AT_ONCE.product(contenders.slice(*CONTENDERS).to_a).map do |scenario, (name, title)|
+          fan_out_row(name, title, scenario)
+        end
         report.table([FAN_OUT_HEAD, *rows])
         report.paragraph(
           "With the parent's GVL held by something else until all #{WORKERS.last} workers had the value: " \
@@ -67,18 +69,18 @@ module Bench
         )
       end
 
-      def fan_out_row(name, title, load)
-        [title, load.processes.to_s,
+      def fan_out_row(name, title, scenario)
+        [title, scenario.processes.to_s,
          *{ elapsed: 1e6, parent_time: 1e6, parent_objects: 1, peak_memory: 1e6 }.map do |figure, unit|
-           Format.spread(total(name, load, figure, unit))
+           Format.spread(total(name, scenario, figure, unit))
          end]
       end
 
-      def total(name, load, figure, unit)
-        results.spread(name, load) { |round| round.totals.fetch(figure) / unit }
+      def total(name, scenario, figure, unit)
+        results.spread(name, scenario) { |round| round.totals.fetch(figure) / unit }
       end
 
-      # A row for each: what it is, its unit, the program that measured it, and where it is in what that found.
+      # For each row: its title, its unit, the program that measures it, and the path of the value in its output.
       PROGRAM_ROWS = [
         ["`client.document(key)`, unchanged", "ns", :unchanged_document, %w[client nanoseconds]],
         ["`client.document(key)`, unchanged", "objects", :unchanged_document, %w[client objects]],

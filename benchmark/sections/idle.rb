@@ -2,19 +2,19 @@
 
 module Bench
   module Sections
-    # What a thousand connections cost that nobody uses.
+    # Measures the cost of a thousand idle connections.
     class Idle < Section
       titled "Idle connections"
 
       CONNECTIONS = 1000
-      CONNECTIONS_IN_A_HURRY = 40
+      SMOKE_CONNECTIONS = 40
 
       def measure(_round)
         results.add("program", :idle_connections, Program.run("idle_connections", connections, options.pick(3000, 100)))
       end
 
       def connections
-        options.pick(CONNECTIONS, CONNECTIONS_IN_A_HURRY)
+        options.pick(CONNECTIONS, SMOKE_CONNECTIONS)
       end
 
       def write(report)

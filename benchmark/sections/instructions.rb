@@ -2,14 +2,14 @@
 
 module Bench
   module Sections
-    # What a call is made of, counted: this does not depend on what else the machine does.
+    # Counts the instructions and system calls of a call. The counts do not depend on the load of the machine.
     class Instructions < Section
       titled "Instructions and system calls"
 
       KINDS = ["ping", "check", "unchanged document"].freeze
       TRACERS = { instructions: InstructionTracer, system_calls: SystemCallTracer }.freeze
 
-      # Once: another round would count the same.
+      # Only the first round counts, because another one would count the same.
       def measure(round)
         return unless round.zero?
 
@@ -30,14 +30,14 @@ module Bench
         notable(counts.fetch(:worker)).values.sum
       end
 
-      # Some happen now and then, and not for each call.
+      # Leaves out system calls that happen less than once in a hundred calls.
       def self.notable(counts)
         counts.select { |_, count| count >= 0.01 }
       end
 
       private
 
-      # At once, too, so that a change is seen where nobody opens the report.
+      # Prints the instructions at once, so that the log of CI has them.
       def tell
         instruction_rows.each do |kind, worker, parent|
           run.say("#{kind}: #{worker} instructions in the worker, #{parent} in the parent")

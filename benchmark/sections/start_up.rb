@@ -2,7 +2,7 @@
 
 module Bench
   module Sections
-    # Loading the gem, and becoming a worker.
+    # Measures loading the gem, and becoming a worker.
     class StartUp < Section
       titled "Start"
 

@@ -4,29 +4,24 @@ require "fileutils"
 require "json"
 
 module Firewall
-  # Makes the documents of the example in the shape and size of real ones, for machines without real ones. The same
-  # seed always makes the same documents. The addresses and patterns are made up.
+  # Makes the documents of the example in the shape and size of real ones, for machines without real ones. The addresses
+  # and patterns are made up, and the same each time.
   class DataGenerator
-    # Addresses per list, as in the real lists: each of the longer lists begins with the whole of the shorter ones.
+    # Addresses of each list by their level, as many as in the real lists. Longer lists begin with the shorter ones.
     LIST_SIZES = {
       "blockedIPAddresses" => { 3 => 14_217 },
       "monitoredIPAddresses" => { 1 => 120_430, 2 => 30_773 }
     }.freeze
 
-    # As many patterns as the real lists have.
+    # The number of patterns in the real lists.
     USER_AGENT_PATTERNS = 200
 
-    # First octets of addresses that are for tests, private networks or multicast; a list of attackers has none.
+    # First octets of addresses for tests, private networks or multicast, which a list of attackers does not have.
     RESERVED_FIRST_OCTETS = [10, 127, 169, 172, 192, 198, 203].freeze
-
-    # @param seed [Integer]
-    def initialize(seed: 1)
-      @seed = seed
-    end
 
     # Writes `config.json` and `firewall_lists.json`.
     #
-    # @param directory [String] is made if it is not there
+    # @param directory [String] is created if it is missing
     def write_to(directory)
       FileUtils.mkdir_p(directory)
       { "config.json" => JSON.pretty_generate(config), "firewall_lists.json" => JSON.generate(firewall_lists) }
@@ -49,7 +44,7 @@ module Firewall
 
     # @return [Hash]
     def firewall_lists
-      random = Random.new(@seed)
+      random = Random.new(1)
       pool = addresses(random, LIST_SIZES.values.flat_map(&:values).max)
       lists = LIST_SIZES.transform_values do |sizes|
         sizes.map { |level, size| address_list(level, pool.first(size)) }

@@ -3,48 +3,34 @@
 # Usage: ruby examples/demo/demo.rb puma|unicorn
 #
 # Starts the example on a real web server, sends it some thousands of requests, publishes a new list while they are on
-# their way, and reports what came of it. Ends with status 1 if any number is wrong.
+# their way, and reports the results. The exit status is 1 if any number is wrong.
+
+require "timeout"
 
 require_relative "../support/document_copy"
 require_relative "../support/http_client"
 require_relative "../support/server_process"
-require_relative "findings"
 require_relative "report"
 require_relative "traffic"
-require_relative "traffic_plan"
 
 module Firewall
   # One run of the demo.
   class Demo
-    # Seconds after which the demo is ended, whatever it is doing.
+    # Seconds until the demo is ended in any case, so that a server that hangs cannot hold it.
     TIME_LIMIT = 60.0
 
-    # Seconds that the parent may take to count the last events. They are sent without waiting for anything, so a few
-    # may be on their way when the last request is answered.
-    EVENTS_TIMEOUT = 5.0
-
-    # Seconds between two looks at the parent's counters.
-    LOOK_INTERVAL = 0.01
-
-    EXAMPLES = File.expand_path("..", __dir__)
-
     # @param kind [ServerProcess::Kind]
-    # @param output [IO] for the report
-    def initialize(kind, output)
-      @kind = kind
-      @report = Report.new(output)
-    end
-
     # @return [Boolean] whether every number was right
-    def run
+    def run(kind)
       @documents = DocumentCopy.new
-      @server = start_server
-      end_when_time_is_up
-      write_introduction
-      write_findings(TrafficPlan.new(@documents))
-      write_end
-      @report.conclude
-      @report.right?
+      examples = File.expand_path("..", __dir__)
+      name = kind.name.downcase
+      @server = ServerProcess.new(kind, config: "#{examples}/#{name}/#{name}.rb", rackup: "#{examples}/app/config.ru",
+                                        environment: { "FIREWALL_DATA_DIRECTORY" => @documents.directory.path,
+                                                       "RACK_ENV" => "production" })
+      Timeout.timeout(TIME_LIMIT) { observe }
+    rescue Timeout::Error
+      puts "WRONG: the demo has not ended within #{TIME_LIMIT} s. The server's log:", @server.log.lines
     ensure
       @server&.kill
       @documents&.remove
@@ -52,75 +38,46 @@ module Firewall
 
     private
 
-    def start_server
-      folder = File.join(EXAMPLES, @kind.name.downcase)
-      ServerProcess.new(@kind, config: File.join(folder, "#{@kind.name.downcase}.rb"),
-                               rackup: File.join(folder, "config.ru"),
-                               environment: { "FIREWALL_DATA_DIRECTORY" => @documents.directory.path,
-                                              "RACK_ENV" => "production" })
-    end
-
-    # A thread of its own, as the others may be waiting for a server that is stuck.
-    def end_when_time_is_up
-      Thread.new do
-        sleep TIME_LIMIT
-        warn "WRONG: the demo has not ended within #{TIME_LIMIT.round} s. The server's log:\n#{@server.log.lines.join}"
-        @server.kill
-        @documents.remove
-        exit!(1)
-      end
-    end
-
-    def write_introduction
-      @server.wait_until_ready
-      @report.line("#{@kind.name} with #{@kind.workers} workers, Ruby #{RUBY_VERSION}, " \
-                   "parent process #{@server.pid}")
-      sizes = DocumentDirectory::KEYS.map { |key| "#{key}.json #{(@documents.directory.size(key) / 1000.0).ceil} kB" }
-      @report.line("Documents from #{@documents.directory.description}: #{sizes.join(", ")}")
-    end
-
-    def write_findings(plan)
-      traffic = Traffic.new(@server.port, plan.requests)
+    def observe
+      introduce
+      traffic = Traffic.new(@documents)
       publishing = nil
-      answers = traffic.send_all { publishing = publish_new_list(plan.newcomer) }
-      @report.line("#{answers.size} requests over #{Traffic::CONNECTIONS} connections at a time: " \
-                   "#{traffic.duration.round(1)} s, #{(answers.size / traffic.duration).round} per second")
-      Findings.new(plan:, answers:, publishing:, workers: @server.workers.values,
-                   statistics: statistics(plan.requests.size)).write_to(@report)
-    end
-
-    def publish_new_list(newcomer)
-      @documents.list(newcomer)
-      ask("POST", "/firewall/reload")
-    end
-
-    def statistics(expected_events)
-      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + EVENTS_TIMEOUT
-      loop do
-        statistics = ask("GET", "/firewall/statistics")
-        return statistics if statistics.fetch("events") >= expected_events ||
-                             Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
-
-        sleep LOOK_INTERVAL
+      answers = traffic.send_to(@server.port) do
+        @documents.list(traffic.newcomer)
+        publishing = ask("POST", "/firewall/reload")
       end
+      report = Report.new(traffic:, answers:, publishing:, workers: @server.workers.values.sort,
+                          statistics: statistics(answers.size))
+      report.write(ended: @server.stop)
+    end
+
+    def introduce
+      @server.wait_until_ready
+      sizes = DocumentDirectory::KEYS.map { |key| "#{key}.json #{(@documents.directory.size(key) / 1000.0).ceil} kB" }
+      puts "#{@server.kind.name} with #{@server.kind.workers} workers, Ruby #{RUBY_VERSION}, " \
+           "parent process #{@server.pid}"
+      puts "Documents from #{@documents.directory.description}: #{sizes.join(", ")}"
+    end
+
+    # Workers send events without waiting for the parent, so some may still be on their way after the last answer.
+    #
+    # @return [Hash] the parent's counters when it has counted all events, or after 5 seconds
+    def statistics(events)
+      500.times do
+        statistics = ask("GET", "/firewall/statistics")
+        return statistics if statistics.fetch("events") >= events
+
+        sleep 0.01
+      end
+      ask("GET", "/firewall/statistics")
     end
 
     def ask(method, path)
       HttpClient.open(@server.port) { |client| client.request(method, path) }.body
     end
-
-    def write_end
-      @report.heading("The end", "found", "expected")
-      ended = @server.stop ? "yes" : "no"
-      @report.checked_row("ended when asked to", ended, actual: ended, expected: "yes")
-    end
   end
-
-  KINDS = { "puma" => ServerProcess::PUMA, "unicorn" => ServerProcess::UNICORN }.freeze
 end
 
-if $PROGRAM_NAME == __FILE__
-  $stdout.sync = true
-  kind = Firewall::KINDS.fetch(ARGV.fetch(0, "puma")) { abort "Usage: ruby examples/demo/demo.rb puma|unicorn" }
-  exit Firewall::Demo.new(kind, $stdout).run
-end
+$stdout.sync = true
+kinds = { "puma" => Firewall::ServerProcess::PUMA, "unicorn" => Firewall::ServerProcess::UNICORN }
+exit Firewall::Demo.new.run(kinds.fetch(ARGV.fetch(0, "puma"))) || false

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# puma -C examples/puma/puma.rb examples/puma/config.ru
+# puma -C examples/puma/puma.rb examples/app/config.ru
 
 bind "tcp://127.0.0.1:#{ENV.fetch("PORT", "9292")}"
 workers 3

@@ -52,7 +52,7 @@ module Firewall
       end
     end
 
-    # Puts an address on the list of those that are blocked, on disk.
+    # Adds an address to the list of blocked ones, on disk.
     def list(address)
       @blocked << address
       @lists.fetch("blockedIPAddresses").first.fetch("ips") << address

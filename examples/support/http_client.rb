@@ -4,9 +4,9 @@ require "json"
 require "net/http"
 
 module Firewall
-  # One connection to the example, kept open where the server does so. Nothing is ever sent twice.
+  # One connection to the example, kept open if the server does so. No request is sent twice.
   class HttpClient
-    # Seconds that connecting, or a response, may take. A server that is stuck must not hold a test or a demo.
+    # Seconds that connecting, or a response, may take, so that a server that hangs cannot hold a test or a demo.
     TIMEOUT = 20.0
 
     # `body` is the parsed JSON.
@@ -17,7 +17,7 @@ module Firewall
       end
     end
 
-    # @yield [HttpClient] which is closed afterwards
+    # @yield [HttpClient] closed after the block
     def self.open(port)
       client = new(port)
       yield client
@@ -32,8 +32,8 @@ module Firewall
       @http.keep_alive_timeout = TIMEOUT
     end
 
-    # @param address [String, nil] what the request says that its client's address is
-    # @param user [String, nil] what the request says that its signed-in user is
+    # @param address [String, nil] the client's address that the request claims
+    # @param user [String, nil] the signed-in user that the request claims
     # @return [Response]
     def request(method, path, address: nil, user: nil, headers: {})
       identity = { "X-Forwarded-For" => address, "X-User" => user }.compact

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Firewall
-  # What a process and its children write, line by line, for others to wait for.
+  # Collects the lines that a process and its children write, and lets other threads wait for them.
   class ProcessLog
-    # The end to hand to the process; {#close_writer} is for when it has been.
+    # The end for the process. {#close_writer} closes it here once the process has it.
     attr_reader :writer
 
     def initialize
@@ -15,15 +15,15 @@ module Firewall
       @thread = Thread.new { read_lines }
     end
 
-    # @return [Array<String>] what was written until now
+    # @return [Array<String>] all lines so far
     def lines
       @mutex.synchronize { @lines.dup }
     end
 
-    # Waits until the block gives a true value, which is asked again after every line.
+    # Waits until the block returns a true value. The block is called again after every line.
     #
     # @param timeout [Float] seconds
-    # @return [Boolean] false if the time has passed, or all writers have gone, and the block still gives none
+    # @return [Boolean] false if the block is still false after the timeout, or after all writers have ended
     def wait_until(timeout)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + timeout
       seen = -1
@@ -39,7 +39,7 @@ module Firewall
       @writer.close
     end
 
-    # Forgets nothing, but reads no more. Returns when what the last writer wrote has been read.
+    # Stops reading once the output of the last writer has been read. The lines are kept.
     def close
       @thread.join(1.0)
       @thread.kill.join
@@ -64,7 +64,7 @@ module Firewall
       end
     end
 
-    # @return [Integer, nil] the number of lines, once it is more than `seen`; nil if there will be none in time
+    # @return [Integer, nil] the number of lines, once it is more than `seen`; nil after the deadline or the last writer
     def wait_for_more_than(seen, deadline)
       @mutex.synchronize do
         while @lines.size <= seen

@@ -10,16 +10,16 @@ module Firewall
   class ServerProcess
     ROOT = File.expand_path("../..", __dir__)
 
-    # Seconds that the workers may take to boot: ten times what they take on a machine that is busy with other things.
+    # Seconds that the workers may take to boot: ten times of what they take on a busy machine.
     BOOT_TIMEOUT = 30.0
 
-    # Seconds that a server may take to end when it is asked to, before it is killed. In the specs a Puma whose workers
-    # are known to hang kills them after 8; those that it did not fork itself are there until init has reaped them, for
-    # up to 2 on some machines. Any other Puma kills a worker that hangs after 30, so that it is noticed.
+    # Seconds between TERM and KILL. In the specs, a Puma whose workers are known to hang kills them after 8 seconds.
+    # Workers that it did not fork itself may take 2 more until init has reaped them. Any other Puma kills a worker that
+    # hangs after 30 seconds, so that such a worker fails the test.
     STOP_TIMEOUT = 20.0
 
-    # How to start each kind of server, how to hand it a listening socket that is open already, and what its log says
-    # when a worker is ready. With `fd` and `port` as arguments, so that no port has to be guessed.
+    # A kind of server: its command, the environment that hands it an open listening socket (so that no port has to be
+    # guessed), and the line of its log for a worker that is ready.
     Kind = Struct.new(:name, :workers, :arguments, :inheritance, :ready, keyword_init: true)
 
     PUMA = Kind.new(
@@ -69,7 +69,7 @@ module Firewall
          .to_h { |ready| [ready[:index].to_i, ready[:pid].to_i] }
     end
 
-    # Waits for a worker that has taken the place of another.
+    # Waits for the worker that replaces another one.
     #
     # @return [Integer] its process id
     def wait_for_replacement(index, old_pid)
@@ -77,13 +77,13 @@ module Firewall
       workers.fetch(index)
     end
 
-    # Kills the parent, and returns when it is gone; its workers get no signal.
+    # Kills the parent and waits for its end. Its workers get no signal.
     def kill_parent
       Process.kill(:KILL, pid)
       reap_parent
     end
 
-    # Asks the server to end, and returns when it has; kills what is left of it.
+    # Sends TERM to the server, waits for its end, and kills the rest of its processes.
     #
     # @return [Process::Status, nil] of the parent; nil if it had to be killed
     def stop
@@ -100,7 +100,7 @@ module Firewall
     def kill
       Process.kill(:KILL, -pid)
     rescue Errno::ESRCH
-      nil # all of them have ended
+      nil # all processes have ended
     ensure
       reap_parent
       log.close

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# unicorn -c examples/unicorn/unicorn.rb examples/unicorn/config.ru
+# unicorn -c examples/unicorn/unicorn.rb examples/app/config.ru
 
 listen "127.0.0.1:#{ENV.fetch("PORT", "9292")}"
 worker_processes 2

@@ -55,7 +55,7 @@ module Faults
 
       File.binread(core).tap { File.delete(core) }
     rescue Errno::ENOENT
-      raise Impossible, "gcore is missing, which comes with gdb: bin/setup --faults"
+      raise Impossible, "gcore is missing, which comes with gdb: bin/setup --stress"
     end
   end
 end

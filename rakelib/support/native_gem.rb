@@ -4,18 +4,18 @@ require "rbconfig"
 require "rubygems/package"
 require "tmpdir"
 
-# A precompiled gem, which needs no Rust to be installed: that of the sources, with a compiled library for each Ruby in
-# place of the crates.
+# A precompiled gem, which needs no Rust to be installed: the source gem with a compiled library for each Ruby in place
+# of the crates.
 class NativeGem
-  # The licences of the crates that the libraries are made of: {LICENCES} has to go where they go.
+  # The licences of the crates in the libraries. They require that this file is in the gem.
   LICENCES = "THIRD_PARTY_LICENSES.toml"
 
-  # What only compiling needs.
+  # Files that are only needed to compile.
   SOURCES = %r{\A(src|ext)/|\ACargo\.}
 
   LIBRARY = "aikido_zen_ipc.#{RbConfig::CONFIG["DLEXT"]}".freeze
 
-  # @param folder [String, nil] which has libraries like `3.3/aikido_zen_ipc.so`
+  # @param folder [String, nil] with libraries like `3.3/aikido_zen_ipc.so`
   # @return [Hash{String => String}] the path of the library for each Ruby ("3.3")
   def self.libraries_in(folder)
     return {} unless folder
@@ -23,7 +23,7 @@ class NativeGem
     Dir.glob("#{folder}/[0-9].[0-9]*/#{LIBRARY}").to_h { |path| [File.basename(File.dirname(path)), path] }
   end
 
-  # Makes a specification of the source gem that of a precompiled one.
+  # Turns the specification of the source gem into the one of a precompiled gem.
   #
   # @param specification [Gem::Specification] is changed
   # @return [void]
@@ -45,13 +45,13 @@ class NativeGem
     describe
   end
 
-  # @param directory [String] where it is put
-  # @return [String] its path
+  # @param directory [String] for the gem
+  # @return [String] the gem's path
   def build(directory)
     package = File.join(File.expand_path(directory), specification.file_name)
     Dir.mktmpdir do |staging|
       copy_to(staging)
-      # Strictly, so that what it would say is an error.
+      # A strict build turns warnings into errors.
       silent = Gem::SilentUI.new
       Gem::DefaultUserInteraction.use_ui(silent) do
         Dir.chdir(staging) { Gem::Package.build(specification, false, true, package) }
@@ -75,7 +75,7 @@ class NativeGem
     "#{major}.#{minor + 1}"
   end
 
-  # Where the gem looks for it (lib/aikido/zen/ipc/native.rb).
+  # The path at which lib/aikido/zen/ipc/native.rb expects the library.
   def path_of(version)
     "lib/aikido/zen/ipc/#{version}/#{LIBRARY}"
   end

@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
-# A parent and two forked workers talk through the installed gem, which must be all there and no more.
-# Run by `rake gem:smoke`; prints one line, or fails with the check that did not hold. `ruby smoke.rb native` also
-# checks that the gem is a precompiled one, and `ruby smoke.rb source` that it was compiled here.
+# Lets a parent and two forked workers talk through the installed gem, and checks the gem's files. `rake gem:smoke` runs
+# it. It prints one line, or fails with the check that did not hold. `ruby smoke.rb native` also checks that the gem is
+# precompiled, and `ruby smoke.rb source` that it was compiled here.
 
 require "aikido-zen-ipc"
 require "timeout"
 
-# The promise of the README.
-LARGEST_LIBRARY = 2 * 1024 * 1024 # bytes
+# The README promises a library of at most 2 MiB.
+MAX_LIBRARY = 2 * 1024 * 1024
 
-# Far more than a call on loopback takes, so that only a call that hangs meets it.
-CALL_TIMEOUT = 10.0 # seconds
+# Seconds: far more than a call on loopback takes, so that only a call that hangs reaches it.
+CALL_TIMEOUT = 10.0
 
 WORKERS = 2
 
@@ -33,7 +33,7 @@ def check_installation
   check("the gem is loaded from the gem home", specification.full_gem_path.start_with?(ENV.fetch("GEM_HOME")))
 
   library = $LOADED_FEATURES.grep(/aikido_zen_ipc\.#{RbConfig::CONFIG["DLEXT"]}\z/o).fetch(0)
-  check("#{library} is at most #{LARGEST_LIBRARY} bytes", File.size(library) <= LARGEST_LIBRARY)
+  check("#{library} is at most #{MAX_LIBRARY} bytes", File.size(library) <= MAX_LIBRARY)
 
   ARGV.first == "native" ? check_precompiled(specification, library) : check_compiled_here(specification)
 

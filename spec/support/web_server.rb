@@ -21,11 +21,11 @@ class WebServer
 
   # @param environment [Hash{String => String}] `FORK_WORKER`, `OUTLIVE_PARENT`: see `servers/puma.rb`
   def self.puma(environment = {})
-    new(Firewall::ServerProcess::PUMA, "#{SERVERS}/puma.rb", "#{EXAMPLES}/puma/config.ru", environment)
+    new(Firewall::ServerProcess::PUMA, "#{SERVERS}/puma.rb", "#{EXAMPLES}/app/config.ru", environment)
   end
 
   def self.unicorn
-    new(Firewall::ServerProcess::UNICORN, "#{EXAMPLES}/unicorn/unicorn.rb", "#{EXAMPLES}/unicorn/config.ru", {})
+    new(Firewall::ServerProcess::UNICORN, "#{EXAMPLES}/unicorn/unicorn.rb", "#{EXAMPLES}/app/config.ru", {})
   end
 
   attr_reader :documents

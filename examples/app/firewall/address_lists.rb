@@ -3,8 +3,8 @@
 require "set"
 
 module Firewall
-  # What the document `firewall_lists` says of addresses. The lists hold single addresses, not networks, so a Set
-  # answers at once.
+  # The blocked addresses of the document `firewall_lists`. The lists have single addresses, not networks, so a Set is
+  # enough.
   class AddressLists
     # @param lists [Hash] the parsed document
     def initialize(lists)

@@ -3,7 +3,7 @@
 require "json"
 
 module Firewall
-  # The Rack application of the workers: any path answers what the firewall made of the request, as JSON.
+  # The Rack application of the workers. Any path answers with the decision of the firewall, as JSON.
   # `GET /firewall/statistics` shows the parent's counters; `POST /firewall/reload` makes the parent publish its
   # documents anew. An application that others can reach would guard these two.
   class Application
@@ -44,8 +44,8 @@ module Firewall
       path.b.gsub(%r{(?<=/)\d+(?=/|\z)}, ":number").force_encoding(Encoding::UTF_8).scrub
     end
 
-    # The example believes the header, as it is meant to be asked by its demo. An application behind a proxy takes
-    # the address that its proxy vouches for.
+    # The example trusts the header, because the demo sends it. An application behind a proxy takes the address that its
+    # proxy has set.
     def client_address(env)
       env.fetch("HTTP_X_FORWARDED_FOR") { env.fetch("REMOTE_ADDR") }
     end

@@ -3,14 +3,14 @@
 require_relative "../../data/generator"
 
 module Firewall
-  # The directory with `config.json` and `firewall_lists.json`, which stand for what an API would answer.
+  # The directory with `config.json` and `firewall_lists.json`, which replace the answers of an API.
   class DocumentDirectory
     ROOT = File.expand_path("../../..", __dir__)
 
-    # The documents that the application publishes; the file of each is its name and `.json`.
+    # Names of the documents that the application publishes. Each file has the name and `.json`.
     KEYS = %w[config firewall_lists].freeze
 
-    # The first of: `FIREWALL_DATA_DIRECTORY`, the data beside the project, data of the project's own generator.
+    # Takes the first of `FIREWALL_DATA_DIRECTORY`, the data beside the project, and generated data.
     #
     # @return [DocumentDirectory]
     def self.find
@@ -28,7 +28,7 @@ module Firewall
     attr_reader :path, :description
 
     # @param path [String]
-    # @param description [String] where the data come from, for a person to read
+    # @param description [String] the source of the data, for the report
     def initialize(path, description)
       @path = path
       @description = description

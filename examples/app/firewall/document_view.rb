@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Firewall
-  # What this process has made of a published document. It is made once per generation, however many threads ask.
+  # An object that this process builds from a published document, once per generation, for any number of threads.
   class DocumentView
     # `generation` is nil, and `content` made from an empty Hash, as long as the document was never published.
     Reading = Struct.new(:generation, :content)

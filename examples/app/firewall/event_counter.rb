@@ -16,7 +16,7 @@ module Firewall
       end
     end
 
-    # @return [Hash] the counts at one moment
+    # @return [Hash] a snapshot of the counts
     def to_h
       @mutex.synchronize do
         {

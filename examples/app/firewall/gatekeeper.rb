@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module Firewall
-  # Decides on a request, in a worker: by the documents alone where they say enough, else by the parent's counters.
+  # Decides on a request in a worker: by the documents alone where they are enough, else by the parent's counters.
   class Gatekeeper
-    # The worker asked for the documents at `documents_asked_at` and had them, ready for use, at `documents_read_at`.
+    # The worker requested the documents at `documents_asked_at` and had them, ready for use, at `documents_read_at`.
     # `rate_limit` is the limiter's answer, `failure` the error after which this worker answered instead of the parent,
-    # `call_time` how long (in seconds) the worker waited for the answer; nil where nobody had to be asked.
+    # `call_time` the seconds that the worker waited for the answer. They are nil where no call was needed.
     Decision = Struct.new(:verdict, :reason, :generations, :documents_asked_at, :documents_read_at, :rate_limit,
                           :failure, :call_time, keyword_init: true)
 

@@ -3,7 +3,7 @@
 require "set"
 
 module Firewall
-  # What the document `config` says.
+  # The content of the document `config`.
   class Settings
     # At most `max_requests` in any `window` seconds.
     RateLimit = Struct.new(:max_requests, :window)

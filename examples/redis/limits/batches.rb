@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Limits
-  # Answers questions of many threads together: those that come while a batch is on its way are the next batch. Has no
-  # thread of its own and waits for nothing else, so that a single question goes out at once.
+  # Answers questions of many threads together: questions that come while a batch is on its way are the next batch. It
+  # has no extra thread and does not wait for more questions, so a single question goes out at once.
   class Batches
     # @yieldparam contents [Array] the questions; one thread at a time
     # @yieldreturn [Array] the answer to each
@@ -15,11 +15,11 @@ module Limits
 
     # @param content [Object] the question
     # @return [Object] the answer
-    # @raise whatever the block raises, to the thread that ran it; the others of its batch then ask again
+    # @raise the error of the block, to the thread that ran it; the other threads of its batch then ask again
     def call(content)
       question = Question.new(content)
       @waiting_lock.synchronize { @waiting << question }
-      # Whoever comes in first asks for all that wait by then.
+      # The first thread that gets the mutex asks for all threads that wait by then.
       @round_trip.synchronize { ask_with_others(question) unless question.answered? }
       question.answer
     end
@@ -31,7 +31,7 @@ module Limits
       batch.zip(@answer_all.call(batch.map(&:content))) { |each, answer| each.answer = answer }
     end
 
-    # What one thread asks. Two of the same content are two.
+    # The question of one thread. Two questions with the same content stay two.
     class Question
       attr_reader :content, :answer
 

@@ -5,20 +5,20 @@ require "redis"
 module Limits
   # Counts requests with other hosts, and on this host alone while Redis is away.
   class Limiter
-    # Redis cannot be reached, or does not do what it is asked to (it loads its data, or has no memory left).
+    # Errors if Redis cannot be reached, or refuses the script, for example while it loads its data.
     AWAY = [Redis::BaseError, SystemCallError].freeze
 
     # @param url [String] as Ruby's gem takes it: `redis://…`, `rediss://…`, `unix://…`
     def initialize(url)
-      # No second attempt: a script that was sent may have counted.
+      # There is no second attempt, because a script that was sent may have counted.
       redis = Redis.new(url:, timeout: REDIS_TIMEOUT, reconnect_attempts: 0)
       @shared = SharedCounts.new(redis)
-      @local = LocalCounts.new
+      @local = SlidingWindow.new
       @batches = Batches.new { |keys| count(keys) }
       @away_until = 0.0
     end
 
-    # Decides on a request, and counts it if it passes. From any thread. Waits for two round trips at most.
+    # Decides on a request, and counts it if it passes. Any thread may call it; it waits for two round trips at most.
     #
     # @param key [String] what is limited: a route, an address, a user
     # @return [Hash] `counted_by` is "redis" or "host"
@@ -29,7 +29,7 @@ module Limits
 
     private
 
-    # One thread at a time is here: {Batches} sees to that.
+    # {Batches} calls this from one thread at a time.
     def count(keys)
       return count_here(keys) if Limits.monotonic_now < @away_until
 
@@ -41,7 +41,11 @@ module Limits
     end
 
     def count_here(keys)
-      @local.count(keys).map { |answer| [*answer, "host"] }
+      now = Limits.monotonic_now
+      keys.map do |key|
+        result = @local.count(key, max: LIMIT, window: WINDOW, now:)
+        [result.passed, result.counted, "host"]
+      end
     end
   end
 end

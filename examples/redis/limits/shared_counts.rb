@@ -2,9 +2,9 @@
 
 module Limits
   # Counts in Redis, in a sliding window by the clock of Redis: a request passes if fewer than the limit have passed in
-  # the window before it, on whatever host. Redis keeps the moment of each that passed.
+  # the window before it, on all hosts together. Redis keeps the time of each request that passed.
   class SharedCounts
-    # All keys in one script, and so in one round trip. It takes and gives whole numbers only.
+    # One script, and so one round trip, for all keys. It takes and returns integers only.
     SCRIPT = <<~LUA
       local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
       local time = redis.call("TIME")
@@ -27,7 +27,7 @@ module Limits
       return answers
     LUA
 
-    # @param redis [Redis] is used by one thread at a time
+    # @param redis [Redis] used by one thread at a time
     def initialize(redis)
       @redis = redis
     end

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# Prints the row of bin/matrix's table for this Ruby: its version, those of what the specs ran with, and the outcome,
-# which is in tmp/matrix.json.
+# Prints the row of this Ruby in the table of `rake matrix`: its version, the versions of the web servers and of Rails,
+# and the outcome of the specs, read from tmp/matrix.json.
 
 require "json"
 
-# One that is installed is of no use where what it needs is not there for this Ruby.
+# An installed gem is useless if another gem that it needs is missing for this Ruby.
 gems = %w[puma unicorn railties].map do |name|
   gem(name)
   Gem.loaded_specs.fetch(name).version

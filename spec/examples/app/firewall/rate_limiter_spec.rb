@@ -18,12 +18,12 @@ RSpec.describe Firewall::RateLimiter do
     expect(throttled.keys.to_h { |time| [time, check_at(time).fetch("throttled")] }).to eq(throttled)
   end
 
-  it "says how things stand in five fields" do
+  it "says how things stand in four fields" do
     check_at(100.0)
     check_at(104.0)
-    expect(check_at(106.5)).to eq("throttled" => true, "discarded" => 0, "current_requests" => 2, "max_requests" => 2,
+    expect(check_at(106.5)).to eq("throttled" => true, "current_requests" => 2, "max_requests" => 2,
                                   "time_remaining" => 3.5)
-    expect(check_at(111.0)).to eq("throttled" => false, "discarded" => 1, "current_requests" => 2, "max_requests" => 2,
+    expect(check_at(111.0)).to eq("throttled" => false, "current_requests" => 2, "max_requests" => 2,
                                   "time_remaining" => 0.0)
   end
 
