@@ -3,7 +3,7 @@
 module Faults
   # A process that connects and closes again, as fast as it can.
   class ConnectStorm < Case
-    include Steering
+    include ParentControl
 
     declare 3, "connect storm",
             "while one process connects as fast as it can for 30 s, a worker's p99 stays under 2x its baseline, and " \
@@ -11,8 +11,8 @@ module Faults
             full: 200, quick: 60
 
     def run
-      Cores.leave_last
-      @parent = start_steered_parent
+      Affinity.leave_last
+      @parent = start_controlled_parent
       @worker = client_at(@parent.port)
       @worker.start
       descriptors = Descriptors.at_rest(@parent.pid).length

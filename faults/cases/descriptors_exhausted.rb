@@ -42,9 +42,9 @@ module Faults
 
     def judge_idle_parent(worker)
       seconds = scale(full: 20.0, quick: 2.0)
-      before = ProcessStatus.cpu_seconds(@parent.pid)
+      before = ProcFs.cpu_seconds(@parent.pid)
       sleep(seconds)
-      share = (ProcessStatus.cpu_seconds(@parent.pid) - before) / seconds
+      share = (ProcFs.cpu_seconds(@parent.pid) - before) / seconds
       holds("it accepted in vain #{stats(worker)["accept_pauses"]} times", fills_up?)
       within("and used %s% of a core meanwhile".sub("%s%", "%s %%"), share * 100, 5.0)
     end

@@ -43,7 +43,7 @@ module Faults
     private_constant :RACES
 
     def run
-      report_family
+      report_fork_tree
       report_spawn
       RACES.each { |name, (act, user)| report_race(name, act, user) }
       report_puma
@@ -54,12 +54,12 @@ module Faults
     # Runs the block in a parent.
     def in_parent
       within = self.class.limits.fetch(:full)
-      start_child { WorkerProcess.start(logger:) { |server| Family.prepare(server) } && yield }.value(within:)
+      start_child { WorkerProcess.start(logger:) { |server| ForkTree.prepare(server) } && yield }.value(within:)
     end
 
-    def report_family
-      ways = Family::WAYS.keys
-      lives = in_parent { Family.new(DEPTH, ways:).report }
+    def report_fork_tree
+      ways = ForkTree::WAYS.keys
+      lives = in_parent { ForkTree.new(DEPTH, ways:).report }
       wrong = lives.reject { |_, life| life == "right" }
       expected = (1..DEPTH).sum { |depth| ways.length**depth }
       holds("#{lives.length - wrong.length} of #{expected} processes, up to #{DEPTH} forks deep by #{ways.length} " \
@@ -71,7 +71,7 @@ module Faults
       printed, lives = in_parent do
         reader, writer = IO.pipe
         command = [RbConfig.ruby, "-I", File.join(ROOT, "lib"), "-r", "aikido-zen-ipc", "-e", STRANGER]
-        lives = Family.new(1, ways: ["fork"]) { Process.wait(spawn(*command, out: writer)) }.report
+        lives = ForkTree.new(1, ways: ["fork"]) { Process.wait(spawn(*command, out: writer)) }.report
         writer.close
         [reader.read, lives]
       end
@@ -91,7 +91,7 @@ module Faults
 
     # @return [(String, Boolean)] what a child got, and whether the port was open while it lived
     def race(act, user)
-      server = WorkerProcess.start(logger:) { |new_server| Family.prepare(new_server) }
+      server = WorkerProcess.start(logger:) { |new_server| ForkTree.prepare(new_server) }
       client = Agent::Client.for(server, logger:).tap(&:start)
       ender = Thread.new { sleep(10**rand(RACE)) && act.call(client) }
       sleep((10**rand(RACE)) / 4)

@@ -49,7 +49,7 @@ module Faults
             seen[:calls].positive? && seen[:crossed].zero?)
       holds("#{seen[:troubles]} connections broken", seen[:troubles].zero?)
       holds("descriptors #{seen[:before]} and #{seen[:after]}", seen[:before] == seen[:after])
-      holds("the slowest child's call #{Faults.figure(seen[:slowest])} s", seen[:slowest] < ForkRow::WATCHDOG)
+      holds("the slowest child's call #{Faults.figure(seen[:slowest])} s", seen[:slowest] < ForkBatch::WATCHDOG)
     end
 
     def storm_in_parent(count)
@@ -76,7 +76,7 @@ module Faults
     def storm(client, count, sockets: sockets_here)
       before = Descriptors.of.length
       callers = Callers.new(client, THREADS)
-      row = ForkRow.new(client, sockets:).run(count)
+      row = ForkBatch.new(client, sockets:).run(count)
       outcome = callers.stop
       troubles = client.stats.fetch_values(:disconnects, :timeouts, :failed_connects).sum
       client.close

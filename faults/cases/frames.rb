@@ -65,7 +65,7 @@ module Faults
     def right_answers(requests, answers)
       peers = requests.map { raw_client(@port, secret: SECRET) }
       requests.map(&:length).max.times do |turn|
-        met?(within: PATIENCE) { Unread.by_server(@port).zero? } or raise "a piece was not read"
+        met?(within: PATIENCE) { SocketQueues.unread_by_server(@port).zero? } or raise "a piece was not read"
         peers.zip(requests) { |peer, pieces| peer.send_bytes(pieces[turn]) if pieces[turn] }
       end
       peers.zip(answers).count { |peer, answer| peer.read_frame == answer }
@@ -175,13 +175,13 @@ module Faults
       grown = median_growth(pid) { count.times { yield 0xFFFF_FFFF } }
       holds("#{count} times 4 GiB announced: the peak of a #{side} grew by #{grown / 1024} kB", grown < MOST_GROWTH)
       # Or the figure above would mean nothing.
-      allowed = PeakMemory.growth(pid) { yield FLOOD }
+      allowed = ProcFs.peak_growth(pid) { yield FLOOD }
       holds("#{FLOOD >> 20} MiB, which are allowed: by #{allowed / 1024} kB", allowed > FLOOD / 2)
     end
 
     # Of a few rounds: in some of them Ruby collects garbage, or starts a thread.
     def median_growth(pid, &)
-      Array.new(ROUNDS) { PeakMemory.growth(pid, &) }.sort[ROUNDS / 2]
+      Array.new(ROUNDS) { ProcFs.peak_growth(pid, &) }.sort[ROUNDS / 2]
     end
 
     # @yieldparam id [String] of a call
@@ -191,7 +191,7 @@ module Faults
         loop do
           pieces = yield connection.read_message.first
           pieces.each do |piece|
-            met?(within: PATIENCE) { Unread.by_clients(server.port).zero? } or raise "a piece was not read"
+            met?(within: PATIENCE) { SocketQueues.unread_by_clients(server.port).zero? } or raise "a piece was not read"
             connection.send_bytes(piece)
           end
         end

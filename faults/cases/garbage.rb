@@ -7,7 +7,7 @@ require "openssl"
 module Faults
   # What is not the protocol, from peers that have not proved themselves.
   class Garbage < Case
-    include Steering
+    include ParentControl
 
     declare 4, "garbage before authentication",
             "of clients that speak HTTP, TLS or DRb, 100,000 random byte strings and every truncation of a right " \
@@ -23,7 +23,7 @@ module Faults
     private_constant :SEED, :LONGEST_STRING, :PEERS
 
     def run
-      @parent = start_steered_parent
+      @parent = start_controlled_parent
       others = speak_other_protocols
       answers = send_random_strings + cut_right_handshakes
       check_counters(others + answers.length)

@@ -46,16 +46,16 @@ module Faults
     def run
       return holds("this Ruby cannot compact", false) unless GC.respond_to?(:verify_compaction_references)
 
-      walk_under_stress
+      smoke_under_stress
       side_by_side { |mode| run_specs(mode) }.each { |mode, outcome| judge(MODES.fetch(mode), *outcome) }
     end
 
     private
 
-    def walk_under_stress
+    def smoke_under_stress
       rounds = scale(full: 5, quick: 1)
       output, status = Open3.capture2e(RbConfig.ruby, "--disable-gems", "-I", "#{ROOT}/lib", "-r", "aikido-zen-ipc",
-                                       "-r", "logger", "-e", UNDER_STRESS, "#{ROOT}/faults/programs/walk.rb",
+                                       "-r", "logger", "-e", UNDER_STRESS, "#{ROOT}/faults/programs/smoke_all.rb",
                                        rounds.to_s, scale(full: 4 * 1024 * 1024, quick: 64 * 1024).to_s)
       passed = status.success? && output.end_with?("done\n")
       holds("the program under GC.stress: #{passed ? "done #{rounds} times" : output[-2000..] || output}", passed)

@@ -3,7 +3,7 @@
 module Faults
   # Who does not know the secret tries to be taken for somebody who does, towards a server and towards a client.
   class HandshakeAttacks < Case
-    include Steering
+    include ParentControl
 
     declare 5, "handshake attacks",
             "replay, reflection, swapped roles, each single flipped bit of all three messages, each wrong version, a " \
@@ -15,7 +15,7 @@ module Faults
     private_constant :MESSAGES
 
     def run
-      @parent = start_steered_parent
+      @parent = start_controlled_parent
       record_handshake
       flip_bits
       attack_server

@@ -46,14 +46,14 @@ module Faults
     private
 
     def prepare(server)
-      meeting = nil
+      barrier = nil
       signals = 0
       trap("ALRM") { signals += 1 }
       server.handle("slow") { |respond, value| sleep(SLOWNESS) && respond.call(value) }
-      server.handle("rain") { |respond, interval| respond.call([signals, Alarm.every(interval)].first) }
+      server.handle("rain") { |respond, interval| respond.call([signals, IntervalTimer.every(interval)].first) }
       server.handle("stats") { |respond| respond.call(server.stats) }
-      server.handle("announce") { |respond| respond.call((meeting = Meeting.new(within: PATIENCE)).nil?) }
-      server.handle("meet") { |respond, number| respond.call(meeting.wait_for(number)) }
+      server.handle("announce") { |respond| respond.call((barrier = Barrier.new(within: PATIENCE)).nil?) }
+      server.handle("meet") { |respond, number| respond.call(barrier.wait_for(number)) }
     end
 
     def report(name, count, kinds, seen)
@@ -99,9 +99,9 @@ module Faults
       signals = 0
       trap("ALRM") { signals += 1 }
       before = probe.invoke("rain", PATIENCE, INTERVAL)
-      Alarm.every(INTERVAL)
+      IntervalTimer.every(INTERVAL)
       yield
-      Alarm.every(0)
+      IntervalTimer.every(0)
       [signals, probe.invoke("rain", PATIENCE, 0) - before]
     end
 

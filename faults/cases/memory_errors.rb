@@ -46,7 +46,7 @@ module Faults
 
     def run_under_valgrind
       output, status = run_program(*VALGRIND, RbConfig.ruby, "--disable-gems", "-I", "#{ROOT}/lib",
-                                   "#{PROGRAMS}/walk.rb", scale(full: 10, quick: 1).to_s, scale(**BIG_FRAME).to_s)
+                                   "#{PROGRAMS}/smoke_all.rb", scale(full: 10, quick: 1).to_s, scale(**BIG_FRAME).to_s)
       # One summary for the program and one for each child that it forks.
       errors = output.scan(/ERROR SUMMARY: (\d+) errors/).flatten.map { |count| Integer(count) }
       finding = output[/^==\d+==( (Invalid|Conditional|Use of|Syscall param|Mismatched|Source and|Argument).*)/, 1]

@@ -122,7 +122,7 @@ module Faults
     #
     # @return [Integer] bytes of its address space
     def take_all_memory
-      ProcessStatus.mapped_bytes("self").tap do |most|
+      ProcFs.mapped_bytes("self").tap do |most|
         limit(:AS, most)
         @taken = PIECES.flat_map { |length| take_pieces(length) }
       end

@@ -65,7 +65,7 @@ module Faults
 
     def stop(parent)
       parent.signal(:STOP)
-      met?(within: 5.0) { ProcessStatus.stopped?(parent.pid) }
+      met?(within: 5.0) { ProcFs.stopped?(parent.pid) }
     end
 
     def call_until(client, index)

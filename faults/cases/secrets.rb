@@ -45,7 +45,7 @@ module Faults
 
       # That it opens the server proves that it is the secret.
       raw_client(port, secret: secrets.first)
-      search(SecretForms.new(secrets.first), shown, contents_of(pids, pages, directory), mark)
+      search(SecretEncodings.new(secrets.first), shown, contents_of(pids, pages, directory), mark)
     end
 
     def search(forms, shown, contents, mark)
@@ -62,18 +62,18 @@ module Faults
 
     # By address.
     def pages_with_secret(pid, length)
-      Memory.new(pid).undumped_pages.select { |_, page| page.byteslice(length..).count("^\0").zero? }
-            .transform_values { |page| page.byteslice(0, length) }
+      ProcFs::Memory.new(pid).undumped_pages.select { |_, page| page.byteslice(length..).count("^\0").zero? }
+                    .transform_values { |page| page.byteslice(0, length) }
     end
 
     # The worker is dumped first: it ends when its parent does.
     def contents_of(pids, pages, directory)
       places = %w[parent worker].zip(pids, pages)
       memories = places.to_h do |role, pid, held|
-        ["the memory of the #{role}", Memory.new(pid).content(except: held.keys)]
+        ["the memory of the #{role}", ProcFs::Memory.new(pid).content(except: held.keys)]
       end
       cores = places.reverse.map { |role, pid, _| cores_of(role, pid, "#{directory}/#{role}") }
-      memories.merge(*cores).transform_values { |bytes| Memory.without_empty_pages(bytes) }
+      memories.merge(*cores).transform_values { |bytes| ProcFs::Memory.without_empty_pages(bytes) }
     end
 
     # The kernel's if it makes any here, else gdb's; in full, both.

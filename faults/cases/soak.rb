@@ -84,7 +84,7 @@ module Faults
 
     # Has the block do its share again and again, and looks at both in between.
     def watch(unit, amount, parent, worker)
-      footprints = [Footprint.new("parent", parent.pid), Footprint.new("worker", worker.pid)]
+      footprints = [ResourceUsage.new("parent", parent.pid), ResourceUsage.new("worker", worker.pid)]
       LOOKS.times do |number|
         yield amount / LOOKS
         [parent, worker].zip(footprints) do |process, footprint|
@@ -104,7 +104,7 @@ module Faults
 
     # In the parent.
     def serve(link)
-      CHeap.keep_little
+      Malloc.keep_little
       server = echo_server(spare_threads: SPARE_THREADS)
       server.handle("fail") { raise "as asked" }
       server.start
@@ -125,7 +125,7 @@ module Faults
         stats = server.stats
         stats[:spare_threads] == SPARE_THREADS && stats[:threads] == stats[:connections] + SPARE_THREADS
       end
-      Footprint.prepare
+      ResourceUsage.prepare
     end
 
     # In a worker.
@@ -137,7 +137,7 @@ module Faults
         when :connects then client.stats.fetch(:connects)
         when :fail then fail_often(client, count)
         when :collect then collect
-        else Footprint.prepare
+        else ResourceUsage.prepare
         end
       end
     end

@@ -4,7 +4,7 @@ module Faults
   # Every worker loses the parent at the same moment, and comes back: half of them at the same moment again, as they did
   # not call while it was gone, and half of them after they found it gone.
   class ThunderingHerd < Case
-    include Steering
+    include ParentControl
 
     declare 26, "thundering herd",
             "64 workers with four threads each, whose parent's server was stopped and started again, are all served " \
@@ -25,7 +25,7 @@ module Faults
     private_constant :THREADS, :PAUSE, :CALL_TIMEOUT, :MOST_TO_BE_SERVED, :LEAST_SPREAD
 
     def run
-      @parent = start_steered_parent
+      @parent = start_controlled_parent
       workers = Array.new(scale(full: 64, quick: 16)) { |index| start_worker(finds_it_gone: index.even?) }
       workers.each(&:hear)
       admitted = @parent.stats.fetch(:admitted)

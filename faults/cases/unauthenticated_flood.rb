@@ -3,7 +3,7 @@
 module Faults
   # Strangers that connect and say nothing, as many as one process can hold and always new ones.
   class UnauthenticatedFlood < Case
-    include Steering
+    include ParentControl
 
     declare 1, "unauthenticated flood",
             "while 10,000 connections say nothing, and are made anew when they are closed, 128 are kept, a worker's " \
@@ -20,13 +20,13 @@ module Faults
     private_constant :SPARE_THREADS, :MOST_GROWTH, :MOST_TO_CONNECT
 
     def run
-      Cores.leave_last
-      @parent = start_steered_parent(spare_threads: SPARE_THREADS)
+      Affinity.leave_last
+      @parent = start_controlled_parent(spare_threads: SPARE_THREADS)
       @worker = client_at(@parent.port)
       @worker.start
       met?(within: 5) { attendants == SPARE_THREADS + 1 }
       # Whoever calls makes Ruby in the parent use memory, so what the flood costs is seen before that.
-      before = [ProcessStatus.resident_bytes(@parent.pid), ProcessStatus.threads(@parent.pid)]
+      before = [ProcFs.resident_bytes(@parent.pid), ProcFs.threads(@parent.pid)]
       width = scale(full: 10_000, quick: 2_000)
       @flood = Flood.new(@parent.port, width:, seconds: self.class.limits.fetch(:full))
       check_what_is_kept
@@ -70,9 +70,9 @@ module Faults
     end
 
     def check_parent(memory, threads)
-      grown = ProcessStatus.peak_bytes(@parent.pid) - memory
+      grown = ProcFs.peak_bytes(@parent.pid) - memory
       holds("memory grew by #{Faults.figure(grown / 1e6)} MB", grown < MOST_GROWTH)
-      added = ProcessStatus.threads(@parent.pid) - threads
+      added = ProcFs.threads(@parent.pid) - threads
       holds("#{added} threads added", added.zero?)
     end
 

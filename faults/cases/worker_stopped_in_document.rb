@@ -66,11 +66,11 @@ module Faults
 
     def start_publisher
       start_parent(write_timeout: @write_timeout) do |server|
-        CHeap.keep_little
+        Malloc.keep_little
         server.publish("lists", @versions.first)
         server.handle("publish") { |respond, version| respond.call(server.publish("lists", @versions[version])) }
         server.handle("connections") { |respond| respond.call(server.stats[:connections]) }
-        server.handle("memory") { |respond| respond.call(CHeap.bytes_in_use) }
+        server.handle("memory") { |respond| respond.call(Malloc.bytes_in_use) }
       end
     end
 
@@ -136,9 +136,9 @@ module Faults
 
     # Whether the server goes on waiting for a reader that is stopped.
     def in_the_middle?(reader)
-      met?(within: PATIENCE) { ProcessStatus.stopped?(reader.pid) }
+      met?(within: PATIENCE) { ProcFs.stopped?(reader.pid) }
       sleep(0.05)
-      SocketQueues.unsent(@port).max.to_i.positive?
+      SocketQueues.unsent_by_server(@port).positive?
     end
 
     def milliseconds(seconds)

@@ -39,9 +39,9 @@ module Faults
     def by_kernel(pid, directory)
       Process.kill(SIGNAL, pid)
       deadline = Latency.now + PATIENCE
-      sleep 0.01 until ProcessStatus.ended?(pid) || Latency.now > deadline
+      sleep 0.01 until ProcFs.ended?(pid) || Latency.now > deadline
       core = Dir.glob("#{directory}/*").first
-      raise Impossible, "the kernel wrote no core of process #{pid}" unless core && ProcessStatus.ended?(pid)
+      raise Impossible, "the kernel wrote no core of process #{pid}" unless core && ProcFs.ended?(pid)
 
       File.binread(core)
     end

@@ -27,7 +27,7 @@ module Faults
     # @param seconds [Numeric] after which it gives up
     def initialize(port, width:, seconds:)
       @child = ChildProcess::Child.new do |link|
-        Cores.take_last
+        Affinity.take_last
         connections = Flood.open(port, width)
         link.tell(connections.length)
         Flood.renew(connections, port, link, seconds)

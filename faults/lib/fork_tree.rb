@@ -5,7 +5,7 @@ require "json"
 module Faults
   # Processes forked from each other in every way, to some depth. Each calls before, while and after its children live,
   # and keeps a call in flight all the time.
-  class Family
+  class ForkTree
     WorkerProcess = Aikido::Zen::WorkerProcess
 
     # Seconds for a call, and for a branch of the family to report: many times what it takes on a busy machine.

@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Faults
-  # Moments at which Ruby runs code of the user's, and calls that are made there. Each is a method of a subclass, run in
-  # a process of its own.
-  class Moments
+  # Calls made inside callbacks, which Ruby runs at some event. Each is a method of a subclass, run in a process
+  # of its own.
+  class Callbacks
     WorkerProcess = Aikido::Zen::WorkerProcess
     Agent = WorkerProcess::Agent
 

@@ -2,7 +2,7 @@
 
 module Faults
   # Threads that wait until a number of them are there.
-  class Meeting
+  class Barrier
     # @param within [Numeric] seconds that one waits at most
     def initialize(within:)
       @within = within

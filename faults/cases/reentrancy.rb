@@ -4,7 +4,7 @@ require "tempfile"
 
 module Faults
   # Calls from where Ruby runs code at odd moments: in signal handlers, at a process's or a thread's end, after the GC.
-  class OddMoments < Case
+  class Reentrancy < Case
     declare 19, "a call inside `trap`, inside `at_exit`, inside `ensure` of a killed thread, during GC finalizers",
             "works or raises, and no deadlock",
             full: 1200, quick: 120, spec: true
@@ -20,7 +20,7 @@ module Faults
     private_constant :LONGEST_LIFE, :CLEAR_ERRORS, :ENDS
 
     def run
-      [TrapMoments, EndingMoments].each do |kind|
+      [TrapCallbacks, ExitCallbacks].each do |kind|
         kind::ALL.each { |role, names| names.each { |name| report(kind, role, name) } }
       end
     end
@@ -35,22 +35,22 @@ module Faults
             as_expected && seen["right"].to_i.positive? && (seen.keys - ["right", *CLEAR_ERRORS]).empty?)
     end
 
-    # Runs a moment in a process that ends as processes do, its parent or a worker of it.
+    # Runs a callback in a process that ends as processes do, its parent or a worker of it.
     #
     # @return [(Hash{String => Integer}, String)] what came of its calls, and how it ended
     def outcomes_of(kind, role, name)
-      Tempfile.create("moments") do |file|
-        moments = kind.new(scale(full: 500, quick: 20), File.open(file.path, "a"), logger)
-        ended = start_child { end_of(moments, role, name) }.value(within: 2 * LONGEST_LIFE)
+      Tempfile.create("callbacks") do |file|
+        callbacks = kind.new(scale(full: 500, quick: 20), File.open(file.path, "a"), logger)
+        ended = start_child { end_of(callbacks, role, name) }.value(within: 2 * LONGEST_LIFE)
         [file.readlines(chomp: true).tally, ended]
       end
     end
 
-    def end_of(moments, role, name)
-      moments.start_server if role == :worker
+    def end_of(callbacks, role, name)
+      callbacks.start_server if role == :worker
       pid = fork do
-        moments.start_server if role == :parent
-        moments.public_send(name)
+        callbacks.start_server if role == :parent
+        callbacks.public_send(name)
       end
       status = Process.detach(pid).join(LONGEST_LIFE)&.value
       Process.kill(:KILL, pid) unless status

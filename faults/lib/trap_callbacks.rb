@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-require_relative "moments"
+require_relative "callbacks"
 
 module Faults
   # Calls inside `trap`.
-  class TrapMoments < Moments
+  class TrapCallbacks < Callbacks
     # The methods, by the role of the process.
     ALL = {
       worker: %i[trap_in_idle_process trap_during_calls trap_that_forks trap_in_a_call_with_the_only_connection

@@ -5,7 +5,7 @@ require "json"
 module Faults
   # JSON that is as deep, as long, as ambiguous or as broken as can be, wherever it may stand in a request, a response
   # or a document.
-  class HostileJson < Case
+  class HostileMessages < Case
     declare 7, "hostile JSON",
             "a million `[`, numbers of 100,000 digits, lone surrogates, invalid UTF-8, duplicate keys, megabyte " \
             "strings: a clear error or the right value; never a crash, never another call's answer",
@@ -32,7 +32,7 @@ module Faults
     private_constant :RESPONSES
 
     def run
-      @texts = HostileText.all(size: scale(full: 1_000_000, quick: 10_000), digits: scale(full: 100_000, quick: 5_000))
+      @texts = HostileJson.all(size: scale(full: 1_000_000, quick: 10_000), digits: scale(full: 100_000, quick: 5_000))
       _, @port = start_parent(handshake_timeout: PATIENCE) do |server|
         server.handle("keywords") { |respond, value:| respond.call(value) }
       end

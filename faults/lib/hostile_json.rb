@@ -3,10 +3,10 @@
 module Faults
   # A text that no client or server of the gem would send. Its `kind` is `:value` if it is JSON for `value`,
   # `:unsendable` if it is JSON for a `value` that has no JSON, `:refused` if it is JSON and yet no value, `:not_json`.
-  HostileText = Struct.new(:name, :json, :kind, :value) do
+  HostileJson = Struct.new(:name, :json, :kind, :value) do
     # @param size [Integer] of the large ones: so many elements, levels or characters
     # @param digits [Integer] of the long numbers
-    # @return [Array<HostileText>]
+    # @return [Array<HostileJson>]
     def self.all(size:, digits:)
       [*nested(size), *numbers(digits), *surrogates, *not_utf8, *duplicates(size), *large(size), *almost_json(digits)]
     end

@@ -3,7 +3,7 @@
 # Walks once through everything that the extension does, for whoever watches over memory meanwhile (valgrind, the
 # garbage collector under stress), and prints "done". Every answer is checked.
 #
-# ruby -I lib faults/programs/walk.rb [ROUNDS]
+# ruby -I lib faults/programs/smoke_all.rb [ROUNDS]
 
 require "aikido-zen-ipc"
 require "logger"

@@ -5,7 +5,7 @@ require "etc"
 module Faults
   # Which cores a process may use. One that does nothing but flood takes a core from the others, whatever it floods.
   # Where it has one of its own, what it still costs them is what is measured.
-  module Cores
+  module Affinity
     COUNT = Etc.nprocessors
     private_constant :COUNT
 

@@ -6,7 +6,7 @@ module Faults
   # Its memory is looked at twice: as the operating system sees it, which goes up and down by megabytes with what the C
   # library keeps for each thread and does not give back; and when it was told to give that back, which shows a leak of
   # a byte in a thousand calls.
-  class Footprint
+  class ResourceUsage
     # Bytes by which what is in use may rise in the second half of the looks. Ruby takes memory in pieces of up to some
     # hundred kilobytes, whenever it likes; a leak rises with every repetition.
     TOLERANCE = 1024 * 1024
@@ -19,8 +19,8 @@ module Faults
     # @return [Hash] its memory before it gives back what it does not need, in bytes, and its threads
     def self.prepare
       GC.start
-      kept = ProcessStatus.resident_bytes("self")
-      CHeap.give_back
+      kept = ProcFs.resident_bytes("self")
+      Malloc.give_back
       { kept:, threads: Thread.list.length + NativeThreads.names.count("zen-ipc door") }
     end
 
@@ -41,11 +41,11 @@ module Faults
     end
 
     # @param done [Integer] how often it has done what it does
-    # @param prepared [Hash] what it said of itself ({Footprint.prepare})
+    # @param prepared [Hash] what it said of itself ({ResourceUsage.prepare})
     # @return [void]
     def look(done, prepared)
       @done << done
-      @memory << ProcessStatus.resident_bytes(@pid)
+      @memory << ProcFs.resident_bytes(@pid)
       @kept << prepared.fetch(:kept)
       @threads << prepared.fetch(:threads)
       @descriptors << Descriptors.of(@pid).length

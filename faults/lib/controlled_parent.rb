@@ -2,7 +2,7 @@
 
 module Faults
   # A parent in a process of its own that does what it is told while the case goes on.
-  class SteeredParent
+  class ControlledParent
     # @return [Integer] of the process
     attr_reader :pid
 
@@ -59,16 +59,16 @@ module Faults
   end
 
   # For cases that need one.
-  module Steering
+  module ParentControl
     private
 
     # Starts a parent that answers "echo".
     #
     # @param options [Hash] of the server
-    # @return [SteeredParent]
-    def start_steered_parent(**options)
-      SteeredParent.new(start_child do |link|
-        SteeredParent.serve(link, echo_server(**options), within: self.class.limits.fetch(:full)) { logged }
+    # @return [ControlledParent]
+    def start_controlled_parent(**options)
+      ControlledParent.new(start_child do |link|
+        ControlledParent.serve(link, echo_server(**options), within: self.class.limits.fetch(:full)) { logged }
       end)
     end
   end

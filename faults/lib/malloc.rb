@@ -5,7 +5,7 @@ require "fiddle"
 module Faults
   # What the C library keeps of a process's memory once it is free. Only the GNU C library does, and has these
   # functions; with another they do nothing.
-  module CHeap
+  module Malloc
     # Options of mallopt(3) from <malloc.h>, and bytes for them: none is kept at the end of an arena, and blocks are put
     # into one up to the length that is the default, which otherwise goes up with those that are freed.
     KEEP_LITTLE = { M_TRIM_THRESHOLD: [-1, 0], M_MMAP_THRESHOLD: [-3, 128 << 10] }.freeze
@@ -33,7 +33,7 @@ module Faults
     def bytes_in_use
       GC.start
       give_back
-      ProcessStatus.resident_bytes("self")
+      ProcFs.resident_bytes("self")
     end
 
     def function(name, types)

@@ -2,7 +2,7 @@
 
 module Faults
   # Many children, some of them at a time, each of which makes one call under a watchdog.
-  class ForkRow
+  class ForkBatch
     # Seconds that a child has for everything, and then the kernel kills it.
     WATCHDOG = 5
 
@@ -33,7 +33,7 @@ module Faults
       @sockets = sockets
       @outcomes = Hash.new(0)
       @slowest = 0.0
-      Alarm.arm
+      IntervalTimer.arm
     end
 
     # @param count [Integer] forks
@@ -57,7 +57,7 @@ module Faults
     #
     # @return [Integer] of {OUTCOMES}
     def live(number)
-      Alarm.kill_after(WATCHDOG)
+      IntervalTimer.kill_after(WATCHDOG)
       started_at = Latency.now
       value = [Process.pid, number]
       answer = @client.invoke("echo", CALL_TIMEOUT, value)

@@ -3,7 +3,7 @@
 module Faults
   # A key of HMAC-SHA256, as it may be left behind: itself, what is computed from it before anything else is, which
   # serves a forger as well, and the ways to write it.
-  class SecretForms
+  class SecretEncodings
     # Bytes of a piece that is looked for. Every run of 15 bytes of a form has one; none is there by chance.
     PIECE = 8
 

@@ -2,7 +2,7 @@
 
 module Faults
   # Handlers that do what a handler must not, in the parent of workers that call them all the time.
-  class RudeHandlers < Case
+  class MisbehavingHandlers < Case
     declare 21, "rude handlers",
             "handlers hang, raise `Exception`, `throw`, call `Thread.exit` or `exit`, answer twice or never: each " \
             "call gets an answer or an error; the number of spare threads is kept; `stop` returns within its timeout",
@@ -16,11 +16,11 @@ module Faults
     end
 
     # By name, what a handler does.
-    RUDE = {
+    MISBEHAVIOURS = {
       "raise Exception" => ->(_) { raise Exception, "on purpose" },
       "raise what exits" => ->(_) { raise Trap },
       "raise Interrupt" => ->(_) { raise Interrupt },
-      "overflow the stack" => ->(_) { RudeHandlers.overflow },
+      "overflow the stack" => ->(_) { MisbehavingHandlers.overflow },
       "throw" => ->(_) { throw :nobody_catches },
       "end its thread" => ->(_) { Thread.exit },
       "exit" => ->(_) { exit },
@@ -29,11 +29,11 @@ module Faults
       "answer twice" => ->(respond) { 2.times { |time| respond.call(%w[first second][time]) } },
       "never answer" => ->(_) {}
     }.freeze
-    private_constant :RUDE
+    private_constant :MISBEHAVIOURS
 
     # What the caller gets: the error's class in the parent, or the value.
     ENDED = [Aikido::Zen::IPC::RemoteError, nil].freeze
-    EXPECTED = RUDE.keys.zip(
+    EXPECTED = MISBEHAVIOURS.keys.zip(
       [[Aikido::Zen::IPC::RemoteError, "Exception"], ENDED, [Aikido::Zen::IPC::RemoteError, "Interrupt"],
        [Aikido::Zen::IPC::RemoteError, "SystemStackError"], [Aikido::Zen::IPC::RemoteError, "UncaughtThrowError"],
        ENDED, [Aikido::Zen::IPC::RemoteError, "SystemExit"], "first", "first", "first", nil]
@@ -65,9 +65,9 @@ module Faults
     end
 
     def run
-      parent, port = start_rude_parent
-      call_the_rude(port)
-      call_the_hanging(port)
+      parent, port = start_misbehaving_parent
+      call_misbehaving(port)
+      call_hanging(port)
       spare_threads(parent)
       stop(parent, port)
     end
@@ -75,7 +75,7 @@ module Faults
     private
 
     # It tells its counters when it hears `:stats`, and stops at a number of seconds.
-    def start_rude_parent
+    def start_misbehaving_parent
       parent = start_child do |link|
         server = Agent::Server.new(secret: SECRET, logger:)
         hanging = handle(server)
@@ -93,7 +93,7 @@ module Faults
     # @return [Array<Float>] of each handler that hangs, its caller's timeout
     def handle(server)
       hanging = []
-      RUDE.each { |name, handler| server.handle(name) { |respond| handler.call(respond) } }
+      MISBEHAVIOURS.each { |name, handler| server.handle(name) { |respond| handler.call(respond) } }
       HANGING.each do |name, hang|
         server.handle(name) do |_, timeout|
           hanging << timeout
@@ -103,19 +103,19 @@ module Faults
       hanging
     end
 
-    def call_the_rude(port)
+    def call_misbehaving(port)
       count = scale(full: 1000, quick: 20)
       workers = Array.new(scale(full: 4, quick: 2)) { |seed| start_child { outcomes(client_at(port), count, seed) } }
       outcomes = workers.flat_map { |worker| worker.value(within: self.class.limits.fetch(:full)) }
       right = outcomes.count { |name, outcome| outcome == EXPECTED.fetch(name) }
       wrong = outcomes.find { |name, outcome| outcome != EXPECTED.fetch(name) }
-      holds("#{right} of #{outcomes.length} calls of #{RUDE.length} kinds ended as they must#{" (#{wrong})" if wrong}",
-            right == outcomes.length && right == workers.length * RUDE.length * count)
+      holds("#{right} of #{outcomes.length} calls of #{MISBEHAVIOURS.length} kinds ended as they must" \
+            "#{" (#{wrong})" if wrong}", [outcomes.length, workers.length * MISBEHAVIOURS.length * count].all?(right))
     end
 
     # In a worker.
     def outcomes(client, count, seed)
-      (RUDE.keys * count).shuffle(random: Random.new(seed)).map do |name|
+      (MISBEHAVIOURS.keys * count).shuffle(random: Random.new(seed)).map do |name|
         [name, client.invoke(name, PATIENCE)]
       rescue Aikido::Zen::IPC::RemoteError => e
         [name, [e.class, e.remote_class]]
@@ -124,7 +124,7 @@ module Faults
       end
     end
 
-    def call_the_hanging(port)
+    def call_hanging(port)
       calls = hanging_calls(port, SHORT_TIMEOUT)
       outcomes = calls.map(&:value)
       timeouts = outcomes.count { |error, _| error == Aikido::Zen::IPC::TimeoutError }

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
-require_relative "moments"
+require_relative "callbacks"
 
 module Faults
   # Calls at the end of a process or of a thread.
-  class EndingMoments < Moments
+  class ExitCallbacks < Callbacks
     # The methods, by the role of the process.
     ALL = {
       worker: %i[at_exit_of_process at_exit_after_exception at_exit_after_term ensure_of_killed_thread

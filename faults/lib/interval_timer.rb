@@ -4,7 +4,7 @@ require "fiddle"
 
 module Faults
   # The operating system's own timers, which do not need the process they concern to be able to do anything.
-  module Alarm
+  module IntervalTimer
     libc = Fiddle::Handle::DEFAULT
     ALARM = Fiddle::Function.new(libc["alarm"], [Fiddle::TYPE_INT], Fiddle::TYPE_INT)
     SETITIMER = Fiddle::Function.new(libc["setitimer"], [Fiddle::TYPE_INT, Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP],
