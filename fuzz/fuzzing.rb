@@ -168,7 +168,7 @@ module Fuzzing
   # @return [void]
   def build
     system("rake", "--silent", "fuzz:build", chdir: ROOT) or
-      raise "the fuzz targets could not be built: bin/setup --faults sees to what is needed, rake fuzz:build says more"
+      raise "the fuzz targets could not be built: bin/setup --stress sees to what is needed, rake fuzz:build says more"
   end
 
   # Runs targets, two at a time.

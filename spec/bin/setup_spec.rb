@@ -22,7 +22,7 @@ RSpec.describe "bin/setup" do
   it "refuses an option that it does not know with its usage and status 2" do
     output, status = Open3.capture2e(setup, "--bench", "--fast")
     expect(output.lines).to eq(["bin/setup: unknown option: --fast\n",
-                                "Usage: bin/setup [--bench] [--faults] [--matrix] [--specs]\n"])
+                                "Usage: bin/setup [--bench] [--stress] [--matrix] [--specs]\n"])
     expect(status.exitstatus).to eq(2)
   end
 
