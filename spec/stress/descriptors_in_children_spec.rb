@@ -5,7 +5,7 @@ require "json"
 require_relative "stress_helper"
 
 module Stress
-  # What a child has of its parent's, which opens and closes connections meanwhile as fast as it can.
+  # Children look for sockets of their parent, which opens and closes connections meanwhile as fast as it can.
   module DescriptorsInChildren
     include Helpers
 
@@ -18,7 +18,7 @@ module Stress
     # A program that prints every descriptor of its shell's, and an end.
     LISTING = ["sh", "-c", "readlink /proc/$$/fd/*; echo #{END_OF_LIST = "."}"].freeze
 
-    # What `/proc` says of an `epoll` instance, of which none can be told from another.
+    # The name of an `epoll` instance in `/proc`: all have the same.
     POLL = "anon_inode:[eventpoll]"
 
     RSpec.describe "descriptors in children", :stress, number: 17, limits: { full: 600, short: 60 } do

@@ -20,15 +20,15 @@ module Stress
     # Powers of ten, of seconds, after which a thread ends something while the child is forked and calls.
     RACE = (-5.0..-2.3)
 
-    # What a child may get whose parent ends the server, or its client, at the same moment.
+    # The errors that a child may get whose parent ends the server, or its client, at the same moment.
     CLEAR_ERRORS = %w[ClosedError ConnectionRefusedError DisconnectedError].freeze
 
     # A program that is no worker, although its parent is one.
-    STRANGER = <<~RUBY
+    OUTSIDER = <<~RUBY
       Aikido::Zen::WorkerProcess.invoke("echo", 1.0, 1) { |error| print error.class }
     RUBY
 
-    # What ends something, and what a child then uses.
+    # By name, how something is ended, and what the child then uses.
     RACES = {
       "stop" => [->(_client) { WorkerProcess.stop }, WorkerProcess],
       "close" => [->(_client) { WorkerProcess.server.close }, WorkerProcess],
@@ -69,7 +69,7 @@ module Stress
     def report_spawn
       printed, lives = in_parent do
         reader, writer = IO.pipe
-        command = [RbConfig.ruby, "-I", File.join(ROOT, "lib"), "-r", "aikido-zen-ipc", "-e", STRANGER]
+        command = [RbConfig.ruby, "-I", File.join(ROOT, "lib"), "-r", "aikido-zen-ipc", "-e", OUTSIDER]
         lives = ForkTree.new(1, ways: ["fork"]) { Process.wait(spawn(*command, out: writer)) }.report
         writer.close
         [reader.read, lives]
@@ -83,13 +83,15 @@ module Stress
       count = size(full: 500, short: 20)
       rounds = start_child { Array.new(count) { race(act, user) } }.value(within: time_limit)
       outcomes = rounds.map(&:first).tally
-      key_figure "#{name} racing a fork #{count} times: #{outcomes.map do |what, number|
-                                                            "#{number} #{what}"
-                                                          end.join(", ")}"
+      figure "#{name} racing a fork #{count} times: #{described(outcomes)}"
       expect((outcomes.keys - ["right", *CLEAR_ERRORS])).to be_empty
       open = rounds.count { |_, is_open| is_open }
       figure "then #{open} of #{count} ports open"
       expect(user ? open.zero? : open == count).to be(true)
+    end
+
+    def described(outcomes)
+      outcomes.map { |what, number| "#{number} #{what}" }.join(", ")
     end
 
     # @return [(String, Boolean)] what a child got, and whether the port was open while it lived
@@ -130,22 +132,26 @@ module Stress
 
     def report_puma
       web_server = WebServer.puma("FORK_WORKER" => "1")
-      report_answers(web_server, "Puma's fork_worker")
+      answered = report_answers(web_server, "Puma's fork_worker")
       # Each is forked by worker 0, which has open connections now.
       [1, 2].each { |index| web_server.replace_worker(index) }
-      report_answers(web_server, "with workers forked by one that has served")
+      answered += report_answers(web_server, "with workers forked by one that has served")
       web_server.replace_worker(0)
-      report_answers(web_server, "after that one was killed")
+      answered += report_answers(web_server, "after that one was killed")
+      key_figure "#{answered} requests answered by the parent"
     ensure
       web_server&.kill
     end
 
     # Every worker answers at least one of the requests.
+    #
+    # @return [Integer] requests that were answered by the parent
     def report_answers(web_server, name)
       responses = web_server.request_every_worker("GET", "/", address: web_server.documents.unlisted_address)
       by_parent = responses.count { |response| response.body["answered_by"] == "parent" }
-      key_figure "#{name}: #{by_parent} of #{responses.length} requests answered by the parent"
+      figure "#{name}: #{by_parent} of #{responses.length} requests answered by the parent"
       expect(by_parent).to eq(responses.length)
+      by_parent
     end
   end
 end

@@ -110,7 +110,7 @@ module Stress
       expect(right).to eq(count)
     end
 
-    # Nobody waits for the second: it must not become the next call's.
+    # No call waits for the second response: it must not become that of the next call.
     def responses_in_one_segment
       server = replying_server do |id|
         [RawPeer.frame("[\"#{id}\",#{id},null]") + RawPeer.frame("[\"#{Integer(id) + 1}\",\"stolen\",null]")]
@@ -142,7 +142,7 @@ module Stress
       RawPeer.frame("[\"#{id}\",\"é\",null]".ljust(LIMIT - 1))
     end
 
-    # With the default limit, and after as many peers that make another mistake: so the code that ends a connection is
+    # Uses the default limit, after as many peers that make another mistake, so that the code that ends a connection is
     # in memory already.
     def memory_of_a_server
       parent, port = start_parent
@@ -183,13 +183,13 @@ module Stress
       grown = median_growth(pid) { count.times { yield 0xFFFF_FFFF } }
       key_figure "#{count} times 4 GiB announced: the peak of a #{side} grew by #{grown / 1024} kB"
       expect(grown).to be < MOST_GROWTH
-      # Or the figure above would mean nothing.
+      # Shows that a growth would have been seen above.
       allowed = ProcFs.peak_growth(pid) { yield FLOOD }
       figure "#{FLOOD >> 20} MiB, which are allowed: by #{allowed / 1024} kB"
       expect(allowed).to be > FLOOD / 2
     end
 
-    # Of a few rounds: in some of them Ruby collects garbage, or starts a thread.
+    # The median of a few rounds, because in some of them Ruby collects garbage or starts a thread.
     def median_growth(pid, &)
       Array.new(ROUNDS) { ProcFs.peak_growth(pid, &) }.sort[ROUNDS / 2]
     end

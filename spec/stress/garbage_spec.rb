@@ -7,12 +7,12 @@ require "openssl"
 require_relative "stress_helper"
 
 module Stress
-  # What is not the protocol, from peers that have not proved themselves.
+  # Bytes that are not the protocol, from peers that have not proved themselves.
   module Garbage
     include Helpers
     include ParentControl
 
-    # Of the random strings: the same in each run.
+    # The seed of the random strings, the same in each run.
     SEED = 4
     # Bytes: longer than what the server reads before it decides.
     LONGEST_STRING = 200

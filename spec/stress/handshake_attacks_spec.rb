@@ -3,7 +3,7 @@
 require_relative "stress_helper"
 
 module Stress
-  # Who does not know the secret tries to be taken for somebody who does, towards a server and towards a client.
+  # A peer that does not know the secret pretends to know it, towards a server and towards a client.
   module HandshakeAttacks
     include Helpers
     include ParentControl
@@ -38,8 +38,8 @@ module Stress
       @recorded_server_proof = relay.passed(:server).byteslice(HELLO_LENGTH, MAC_LENGTH)
     end
 
-    # In what passes between a client and a server that share the secret. The server admits who changed its own proof
-    # only, since the client's was right: then it is the client that must not go on.
+    # Flips bits of what passes between a client and a server that share the secret. The server admits the client if
+    # only the server's own proof was changed; then the client must not go on.
     def flip_bits
       before = @parent.stats
       counts = MESSAGES.transform_values { |place| flip_each_bit(*place) }
@@ -142,7 +142,7 @@ module Stress
        *other_versions.map { |version| ->(connection) { connection.send_bytes(versioned_hello(version)) } }]
     end
 
-    # What a true server has said to another.
+    # Sends what a true server has sent over another connection.
     def replay_server(connection)
       connection.send_bytes(@recorded_hello).read_bytes(CLIENT_PROOF_LENGTH)
       connection.send_bytes(@recorded_server_proof)
@@ -197,7 +197,7 @@ module Stress
       other&.stop
     end
 
-    # Connects to an ephemeral port on which nobody listens, until the kernel chooses it for the client's own end, too.
+    # Connects to a free ephemeral port until the kernel chooses the same port for the client's own end.
     def meet_itself
       port = ephemeral_port
       client = client_at(port, reconnect_delay: 0)

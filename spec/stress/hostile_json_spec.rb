@@ -77,7 +77,7 @@ module Stress
       answers
     end
 
-    # Whether the text got the answer that it must get where it stood.
+    # @return [Boolean] whether the text got the answer that it must get in its place
     def fits?(text, place, answers)
       id, result, error, = answers.first
       case place
@@ -87,12 +87,12 @@ module Stress
         answers == [["hostile", text.value, nil]]
       when "its first timeout of two" then answers == [["hostile", 1, nil]]
       else
-        # Without a right id there is nobody to answer to.
+        # Without a right id there is no call to answer.
         answers.all? { |answer| ["hostile", text.value].include?(answer.first) }
       end
     end
 
-    # After each hostile response the right one follows. If it was expected it is taken, if not it must be for nobody.
+    # After each hostile response the right one follows. If no call waits for it any more, no call may get it.
     def responses
       hostile = Queue.new
       server = raw_server(secret: SECRET) do |connection|
@@ -110,7 +110,7 @@ module Stress
       end
     end
 
-    # The one for nobody may come so late that the next call meets it: that must be an error, and no more than one.
+    # A response that no call waits for may arrive so late that the next call reads it: that must be one error, no more.
     def own_answer?(client, argument)
       attempts = 0
       begin
@@ -141,12 +141,12 @@ module Stress
       e
     end
 
-    # Whether it is the value, or an error of the class.
+    # @return [Boolean] whether it is the value, or an error of the class
     def same?(outcome, expected)
       expected.is_a?(Class) ? outcome.is_a?(expected) : outcome.eql?(expected)
     end
 
-    # What no worker could read is not taken.
+    # The server must refuse a text that no worker could read.
     def publishing
       server = Agent::Server.new(secret: SECRET, logger:)
       report("documents to publish", { "the text" => nil }) do |text|

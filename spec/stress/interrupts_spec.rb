@@ -22,7 +22,7 @@ module Stress
     # Seconds for what is waited for: many times what it takes on a busy machine.
     PATIENCE = 30.0
 
-    # What happens to the calls of each round, and whether signals come besides.
+    # By the name of a round, the interrupts of its calls, and whether signals come besides.
     ROUNDS = {
       "interrupts" => [InterruptedCalls::KINDS, false],
       "interrupts and signals" => [InterruptedCalls::KINDS, true],
@@ -58,10 +58,11 @@ module Stress
       outcomes, following = seen.fetch_values(:outcomes, :next_calls)
       expected = Set.new(kinds == [:none] ? [:right] : %i[interrupted right])
       right = outcomes.values.sum { |each| each[:right] }
-      key_figure "#{name}: #{count} calls, #{right} right and #{count - right} interrupted"
+      key_figure "#{name}: #{count} calls, #{right} of them right"
       figure "#{name}: #{count} calls, #{described(outcomes)}"
       expect(outcomes.values.map { |one| one.keys.to_set }).to all(eq(expected))
-      figure "of the next calls #{described(following)}, #{[*seen[:signals]].join(" and ")} signals"
+      figure "of the next calls #{described(following)}" if following.any?
+      figure "#{seen[:signals].join(" and ")} signals" if seen[:signals]
       expect(following.keys).to eq(kinds == [:none] ? [] : [:right])
       expect([*seen[:signals]]).to all(be_positive)
       report_leaks(*seen.fetch_values(:met, :before, :after))
@@ -114,7 +115,7 @@ module Stress
       Array.new(CONNECTIONS) { Thread.new { client.invoke("meet", 2 * PATIENCE, CONNECTIONS) } }.count(&:value)
     end
 
-    # What there is of everything, here and in the parent, where one connection is the probe's.
+    # Counts descriptors, threads and connections, here and in the parent, where one connection is the probe's.
     def inventory(parent, probe)
       stats = probe.invoke("stats", PATIENCE)
       { "descriptors before and after" => Descriptors.of.length, "threads" => Thread.list.length,

@@ -11,8 +11,8 @@ module Stress
   module MemoryErrors
     include Helpers
 
-    # The only one for which Rust brings the sanitizer's runtime on Linux that people have at hand; it must be named, so
-    # that build scripts are compiled without it.
+    # The one common target on Linux for which Rust brings the sanitizer's runtime. It must be named, so that build
+    # scripts are compiled without the sanitizer.
     ASAN_TARGET = "x86_64-unknown-linux-gnu"
 
     # `verbosity`: every program says that it runs under the sanitizer. Leaks are looked for as well, at its end.
@@ -24,8 +24,8 @@ module Stress
     # Bytes that are sent at once under valgrind: more than the kernel takes, which is what the short form leaves out.
     BIG_FRAME = { full: 4 * 1024 * 1024, short: 64 * 1024 }.freeze
 
-    # `valgrind.supp` leaves out what Ruby does with bytes that nobody has written. What is read or written outside of
-    # allocated memory is reported whoever does it. A status of its own tells a finding from a failure.
+    # `valgrind.supp` leaves out Ruby's own use of bytes that were never written. Reads and writes outside of allocated
+    # memory are always reported. A status of its own tells a finding from a failure.
     VALGRIND = ["valgrind", "--error-exitcode=99", "--num-callers=40", "--max-stackframe=10000000",
                 "--suppressions=#{PROGRAMS}/valgrind.supp"].freeze
 

@@ -7,7 +7,7 @@ module Stress
   module MisbehavingHandlers
     include Helpers
 
-    # An error that ends the process when somebody asks what it says.
+    # An error that ends the process when its message is asked for.
     class Trap < RuntimeError
       def message
         exit
@@ -20,7 +20,7 @@ module Stress
       "raise what exits" => ->(_) { raise Trap },
       "raise Interrupt" => ->(_) { raise Interrupt },
       "overflow the stack" => ->(_) { MisbehavingHandlers.overflow },
-      "throw" => ->(_) { throw :nobody_catches },
+      "throw" => ->(_) { throw :uncaught },
       "end its thread" => ->(_) { Thread.exit },
       "exit" => ->(_) { exit },
       "answer and exit" => ->(respond) { respond.call("first") && exit },
@@ -29,7 +29,7 @@ module Stress
       "never answer" => ->(_) {}
     }.freeze
 
-    # What the caller gets: the error's class in the parent, or the value.
+    # The caller gets the class of the error in the parent, or the value.
     ENDED = [Aikido::Zen::IPC::RemoteError, nil].freeze
     EXPECTED = MISBEHAVIOURS.keys.zip(
       [[Aikido::Zen::IPC::RemoteError, "Exception"], ENDED, [Aikido::Zen::IPC::RemoteError, "Interrupt"],
@@ -134,7 +134,7 @@ module Stress
     end
 
     # Threads whose values are an error's class and seconds. One computes: each more that does would take a tenth of a
-    # second from everybody in turn, which is Ruby's way to share its lock.
+    # second from every other thread in turn, which is Ruby's way to share its lock.
     def hanging_calls(port, timeout)
       each_kind = size(full: 10, short: 2)
       HANGING.keys.flat_map { |name| [name] * (name == "compute" ? 1 : each_kind) }.map do |name|

@@ -17,9 +17,9 @@ module Stress
     # Bytes: what a process takes all memory in, first the large blocks and then what is left between them.
     PIECES = [MEGABYTE, 20_000].freeze
 
-    # What may become of a call: the right value; what Ruby or the gem says where there is no memory, here or there;
-    # that a handler's thread has ended for that; or that the parent has given up a connection for whose request it had
-    # none.
+    # The outcomes that a call may have: the right value; an error of Ruby or the gem that says that there is no memory,
+    # here or in the parent; the end of a handler's thread for that reason; or a connection that the parent has given up
+    # because it had no memory for the request.
     CLEAR = %w[right NoMemoryError Errno::ENOMEM RemoteError(NoMemoryError) RemoteError(Errno::ENOMEM) RemoteError
                DisconnectedError].freeze
 
@@ -35,7 +35,7 @@ module Stress
     # Seconds for a call that may wait in vain for a thread.
     TIMEOUT = 1.0
 
-    # What became of the calls, and of one more when there was memory again.
+    # The outcomes of the calls, and of one more when there was memory again.
     Account = Struct.new(:outcomes, :recovered)
 
     RSpec.describe "no memory or threads", :stress, number: 14, limits: { full: 300, short: 120 } do
@@ -51,11 +51,11 @@ module Stress
       end
     end
 
-    # Before anybody is without memory, and in no other case's process.
+    # Makes the values before memory is limited.
     def make_values
       @text = ("a" * 8 * MEGABYTE).freeze
       @list = Array.new(500_000) { |index| index }.freeze
-      # Of few objects: where Ruby has no memory for a further object of its own it ends the process, whoever asks.
+      # It has few objects, because Ruby ends the process where it has no memory for a further object of its own.
       @document = "[#{%("#{"a" * 100_000}",) * 200}0]".freeze
     end
 
@@ -147,7 +147,7 @@ module Stress
       Process.setrlimit(resource, most || ceiling, ceiling)
     end
 
-    # As {limit}, from outside: the process itself may have no memory to be told.
+    # Does the same as {limit} from outside, because the process itself may have no memory left to be told.
     def limit_memory_of(child, most)
       system("prlimit", "--pid", child.pid.to_s, "--as=#{most || "unlimited"}:", exception: true)
     end
@@ -212,7 +212,7 @@ module Stress
 
     # A parent that gets no thread once it has started, and more connections than it has threads for.
     def judge_parent_without_threads
-      clients = clients_of_parent_of_nobody
+      clients = clients_of_unprivileged_parent
       served = clients.first(2).each(&:start)
       served.first.invoke("limit", PATIENCE, 1)
       outcomes = Array.new(3) { outcomes_at_once(clients) }
@@ -228,7 +228,7 @@ module Stress
       expect(served.first.invoke("log", PATIENCE).include?("no thread for another connection")).to be_truthy
     end
 
-    def clients_of_parent_of_nobody
+    def clients_of_unprivileged_parent
       _, port = start_parent do |server|
         drop_privileges
         server.handle("log") { |respond| respond.call(logged) }

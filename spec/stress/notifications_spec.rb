@@ -82,7 +82,7 @@ module Stress
       server.stop
     end
 
-    # What the last `notify` that returned was, is in a file.
+    # Keeps the number of the last `notify` that returned in a file.
     def send_on_and_on(link, port, sender)
       client = client_at(port)
       file = File.open("#{@directory}/#{sender}", "wb")

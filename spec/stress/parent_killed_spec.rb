@@ -19,13 +19,13 @@ module Stress
     # Seconds: "at once".
     AT_ONCE = 0.1
 
-    # What a call is told that was never sent. The second one is for those whose proof a dying parent has read.
+    # The errors of calls that were never sent. The second one is for clients whose proof a dying parent has read.
     REFUSALS = %w[ConnectionRefusedError HandshakeError].freeze
 
     Worker = Aikido::Zen::WorkerProcess
 
-    # What a process tells: the class of the error that ended its call, if it was in one, and when; and what came of
-    # later ones.
+    # The report of a process: the class of the error that ended its call, if it was in one, and when; and the outcomes
+    # of later calls.
     Report = Struct.new(:error, :ended_at, :later)
 
     RSpec.describe "a killed parent", :stress, number: 9, limits: { full: 180, short: 60 } do

@@ -3,13 +3,13 @@
 require_relative "stress_helper"
 
 module Stress
-  # A parent that is stopped for longer than anybody waits, and then goes on.
+  # A parent that is stopped for longer than any call waits, and then goes on.
   module ParentStopped
     include Helpers
 
     THREADS = 16
 
-    # Bytes: more than the kernel takes from somebody who sends to a process that is stopped.
+    # Bytes: more than the kernel buffers for a process that is stopped.
     LARGE = 6_000_000
 
     # Seconds: the timeouts of calls, in turns. The last one is longer than the client's own for a handshake.

@@ -7,7 +7,7 @@ require "socket"
 require_relative "stress_helper"
 
 module Stress
-  # Requests with bytes that are no UTF-8, as anybody on the internet can send them, to a real web server whose
+  # Requests with bytes that are no UTF-8, as any client on the internet can send them, to a real web server whose
   # application passes their path and a header to a call.
   module RawBytes
     include Helpers
@@ -39,7 +39,7 @@ module Stress
       end
     end
 
-    # It gets a port that is open already, so nobody has to wait for it.
+    # Puma gets a socket that listens already, so no request has to wait for its start.
     def start_puma
       listener = TCPServer.new("127.0.0.1", 0)
       @http_port = listener.local_address.ip_port
@@ -51,7 +51,7 @@ module Stress
       listener&.close
     end
 
-    # Of characters and bytes that the line of a request may have.
+    # Texts of characters and bytes that the line of a request may have.
     def random_texts(count)
       random = Random.new(27)
       bytes = [*(0x80..0xFF), *("a".."z").map(&:ord)]
@@ -71,7 +71,7 @@ module Stress
       socket&.close
     end
 
-    # What Ruby's own way to repair a String makes of it.
+    # The answer must be what `String#scrub` makes of the text.
     def right?(text, answer)
       repaired = text.dup.force_encoding(Encoding::UTF_8).scrub("\u{FFFD}")
       path = "/items/#{repaired}/%FF"

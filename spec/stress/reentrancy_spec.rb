@@ -12,7 +12,7 @@ module Stress
     # Seconds that a process may live: many times what it takes on a busy machine.
     LONGEST_LIFE = 60.0
 
-    # What may come of a call besides its answer.
+    # The errors that a call may end with.
     CLEAR_ERRORS = %w[TimeoutError ClosedError ConnectionRefusedError DisconnectedError].freeze
 
     # How a process ends that does not end well by itself.

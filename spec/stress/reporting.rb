@@ -84,7 +84,7 @@ RSpec.configure do |config|
   end
 
   config.before(:example, :stress) do
-    # What a thread raises is raised where it is joined.
+    # An error of a thread is raised again where the thread is joined.
     Thread.report_on_exception = false
     # Closes what was forgotten open, which would end in the middle of a count otherwise.
     GC.start

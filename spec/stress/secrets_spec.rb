@@ -50,13 +50,12 @@ module Stress
 
     def search(forms, shown, contents, mark)
       shown_by = shown.count { |text| forms.shown_in?(text) }
-      key_figure "#{shown_by} of #{shown.length} texts show it"
       expect(shown_by).to be_zero
-      contents.each do |place, content|
-        pieces = forms.count_in(content)
-        key_figure "#{place} (#{content.bytesize / 1_000_000} MB) has #{pieces} pieces of it"
-        expect(pieces).to be_zero
-      end
+      pieces = contents.transform_values { |content| forms.count_in(content) }
+      pieces.each { |place, count| figure "#{place} (#{contents[place].bytesize / 1_000_000} MB) has #{count} of it" }
+      expect(pieces.values).to all(be_zero)
+      key_figure "#{shown_by} of #{shown.length} texts and #{pieces.count { |_, count| count.positive? }} of " \
+                 "#{pieces.length} memories and core dumps show it"
       # Else nothing would be found whatever were there.
       marked = contents.count { |_, content| content.include?(mark) }
       figure "another String was found in #{marked} of #{contents.length}"
@@ -151,19 +150,19 @@ module Stress
       [error_of { client_at(port).ping(PATIENCE) }, error_of { raw_client(port, secret: SECRET) }, logged]
     end
 
-    # What a process shows of its objects, and what it has logged.
+    # Everything that a process shows of its objects, and its log.
     def texts_about(*objects)
       objects.flat_map { |object| [object.inspect, object.to_s, error_of { Marshal.dump(object) }] } + [logged]
     end
 
-    # What was raised, or else what came out.
+    # The error that was raised, or else the result.
     def error_of
       yield.to_s
     rescue StandardError => e
       e.full_message
     end
 
-    # Of all processes that may be looked at.
+    # The environments and command lines of all processes that may be looked at.
     def environments
       Dir.glob("/proc/[0-9]*/{environ,cmdline}").filter_map do |path|
         File.binread(path)

@@ -10,13 +10,13 @@ module Stress
     # Processes that call at the same time.
     WORKERS = 4
 
-    # Of the server.
+    # An option of the server.
     SPARE_THREADS = 4
 
     # Errors before the first look at what is live.
     WARM_UP = 10_000
 
-    # Looks at everybody; the first half is warm-up.
+    # Looks at both processes; the first half is warm-up.
     LOOKS = 40
 
     # Seconds that a call may take on a busy machine.
@@ -152,7 +152,7 @@ module Stress
       loop { link.tell(yield(*link.hear(within: limit))) }
     end
 
-    # Of a thousand calls, some of every kind.
+    # Makes some calls of every kind among a thousand.
     def call(client, number)
       case number % 1000
       when 1 then client.invoke("echo", PATIENCE, LONG_TEXT)
@@ -183,19 +183,19 @@ module Stress
        -> { echo_server(port: client.port) }, *failures_to_connect(client.port)]
     end
 
-    # Of a client that is closed, that has no parent, and that knows another secret.
+    # Calls of a client that is closed, of one that has no parent, and of one that has another secret.
     def failures_to_connect(port)
       closed = client_at(port).tap(&:close)
       alone = client_at(1, reconnect_delay: 0)
-      stranger = Agent::Client.new("127.0.0.1", port, secret: "x" * 32, logger:, reconnect_delay: 60)
-      [closed, alone, stranger].map { |client| -> { client.ping(PATIENCE) } }
+      wrong_secret = Agent::Client.new("127.0.0.1", port, secret: "x" * 32, logger:, reconnect_delay: 60)
+      [closed, alone, wrong_secret].map { |client| -> { client.ping(PATIENCE) } }
     end
 
     def expect_error
       yield
       raise "no error"
     rescue Aikido::Zen::IPC::Error
-      # As it must be.
+      # It is expected.
     end
 
     def collect

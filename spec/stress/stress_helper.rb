@@ -9,7 +9,7 @@ require "aikido-zen-ipc"
 module Stress
   ROOT = File.expand_path("../..", __dir__)
 
-  # What examples run in a Ruby of its own.
+  # The programs that examples run in a process of their own.
   PROGRAMS = File.join(__dir__, "programs")
 end
 

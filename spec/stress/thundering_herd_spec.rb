@@ -9,7 +9,7 @@ module Stress
     include Helpers
     include ParentControl
 
-    # Of each worker.
+    # Threads of each worker.
     THREADS = 4
     # Seconds between two calls of a thread that was not served: short against `reconnect_delay`.
     PAUSE = 0.005
@@ -65,7 +65,7 @@ module Stress
       retry
     end
 
-    # @return [Float] when it found that nobody is there
+    # @return [Float] when it found the server gone
     def failed_at(client)
       client.invoke("echo", CALL_TIMEOUT, 1)
       raise "it was served by a server that was stopped"

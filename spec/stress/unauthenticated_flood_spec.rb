@@ -3,7 +3,7 @@
 require_relative "stress_helper"
 
 module Stress
-  # Strangers that connect and say nothing, as many as one process can hold and always new ones.
+  # Peers that connect and say nothing, as many as one process can hold, and always new ones.
   module UnauthenticatedFlood
     include Helpers
     include ParentControl
@@ -24,8 +24,8 @@ module Stress
         @parent = start_controlled_parent(spare_threads: SPARE_THREADS)
         @worker = client_at(@parent.port)
         @worker.start
-        met?(within: 5) { attendants == SPARE_THREADS + 1 }
-        # Whoever calls makes Ruby in the parent use memory, so what the flood costs is seen before that.
+        met?(within: 5) { handler_threads == SPARE_THREADS + 1 }
+        # Calls make Ruby in the parent use memory, so the cost of the flood is measured before them.
         before = [ProcFs.resident_bytes(@parent.pid), ProcFs.threads(@parent.pid)]
         width = size(full: 10_000, short: 2_000)
         @flood = Flood.new(@parent.port, width:, seconds: time_limit)
@@ -40,7 +40,7 @@ module Stress
     end
 
     # @return [Integer] threads of the parent that wait for a connection or serve one
-    def attendants
+    def handler_threads
       NativeThreads.read("comm", pid: @parent.pid).grep(/\Azen-ipc attend/).length
     end
 

@@ -10,7 +10,7 @@ module Stress
     # Bytes of the argument.
     LENGTH = 8_000_000
 
-    # What every byte of it is.
+    # Every byte of the argument.
     FILL = "a"
 
     # Seconds.

@@ -25,8 +25,8 @@ module Stress
     # Bytes: by so much a process grows and shrinks anyway.
     SLACK = 5_000_000
 
-    # What was seen while the document was published again and again: seconds that calls of others took, seconds in
-    # which they read the document, and bytes of the parent's memory.
+    # Measured while the document is published again and again: the seconds that calls of others and readings of the
+    # document took, and the bytes of the parent's memory.
     Spell = Struct.new(:calls, :readings, :memory)
 
     RSpec.describe "a worker stopped while it reads a 20 MB document",
@@ -120,7 +120,7 @@ module Stress
       met?(within: PATIENCE) { alone? }
     end
 
-    # Whether the server has given up every connection but the one that asks.
+    # @return [Boolean] whether the server has given up every connection but the one that asks
     def alone?
       @other.invoke("connections", PATIENCE) == 1
     end
@@ -143,7 +143,7 @@ module Stress
       end
     end
 
-    # Whether the server goes on waiting for a reader that is stopped.
+    # @return [Boolean] whether the server goes on waiting for a reader that is stopped
     def in_the_middle?(reader)
       met?(within: PATIENCE) { ProcFs.stopped?(reader.pid) }
       sleep(0.05)

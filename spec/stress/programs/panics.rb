@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # Makes an extension that was built for it (src/panic_point.rs) panic, at one place after the other, and prints what
-# became of everybody: a JSON Array of `[text, whether it is as it must be]`.
+# followed: a JSON Array of `[text, whether it is as it must be]`.
 #
 # ruby -I target/panic_points/lib -I lib spec/stress/programs/panics.rb
 
@@ -10,7 +10,7 @@ require "json"
 require "tmpdir"
 require_relative "../stress_helper"
 
-# A parent, a worker to which it happens, and a bystander, who must not notice.
+# A parent, a worker that is hit, and a second worker, which must not notice.
 class Panics
   include Stress::Helpers
 
@@ -22,7 +22,7 @@ class Panics
   # Seconds, for all of it.
   LIMIT = 300.0
 
-  # Of the server: as many connections more than this need the steward.
+  # An option of the server: further connections need a thread that the supervisor starts.
   SPARE_THREADS = 2
 
   # @return [Array<(String, Boolean)>] what was seen, and whether it is as it must be
@@ -39,15 +39,15 @@ class Panics
     @victim = start_child { |link| work(link) }
     @bystander = start_child { |link| work(link) }
     [@victim, @bystander].each { |worker| expect(worker, "call", [:answer, 1]) }
-    doorkeeper
+    acceptor
     handshake
     session
     answer
-    steward
+    supervisor
     waits
     native_methods
     client_calls
-    everybody_lives
+    all_processes_live
   end
 
   private
@@ -61,13 +61,13 @@ class Panics
   end
 
   # Three come at once, so that two are there that must not be forgotten.
-  def doorkeeper
+  def acceptor
     stop_parent
     peers = Array.new(3) { raw_client(@port) }
     arm(@parent, "doorkeeper")
     @parent.signal(:CONT)
     greeted = peers.count { |peer| greeted?(peer) }
-    judge("doorkeeper", "greeted #{greeted} of 3", greeted == 2, log: /bug in the doorkeeper cost one connection/)
+    judge("acceptor", "greeted #{greeted} of 3", greeted == 2, log: /bug in the doorkeeper cost one connection/)
     peers.each(&:close)
     # Their ends would panic in place of the next one.
     met?(within: PATIENCE) { ask(@parent, "stats").last[:abandoned_handshakes] == greeted }
@@ -104,19 +104,19 @@ class Panics
   end
 
   # A rejected connection is what it is called for; more connections than there are threads need it afterwards.
-  def steward
+  def supervisor
     arm(@parent, "steward")
     raw_client(@port).tap(&:read_hello).send_bytes("x" * CLIENT_PROOF_LENGTH).ended?
     more = SPARE_THREADS * 3
     seen = ask(@victim, "call #{more} at once")
-    judge("steward", seen, seen == [:answer, more], log: /forced at steward.*was rejected/m)
+    judge("supervisor", seen, seen == [:answer, more], log: /forced at steward.*was rejected/m)
   end
 
-  # Of an attendant: its connection is served by another one.
+  # The wait of a handler thread: another thread serves its connection.
   def waits
     arm(@parent, "wait")
     seen = ask(@victim, "call twice")
-    judge("an attendant's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
+    judge("a handler thread's wait", seen, seen == [:answer, 1], log: /thread ended: a bug in .*forced at wait/)
   end
 
   def native_methods
@@ -137,7 +137,7 @@ class Panics
   end
 
   # The counts also show whether a thread is missing or waits for a connection that is gone.
-  def everybody_lives
+  def all_processes_live
     counts = nil
     whole = met?(within: PATIENCE) do
       counts = ask(@parent, "stats").last
@@ -147,8 +147,8 @@ class Panics
     holds("the bystander has never connected again", ask(@bystander, "connects") == [:answer, 1])
   end
 
-  # What happened to who was hit, whether the parent has logged it (what a caller is told needs no log of the parent),
-  # and whether everybody goes on.
+  # Judges what the process saw that was hit, whether the parent has logged it (an error that a caller gets needs no log
+  # of the parent), and whether both workers go on.
   def judge(place, seen, as_expected, log: nil)
     holds("#{place}: #{seen.is_a?(Array) ? seen.take(2).join(" ") : seen}", as_expected)
     holds("#{place}: it did panic", met?(within: PATIENCE) { Dir.empty?(Rehearsal::DIRECTORY) })

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# Walks once through everything that the extension does, for whoever watches over memory meanwhile (valgrind, the
-# garbage collector under stress), and prints "done". Every answer is checked.
+# Uses everything in the extension once, while valgrind or the garbage collector under stress watches over the memory,
+# and prints "done". Every answer is checked.
 #
 # ruby -I lib spec/stress/programs/smoke_all.rb [ROUNDS]
 
@@ -29,7 +29,7 @@ end
 def check_raises(kind)
   yield
 rescue kind
-  # As it must be.
+  # This error is expected.
 else
   raise "#{kind} was not raised"
 end
@@ -55,7 +55,7 @@ def call_everything(client)
   check("echo", client.invoke("echo", PATIENCE, VALUE, 1, at: "x"), [[VALUE, 1], { "at" => "x" }])
   check("bytes that are no text", client.invoke("echo", PATIENCE, "\xFF"), [["\u{fffd}"], {}])
   check("early", client.invoke("early", PATIENCE, "first"), "first")
-  check("notify", client.notify("echo", "nobody waits"), true)
+  check("notify", client.notify("echo", "no answer"), true)
   check("ping", client.ping(PATIENCE), true)
   check_raises(IPC::RemoteError) { client.invoke("fail", PATIENCE) }
   check_raises(IPC::NoHandlerError) { client.invoke("nothing", PATIENCE) }

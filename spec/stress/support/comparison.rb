@@ -39,8 +39,7 @@ module Stress
 
     private
 
-    # What else the machine does makes a round slower and never faster, so the quieter ones tell: the lower quartile,
-    # which three rounds of four do not undercut.
+    # Other work on the machine makes a round slower and never faster, so the lower quartile is taken.
     def in_quieter_rounds(latencies)
       tails = latencies.map(&:p99).sort
       tails[tails.length / 4]

@@ -4,8 +4,8 @@ require "logger"
 require "stringio"
 
 module Stress
-  # Starts the parents and clients of stress examples, and waits for what they do. Whoever includes it has `time_limit`:
-  # the seconds after which an example is killed.
+  # Starts the parents and clients of stress examples, and waits for what they do. A class that includes it has a method
+  # `time_limit`: the seconds after which an example is killed.
   module Helpers
     include ChildProcess
     include RawPeer

@@ -3,8 +3,8 @@
 require "fiddle"
 
 module Stress
-  # What the C library keeps of a process's memory once it is free. Only the GNU C library does, and has these
-  # functions; with another they do nothing.
+  # Limits the freed memory that the C library keeps for a process. Only the GNU C library has these functions; with
+  # another one they do nothing.
   module Malloc
     # Options of mallopt(3) from <malloc.h>, and bytes for them: none is kept at the end of an arena, and blocks are put
     # into one up to the length that is the default, which otherwise goes up with those that are freed.
@@ -28,8 +28,8 @@ module Stress
       function("malloc_trim", [Fiddle::TYPE_SIZE_T])&.call(0)
     end
 
-    # @return [Integer] bytes that this process has in memory, without what nobody holds: over ten megabytes of what
-    #   calls left to the garbage collector, in the arena of each thread that happened to serve some
+    # @return [Integer] bytes that this process has in memory, without what is free: over ten megabytes of
+    #   garbage that calls left in the arena of each thread that happened to serve some
     def bytes_in_use
       GC.start
       give_back

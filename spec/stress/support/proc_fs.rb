@@ -32,7 +32,7 @@ module Stress
     end
 
     # @param pid [Integer, String]
-    # @return [Boolean] whether it has ended, and whoever forked it has perhaps not asked yet
+    # @return [Boolean] whether it has ended, also if its parent has not waited for it yet
     def ended?(pid)
       fields(pid).first == "Z"
     rescue Errno::ENOENT, Errno::ESRCH
@@ -102,7 +102,7 @@ module Stress
           !flags.include?("dd")
         end
 
-        # Whether the process, or one that it was forked from, has written to it.
+        # @return [Boolean] whether the process, or one that it was forked from, has written to it
         def written?
           permissions.start_with?("r") && (anonymous_size.positive? || permissions == "rw-s")
         end
@@ -111,7 +111,7 @@ module Stress
       EMPTY_PAGE = ("\0" * PAGE).freeze
       private_constant :EMPTY_PAGE
 
-      # @return [String] the bytes but for pages that nobody has written to, of which a core dump has many
+      # @return [String] the bytes without pages that were never written, of which a core dump has many
       def self.without_empty_pages(bytes)
         (0...bytes.bytesize).step(PAGE).filter_map do |at|
           page = bytes.byteslice(at, PAGE)
@@ -137,7 +137,7 @@ module Stress
 
       private
 
-      # Only what is there: to read a page that nobody has touched would make one, which core dumps have then.
+      # Reads only pages that are there: reading an untouched page would create one, which core dumps have then.
       def read(regions)
         File.open("/proc/#{@pid}/pagemap", "rb") do |map|
           File.open("/proc/#{@pid}/mem", "rb") do |memory|

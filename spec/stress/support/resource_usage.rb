@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Stress
-  # What a process holds, looked at again and again while it does something.
+  # The memory, descriptors and threads of a process, looked at again and again while it does something.
   #
   # Its memory is looked at twice: as the operating system sees it, which goes up and down by megabytes with what the C
   # library keeps for each thread and does not give back; and when it was told to give that back, which shows a leak of
@@ -14,7 +14,7 @@ module Stress
     # By how much the highest of the second half may be above the highest of the first, with what the C library keeps.
     KEPT_TOLERANCE = 1.25
 
-    # What a process is to do before it is looked at, and say.
+    # Prepares the process itself for a look.
     #
     # @return [Hash] its memory before it gives back what it does not need, in bytes, and its threads
     def self.prepare

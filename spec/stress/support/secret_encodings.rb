@@ -34,7 +34,7 @@ module Stress
 
     private
 
-    # As the processor loads words that the algorithm takes for big-endian.
+    # The byte order of words that the processor loads and the algorithm takes for big-endian.
     def swapped(bytes)
       bytes.unpack("N*").pack("V*")
     end

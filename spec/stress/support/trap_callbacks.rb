@@ -52,7 +52,7 @@ module Stress
       end
     end
 
-    # As a server does that was told to end.
+    # Stops as a server does that gets a signal to end.
     def stop_in_trap
       server = WorkerProcess.server
       client = own_client.tap(&:start)
