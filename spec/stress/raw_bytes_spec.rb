@@ -40,13 +40,17 @@ module Stress
     end
 
     # Puma gets a socket that listens already, so no request has to wait for its start.
+    #
+    # @return [Integer] its process
     def start_puma
       listener = TCPServer.new("127.0.0.1", 0)
       @http_port = listener.local_address.ip_port
       environment = { "PORT" => @http_port.to_s,
                       "PUMA_INHERIT_0" => "#{listener.fileno}:tcp://127.0.0.1:#{@http_port}" }
-      Process.spawn(environment, RbConfig.ruby, "-S", "puma", "--config", CONFIGURATION, APPLICATION,
-                    listener.fileno => listener.fileno, %i[out err] => File::NULL, chdir: ROOT)
+      start_child do
+        exec(environment, RbConfig.ruby, "-S", "puma", "--config", CONFIGURATION, APPLICATION,
+             listener.fileno => listener.fileno, %i[out err] => File::NULL, chdir: ROOT)
+      end.pid
     ensure
       listener&.close
     end
