@@ -124,12 +124,14 @@ module Stress
       end
     end
 
-    # When as many threads are there as belong there: they come and go a moment after what is done.
+    # Waits until the connections and threads that belong there are left: others end a moment after the calls.
     def prepare(server)
       server.publish("config", { at: Latency.now })
       met?(within: PATIENCE) do
         stats = server.stats
-        stats[:spare_threads] == SPARE_THREADS && stats[:threads] == stats[:connections] + SPARE_THREADS
+        @connections ||= stats[:connections]
+        stats[:connections] <= @connections && stats[:spare_threads] == SPARE_THREADS &&
+          stats[:threads] == stats[:connections] + SPARE_THREADS
       end
       ResourceUsage.prepare
     end
