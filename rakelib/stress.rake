@@ -9,11 +9,11 @@ STRESS_PARTS = {
   "processes" => %w[parent_killed parent_stopped worker_killed_in_frame worker_stopped_in_document thundering_herd
                     descriptors_exhausted no_memory_or_threads starvation misbehaving_handlers notifications],
   "forks" => %w[fork_storm fork_depth descriptors_in_children interrupts reentrancy],
-  "soak" => %w[soak],
+  "soak" => %w[soak garbage_collection[1:1]],
   "tools" => %w[secrets memory_errors races],
   "fuzzing_values" => %w[fuzzing[1:1]],
   "fuzzing_messages" => %w[fuzzing[1:2]],
-  "gc_stress" => %w[garbage_collection[1:1,1:2]],
+  "gc_stress" => %w[garbage_collection[1:2]],
   "gc_compact" => %w[garbage_collection[1:3]],
   "gc_verify" => %w[garbage_collection[1:4]]
 }.freeze
