@@ -4,9 +4,6 @@ require_relative "stress_helper"
 
 module Stress
   # Frames that TCP cuts and joins, and lengths that no frame may have, at both ends of a connection.
-  #
-  # No spec: forked from a process that is large already, a parent needs no more memory for a long frame, and there is
-  # nothing to measure.
   module Frames
     include Helpers
 
@@ -143,9 +140,9 @@ module Stress
     end
 
     # Uses the default limit, after as many peers that make another mistake, so that the code that ends a connection is
-    # in memory already.
+    # in memory already. What the examples' process had freed is given back, or a long frame would need no more memory.
     def memory_of_a_server
-      parent, port = start_parent
+      parent, port = start_parent { Malloc.give_garbage_back }
       report_memory("server", parent.pid) { |length| flood(raw_client(port, secret: SECRET), length) }
     end
 
@@ -156,6 +153,7 @@ module Stress
         flood(connection, lengths.pop)
       end
       child = start_child do |link|
+        Malloc.give_garbage_back
         client = client_at(server.port)
         loop { link.tell(error_of { client.invoke("anything", link.hear) }) }
       end

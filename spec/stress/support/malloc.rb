@@ -28,11 +28,17 @@ module Stress
       function("malloc_trim", [Fiddle::TYPE_SIZE_T])&.call(0)
     end
 
-    # @return [Integer] bytes that this process has in memory, without what is free: over ten megabytes of
-    #   garbage that calls left in the arena of each thread that happened to serve some
-    def bytes_in_use
+    # Gives back Ruby's garbage as well: calls leave over ten megabytes in the arena of each thread that serves some.
+    #
+    # @return [void]
+    def give_garbage_back
       GC.start
       give_back
+    end
+
+    # @return [Integer] bytes that this process has in memory, without garbage
+    def bytes_in_use
+      give_garbage_back
       ProcFs.resident_bytes("self")
     end
 
