@@ -11,6 +11,8 @@ RSpec.configure do |config|
   config.order = :random
   Kernel.srand(config.seed)
   config.fail_if_no_examples = true
+  # `rake spec:stress` asks for them.
+  config.filter_run_excluding(:stress)
   config.raise_errors_for_deprecations!
   config.expect_with(:rspec) { |expectations| expectations.max_formatted_output_length = 2_000 }
   config.mock_with(:rspec) { |mocks| mocks.verify_partial_doubles = true }

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 # How hard Ruby's garbage collector works while the suite runs: as hard as it likes, unless `AIKIDO_ZEN_IPC_GC` says
-# more. `bin/faults 23` runs the suite under each.
+# more. `rake spec:stress[gc_stress,gc_compact,gc_verify]` runs the suite under each.
 #
 # - `stress`: it looks for young garbage at every allocation inside the gem's native methods, as long as no other one is
 #   called, and now and then when they begin and end. An object that the binding forgets is a young one. To look at
 #   everything each time would take fifty milliseconds for every object that is made, and to look at every allocation of
-#   everybody, hours: a program of `bin/faults 23` does that.
+#   everybody, hours: `spec/stress/garbage_collection_spec.rb` does that to a small program.
 # - `compact`: with `GC.auto_compact`, it looks at everything, and moves what it can, at the beginning and the end of
 #   the gem's native methods and of every example.
 # - `verify`: at the same moments it moves every object that may be moved, as many as there is room for, and checks that

@@ -17,7 +17,7 @@ module HardTimeout
 
   # Runs the example under the limit.
   def self.enforce(example)
-    watch = Watch.new(Thread.current, example.full_description)
+    watch = Watch.new(Thread.current, example.full_description, example.metadata.fetch(:limit, LIMIT))
     example.run
   ensure
     watch&.stop
@@ -25,9 +25,10 @@ module HardTimeout
 
   # The thread that watches one example.
   class Watch
-    def initialize(watched, description)
+    def initialize(watched, description, limit)
       @watched = watched
       @description = description
+      @limit = limit
       @mutex = Mutex.new
       @changed = ConditionVariable.new
       @stopped = false
@@ -45,9 +46,9 @@ module HardTimeout
     private
 
     def watch
-      return if stopped_within?(LIMIT)
+      return if stopped_within?(@limit)
 
-      report = "#{@description}: not finished after #{LIMIT} s\n\n#{backtraces}"
+      report = "#{@description}: not finished after #{@limit} s\n\n#{backtraces}"
       @watched.raise(Expired, report)
       return if stopped_within?(GRACE)
 

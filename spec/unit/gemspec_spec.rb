@@ -33,7 +33,7 @@ RSpec.describe "aikido-zen-ipc.gemspec" do
     libraries = Dir.glob("lib/**/*.rb", base: root)
 
     expect(specification.files).to include(*libraries)
-    expect(specification.files.grep(%r{\A(spec|tests|fuzz|faults|benchmark|examples|bin|target|tmp)/})).to be_empty
+    expect(specification.files.grep(%r{\A(spec|tests|fuzz|benchmark|examples|bin|target|tmp)/})).to be_empty
     expect(specification.files.grep(/\.(so|bundle|o|gem)\z/)).to be_empty
   end
 end
