@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-crate = "models"
+crate = "loom"
 
 # Builds the models apart from the gem, whose users need not build loom, and runs them.
 run_models = lambda do |*arguments|
