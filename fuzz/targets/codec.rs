@@ -1,5 +1,5 @@
-//! JSON to Ruby values and back, in a Ruby: accepted is what serde_json accepts and what can be published, and the values
-//! are those that Ruby's own parser makes.
+//! JSON to Ruby values and back, in a Ruby. The codec must accept the texts that serde_json accepts and that can be
+//! published, and make the values that Ruby's own parser makes.
 #![no_main]
 
 use std::mem::ManuallyDrop;

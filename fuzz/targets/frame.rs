@@ -1,4 +1,4 @@
-//! A stream of frames, cut anywhere: the decoder gives what stands there, and refuses a length over its limit.
+//! A stream of frames, cut anywhere. The decoder must return the frames of the stream, and refuse a length over its limit.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What the other side says in a handshake: accepted is what an honest one says, and nothing else.
+//! The messages of the other side in a handshake. Only those of an honest side may be accepted.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,5 @@
-//! A frame's body, as a request and as a response: refused is what serde_json refuses, and understood what it reads.
+//! A frame's body, parsed as a request and as a response. The parser must refuse the bytes that serde_json refuses, and
+//! read the same values from others.
 #![no_main]
 
 use std::time::Duration;
