@@ -1,10 +1,10 @@
-//! The least that two processes on one host can do: send some bytes over a socket and wait for others.
+//! The bare contenders: two processes on one host send some bytes over a socket and wait for others, and do no more.
 //!
 //! `ping_pong serve tcp|unix:PATH` prints its address and answers until its standard input ends, a thread for each
 //! connection. `ping_pong call ADDRESS THREADS CALLS SECONDS REQUEST_BYTES RESPONSE_BYTES` is one worker of the
 //! benchmark: it connects, warms up, writes `R` (ready), waits for a byte, calls, writes `D` (done), waits for a byte, and
-//! writes what it measured, as unsigned 64-bit numbers in the machine's order: how long all of it took, 0 (it allocates
-//! no objects), and each round trip. Times are nanoseconds.
+//! writes its measurements, as unsigned 64-bit numbers in the machine's order: the time of the whole run, 0 (it allocates
+//! no objects), and the time of each round trip. Times are nanoseconds.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,10 +13,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Round trips before the first that counts: fresh sockets and caches. As in `benchmark/lib/worker.rb`.
+/// Round trips before the first measured one, which warm up sockets and caches. As in `benchmark/lib/worker.rb`.
 const WARM_UP_CALLS: usize = 200;
 
-/// After which warming up ends, however few they were: a megabyte takes its time.
+/// The warm-up ends after 50 ms, because 200 round trips of a megabyte would take too long.
 const WARM_UP_TIME: Duration = Duration::from_millis(50);
 
 trait Stream: Read + Write + Send {}
@@ -72,7 +72,7 @@ fn wait_for_end_of_input() -> io::Result<()> {
     io::copy(&mut io::stdin(), &mut io::sink()).map(drop)
 }
 
-/// Answers one connection until the other side closes it. Its first bytes say how long requests and responses are.
+/// Answers one connection until the other side closes it. Its first bytes are the lengths of requests and responses.
 fn answer(mut stream: impl Stream) -> io::Result<()> {
     let mut lengths = [[0; 8]; 2];
     for length in &mut lengths {
@@ -119,7 +119,7 @@ impl Worker {
         signal(&bytes)
     }
 
-    /// A connection that is warm.
+    /// Connects and warms the connection up.
     fn connect(&self) -> io::Result<Box<dyn Stream>> {
         let mut stream: Box<dyn Stream> = match self.address.split_once(':') {
             Some(("tcp", port)) => {

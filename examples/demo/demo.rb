@@ -42,10 +42,14 @@ module Firewall
       introduce
       traffic = Traffic.new(@documents)
       publishing = nil
+      started_at = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       answers = traffic.send_to(@server.port) do
         @documents.list(traffic.newcomer)
         publishing = ask("POST", "/firewall/reload")
       end
+      seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - started_at
+      puts "#{answers.size} requests over #{Traffic::CONNECTIONS} connections at a time: #{seconds.round(1)} s, " \
+           "#{(answers.size / seconds).round} per second"
       report = Report.new(traffic:, answers:, publishing:, workers: @server.workers.values.sort,
                           statistics: statistics(answers.size))
       report.write(ended: @server.stop)

@@ -18,12 +18,12 @@ module Firewall
     }.freeze
 
     # @param traffic [Traffic]
-    # @param answers [Array<Traffic::Answer>]
+    # @param answers [Array<Hash>] as {Traffic#send_to}
     # @param workers [Array<Integer>] sorted process ids of the server's workers
     # @param publishing [Hash] the parent's answer when it published the new list
     # @param statistics [Hash] the parent's counters
     def initialize(traffic:, answers:, workers:, publishing:, statistics:)
-      @traffic = traffic
+      @requests = traffic.requests.size
       @answers = answers
       @workers = workers
       @published_at = publishing.fetch("published_at")
@@ -35,8 +35,6 @@ module Firewall
 
     # @return [Boolean] whether all checks are ok
     def write(ended:)
-      puts "#{@answers.size} requests over #{Traffic::CONNECTIONS} connections at a time: " \
-           "#{@traffic.duration.round(1)} s, #{(@answers.size / @traffic.duration).round} per second"
       write_requests
       write_groups
       write_documents
@@ -50,22 +48,22 @@ module Firewall
 
     # Newcomers that were decided by the old list have to pass.
     def newcomer_verdicts
-      blocked, passed = select { |answer| answer.group == Traffic::NEWCOMER }.partition { |answer| new_list?(answer) }
+      blocked, passed = with("group", Traffic::NEWCOMER).partition { |answer| new_list?(answer) }
       { "passed" => passed.size, "blocked" => blocked.size }
     end
 
     def write_requests
       per_worker_table("Requests", "all")
-      check_count("answered", @answers, @traffic.requests.size)
+      check_count("answered", @answers, @requests)
       VERDICTS.each { |verdict| check_count("  #{verdict}", with("verdict", verdict), expected(verdict)) }
-      found = @answers.map(&:worker).uniq.sort
+      found = @answers.map { |answer| answer["worker"] }.uniq.sort
       check("workers that answered", *blanks, found.size, actual: found, expected: @workers, shown: @workers.size)
     end
 
     def write_groups
       table("What became of which requests", *VERDICTS, "expected")
       @verdicts.each do |group, expected|
-        actual = select { |answer| answer.group == group }.map { |answer| answer["verdict"] }.tally
+        actual = with("group", group).map { |answer| answer["verdict"] }.tally
         actual, expected = [actual, expected].map { |counts| VERDICTS.map { |verdict| counts.fetch(verdict, 0) } }
         check(group, *actual, actual:, expected:, shown: expected.join("/"))
       end
@@ -78,13 +76,13 @@ module Firewall
         check("#{key}, generations", *found, actual: found.uniq, expected: [expected], shown: expected)
       end
       line("new list used after publishing, ms", *each_worker { |answers| milliseconds(first_use_delay(answers)) })
-      missed = select { |answer| answer["documents_asked_at"] > @published_at && !new_list?(answer) }
+      missed = @answers.select { |answer| answer["documents_asked_at"] > @published_at && !new_list?(answer) }
       check("later requests that missed it", *each_worker(missed, &:size), actual: missed.size, expected: 0)
     end
 
     # Every request that the documents do not decide takes a call.
     def write_calls
-      calls = select { |answer| answer["call_time"] }
+      calls = @answers.select { |answer| answer["call_time"] }
       by_parent = with("answered_by", "parent")
       allowed = @verdicts.fetch(Traffic::ALLOWED_ADDRESS).fetch("passed")
       per_worker_table("Calls", "all")
@@ -98,11 +96,11 @@ module Firewall
     def write_events
       sent = with("event", "sent")
       counted = @statistics.fetch("events_by_worker").transform_keys(&:to_i)
-      lost = @traffic.requests.size - @statistics.fetch("events")
+      lost = @requests - @statistics.fetch("events")
       per_worker_table("Events", "all")
-      check_count("sent by the workers", sent, @traffic.requests.size)
+      check_count("sent by the workers", sent, @requests)
       check("counted by the parent", *@workers.map { |pid| counted.fetch(pid, 0) }, @statistics.fetch("events"),
-            actual: counted, expected: sent.map(&:worker).tally, shown: sent.size)
+            actual: counted, expected: sent.map { |answer| answer["worker"] }.tally, shown: sent.size)
       check("lost", *blanks, lost, actual: lost, expected: 0)
     end
 
@@ -151,17 +149,13 @@ module Firewall
       @workers.map { "" }
     end
 
-    def select(&)
-      @answers.select(&)
-    end
-
     def with(field, value)
-      select { |answer| answer[field] == value }
+      @answers.select { |answer| answer[field] == value }
     end
 
     # @return [Array] what the block makes of each worker's answers
     def each_worker(answers = @answers, &)
-      groups = answers.group_by(&:worker)
+      groups = answers.group_by { |answer| answer["worker"] }
       @workers.map { |pid| groups.fetch(pid, []) }.map(&(block_given? ? proc(&) : :itself))
     end
 

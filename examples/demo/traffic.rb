@@ -5,14 +5,6 @@ require_relative "../support/http_client"
 module Firewall
   # The requests of the demo, and the verdicts that they have to get.
   class Traffic
-    Request = Struct.new(:group, :verb, :path, :address, :user, keyword_init: true)
-
-    Answer = Struct.new(:group, :worker, :body) do
-      def [](field)
-        body.fetch(field)
-      end
-    end
-
     # The worker decides on these requests by itself, although they pass.
     ALLOWED_ADDRESS = "an allowed address"
 
@@ -25,20 +17,8 @@ module Firewall
     # A connection ends after this many requests, so that the next one may go to another worker.
     REQUESTS_PER_CONNECTION = 40
 
-    # Any seed does. A fixed one mixes the requests the same way each time.
-    SEED = 20_231_101
-
-    # @return [String] the address that is on no list at first
-    attr_reader :newcomer
-
-    # @return [Hash{String => Hash{String => Integer}}] how many requests of each group have to get which verdict
-    attr_reader :verdicts
-
-    # @return [Array<Request>]
-    attr_reader :requests
-
-    # @return [Float] seconds that {#send_to} took
-    attr_reader :duration
+    # `newcomer` is the address that is on no list at first. `verdicts` has the expected count of each verdict by group.
+    attr_reader :newcomer, :requests, :verdicts
 
     # @param documents [DocumentCopy]
     def initialize(documents)
@@ -54,22 +34,20 @@ module Firewall
       add("a blocked user", "blocked" => 200) { { user: documents.blocked_user } }
       add(ALLOWED_ADDRESS, "passed" => 300) { { path: "/api/items/1", address: documents.allowed_address } }
       add(NEWCOMER, "passed" => 400) { { address: newcomer } }
+      @requests.shuffle!(random: Random.new(1))
     end
 
     # Sends all requests. Calls the block when about half of them are answered, while the others go on.
     #
-    # @return [Array<Answer>]
+    # @return [Array<Hash>] the answers, each with the group of its request
     def send_to(port)
-      started_at = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      requests = @requests.shuffle(random: Random.new(SEED))
-      queue = Queue.new(requests).close
+      queue = Queue.new(@requests).close
       answers = Queue.new
       each_connection(port, queue) do |client, request|
-        response = client.request(request.verb, request.path, address: request.address, user: request.user)
-        answers << Answer.new(request.group, response.worker, response.body)
-        yield if request.equal?(requests[requests.size / 2])
+        response = client.request(request[:verb], request[:path], **request.slice(:address, :user))
+        answers << response.body.merge("group" => request[:group])
+        yield if request.equal?(@requests[@requests.size / 2])
       end
-      @duration = Process.clock_gettime(Process::CLOCK_MONOTONIC) - started_at
       Array.new(answers.size) { answers.pop }
     end
 
@@ -78,8 +56,7 @@ module Firewall
     def add(group, verdicts)
       @verdicts[group] = verdicts
       verdicts.values.sum.times do |index|
-        request = { verb: "GET", path: "/", **yield(index) }
-        @requests << Request.new(group:, address: @documents.unlisted_address, **request)
+        @requests << { group:, verb: "GET", path: "/", address: @documents.unlisted_address, **yield(index) }
       end
     end
 
