@@ -12,6 +12,7 @@
 //! | [`generation_page`] | the page of memory that tells workers of new generations |
 //! | [`handshake`] | mutual proof of the secret, as state machines over bytes |
 //! | [`message`] | requests and responses to and from JSON |
+//! | [`json`] | the JSON lexer: splits, checks and reads texts |
 //! | [`frame`] | bytes to and from frames; no socket |
 //! | [`secret`] | the secret that descendants of the parent inherit |
 //! | [`journal`] | what the native thread has to say, kept for whoever can log it |
@@ -39,6 +40,7 @@ pub mod frame;
 pub mod generation_page;
 pub mod handshake;
 pub mod journal;
+pub mod json;
 pub mod memory;
 pub mod message;
 pub mod options;

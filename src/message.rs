@@ -4,7 +4,6 @@
 //! they are, for the binding to turn into values. Nothing later checks a message again.
 
 mod parse;
-mod scan;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,6 +13,7 @@ use serde::Serialize;
 
 use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
 use crate::frame;
+use crate::json::unescaped_len;
 use crate::memory;
 use parse::Asked;
 
@@ -387,7 +387,7 @@ const SHORT_HEAD: usize = 64;
 const SHORT_TAIL: usize = 48;
 
 fn write_string(json: &mut Vec<u8>, text: &str) {
-    if text.bytes().any(scan::is_special) {
+    if unescaped_len(text.as_bytes()) < text.len() {
         return write_json(json, &text);
     }
     json.push(b'"');

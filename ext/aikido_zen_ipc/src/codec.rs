@@ -7,7 +7,7 @@
 //! - a String that is not valid UTF-8 is sent with U+FFFD in place of the bad bytes;
 //! - an object of any other class is asked for `as_json`, and cannot be sent without one.
 //!
-//! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all
+//! A value may nest [`MAX_NESTING`](zen_ipc::json::MAX_NESTING) levels deep. The Array of all arguments and the Hash of all
 //! keyword arguments are the envelope of a call and do not count: each argument may nest that deep.
 //!
 //! A `VALUE` in here is only ever in a local variable or in an Array of Ruby's, because the GC looks
@@ -15,28 +15,8 @@
 
 mod decode;
 mod encode;
-mod plain;
 
 pub(crate) use decode::{
     DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, name_string, prepare_key_cache,
 };
 pub(crate) use encode::{EncodeError, encode, encode_arguments};
-
-use std::str::Utf8Error;
-
-/// In levels: what Ruby's own JSON allows by default, and little enough for the 512 KiB machine
-/// stack of a Fiber.
-const MAX_NESTING: u8 = 100;
-
-/// What is said of a text that nests deeper.
-const TOO_DEEP: &str = "nesting deeper than 100 levels";
-
-/// The bytes as text.
-///
-/// # Errors
-///
-/// Where they stop being UTF-8.
-fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    // The faster one does not say where.
-    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
-}

@@ -1,14 +1,12 @@
 //! JSON to Ruby values.
 
 mod key;
-mod reader;
 
 use magnus::{Error, IntoValue, RArray, RHash, Ruby, Value, prelude::*};
+use zen_ipc::json::{MAX_NESTING, Reader, SyntaxError, TOO_DEEP, Token, utf8};
 
 use self::key::key;
 pub(crate) use self::key::{cached as name_string, prepare_key_cache};
-use self::reader::{Flaw, Reader, Token};
-use super::{MAX_NESTING, TOO_DEEP, utf8};
 use crate::ruby_bytes::{
     BATCH_LENGTH, ENTRY_BATCH_LENGTH, Element, allocate, append, big_integer, integer, store, symbol, value_of,
 };
@@ -71,7 +69,7 @@ fn decode_with<'a, T>(
     let mut decoder = Decoder { ruby, reader: Reader::new(text), is_freezing: false };
     let built = build(&mut decoder).and_then(|value| Ok(decoder.reader.end().map(|()| value)?));
     built.map_err(|obstacle| match obstacle {
-        Obstacle::Flaw(flaw) => DecodeError::Invalid(decoder.reader.describe(&flaw)),
+        Obstacle::Syntax(error) => DecodeError::Invalid(decoder.reader.describe(&error)),
         Obstacle::Raised(error) => DecodeError::Raised(error),
     })
 }
@@ -85,14 +83,14 @@ struct Decoder<'a> {
 
 /// What ends the building of a value.
 enum Obstacle {
-    Flaw(Flaw),
+    Syntax(SyntaxError),
     /// Ruby raised.
     Raised(Error),
 }
 
-impl From<Flaw> for Obstacle {
-    fn from(flaw: Flaw) -> Self {
-        Self::Flaw(flaw)
+impl From<SyntaxError> for Obstacle {
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
     }
 }
 
@@ -110,7 +108,7 @@ impl<'a> Decoder<'a> {
 
     fn keyword_arguments(&mut self) -> Result<RHash, Obstacle> {
         let Token::Object = self.reader.token()? else {
-            return Err(self.reader.flaw("the keyword arguments are not an object").into());
+            return Err(self.reader.error("the keyword arguments are not an object").into());
         };
         let hash = store(None, &[], false)?;
         let mut is_first = true;
@@ -126,7 +124,7 @@ impl<'a> Decoder<'a> {
     /// The next value. `levels_left` is how many containers may still be opened.
     #[inline]
     fn element(&mut self, levels_left: u8) -> Result<Element<'a>, Obstacle> {
-        match self.reader.plain_string() {
+        match self.reader.unescaped_string() {
             Some(text) => Ok(Element::Text(text)),
             None => self.made(levels_left).map(Element::Value),
         }
@@ -192,8 +190,8 @@ impl<'a> Decoder<'a> {
         Ok(self.finished(hash))
     }
 
-    fn level_below(&self, levels_left: u8) -> Result<u8, Flaw> {
-        levels_left.checked_sub(1).ok_or_else(|| self.reader.flaw(TOO_DEEP))
+    fn level_below(&self, levels_left: u8) -> Result<u8, SyntaxError> {
+        levels_left.checked_sub(1).ok_or_else(|| self.reader.error(TOO_DEEP))
     }
 
     fn nil(&self) -> Element<'a> {

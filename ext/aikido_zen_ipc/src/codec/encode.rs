@@ -9,11 +9,11 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
+use zen_ipc::json::MAX_NESTING;
 use zen_ipc::memory;
 
 use self::hash::{Hashes, looks_for_twins};
 use self::quote::write_quoted;
-use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
 use crate::ruby_bytes::{append_bytes, class_name, is_taken_for_utf8, method_arity, symbol_name};
 

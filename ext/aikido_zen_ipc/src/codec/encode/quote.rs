@@ -1,8 +1,7 @@
 //! JSON strings.
 
+use zen_ipc::json::{unescaped_len, utf8};
 use zen_ipc::{Error, memory};
-
-use crate::codec::{plain::plain_length, utf8};
 
 /// Writes the bytes as a JSON string: as UTF-8, with U+FFFD for what is not. Only quotes, backslashes
 /// and control characters are escaped.
@@ -13,7 +12,7 @@ use crate::codec::{plain::plain_length, utf8};
 pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error> {
     memory::make_room(json, bytes.len().saturating_add(2))?;
     json.push(b'"');
-    if bytes.is_ascii() && plain_length(bytes) == bytes.len() {
+    if bytes.is_ascii() && unescaped_len(bytes) == bytes.len() {
         // Most are so, and short: to look for more would take as long again.
         json.extend_from_slice(bytes);
     } else if let Ok(text) = utf8(bytes) {
@@ -33,7 +32,7 @@ pub(super) fn write_quoted(bytes: &[u8], json: &mut Vec<u8>) -> Result<(), Error
 
 fn write_escaped(text: &str, json: &mut Vec<u8>) -> Result<(), Error> {
     let mut rest = text.as_bytes();
-    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(plain_length(rest)) {
+    while let Some((plain, [special, after @ ..])) = rest.split_at_checked(unescaped_len(rest)) {
         memory::make_room(json, plain.len().saturating_add(LONGEST_ESCAPE))?;
         json.extend_from_slice(plain);
         write_escape(*special, json);
