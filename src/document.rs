@@ -3,13 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use crate::error::{Error, Result, excerpt};
+use crate::json::check_document;
 use crate::sync::{Mutex, lock};
-
-/// The deepest nesting of a document. 100 levels: the default of `JSON.generate` and `JSON.parse`.
-pub const MAX_NESTING: u8 = 100;
 
 /// A version of a document.
 #[derive(Debug, Clone)]
@@ -76,7 +72,8 @@ impl DocumentStore {
         if json.len() > self.max_len {
             return Err(Error::FrameTooLarge { size: json.len() as u64, limit: self.max_len as u64 });
         }
-        check(&json).map_err(|reason| Error::invalid_argument(format!("document {:?} {reason}", excerpt(key))))?;
+        check_document(&json)
+            .map_err(|reason| Error::invalid_argument(format!("document {:?} is not JSON: {reason}", excerpt(key))))?;
         let mut state = lock(&self.state);
         let before = match state.latest.get(key) {
             Some(current) if *current.json == json => return Ok((current.generation, false)),
@@ -114,62 +111,6 @@ impl DocumentStore {
         lock(&self.state).latest.len()
     }
 }
-
-fn check(json: &[u8]) -> Result<(), String> {
-    serde_json::from_slice::<&RawValue>(json).map_err(|error| format!("is not JSON: {error}"))?;
-    if nesting(json) > usize::from(MAX_NESTING) {
-        return Err(format!("nests deeper than {MAX_NESTING} levels"));
-    }
-    if has_lone_surrogate(json) {
-        return Err("has a lone surrogate in a string".to_owned());
-    }
-    Ok(())
-}
-
-/// The nesting depth of a valid JSON text.
-fn nesting(json: &[u8]) -> usize {
-    let (mut depth, mut max_depth, mut in_string, mut escaped) = (0usize, 0usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => depth = depth.saturating_add(1),
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        max_depth = max_depth.max(depth);
-    }
-    max_depth
-}
-
-/// Returns whether a string in a valid JSON text has a lone surrogate. JSON's grammar allows it, but no worker could
-/// build a String from it.
-fn has_lone_surrogate(json: &[u8]) -> bool {
-    let mut rest = json;
-    while let Some(start) = rest.iter().position(|byte| *byte == b'\\') {
-        let (escape, after) =
-            rest.get(start..).unwrap_or_default().split_at_checked(UNICODE_ESCAPE).unwrap_or_default();
-        let length = match (utf16_unit(escape), utf16_unit(after)) {
-            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 2 * UNICODE_ESCAPE,
-            (Some(0xD800..=0xDFFF), _) => return true,
-            (Some(_), _) => UNICODE_ESCAPE,
-            (None, _) => SHORT_ESCAPE,
-        };
-        rest = rest.get(start.saturating_add(length)..).unwrap_or_default();
-    }
-    false
-}
-
-/// The UTF-16 unit of a `\u` escape at the start of `text`.
-fn utf16_unit(text: &[u8]) -> Option<u16> {
-    let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
-    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// Bytes of an escape such as `\u00e9`, and of one such as `\n`.
-const UNICODE_ESCAPE: usize = 6;
-const SHORT_ESCAPE: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -265,12 +206,16 @@ mod tests {
         let nested = |depth: usize| ["[".repeat(depth), "]".repeat(depth)].concat().into_bytes();
         assert!(documents().publish("config", nested(100)).is_ok());
         let error = documents().publish("config", nested(101)).unwrap_err();
-        assert_eq!(error.to_string(), "document \"config\" nests deeper than 100 levels");
+        assert_eq!(
+            error.to_string(),
+            "document \"config\" is not JSON: nesting deeper than 100 levels at line 1 column 101"
+        );
     }
 
     #[test]
     fn brackets_inside_strings_do_not_nest() {
-        assert_eq!(nesting(br#"["[[[\"[[", {"a\\": "{"}]"#), 2);
+        let text = format!(r#"["{}\"[", {{"a\\": "{{"}}]"#, "[".repeat(100));
+        assert!(documents().publish("config", text.into_bytes()).is_ok());
     }
 
     #[test]
@@ -283,8 +228,8 @@ mod tests {
             r#"["\n\ud83dx", 1]"#,
             r#"{"\\\udead":1}"#,
         ] {
-            let error = documents().publish("config", text.into()).unwrap_err();
-            assert_eq!(error.to_string(), "document \"config\" has a lone surrogate in a string", "{text}");
+            let error = documents().publish("config", text.into()).unwrap_err().to_string();
+            assert!(error.starts_with("document \"config\" is not JSON: an invalid escape at line 1 "), "{error}");
         }
         for text in
             [r#""\ud83d\ude00""#, r#"["\ud83d\uDE00\ud83d\ude00"]"#, r#""\\ud800""#, r#""\u00e9\"\\""#, r#""\"""#]

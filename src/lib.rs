@@ -12,6 +12,7 @@
 //! | [`shared_generations`] | counters in shared memory that tell workers of new generations |
 //! | [`handshake`] | mutual authentication, as state machines over bytes |
 //! | [`message`] | requests and responses as JSON |
+//! | [`json`] | the JSON lexer: splits, checks and reads texts |
 //! | [`frame`] | frames to and from bytes |
 //! | [`secret`] | the secret that the parent's descendants inherit |
 //! | [`log_buffer`] | log lines of threads that cannot log themselves |
@@ -40,6 +41,7 @@ pub mod fork;
 pub mod frame;
 pub mod gvl_policy;
 pub mod handshake;
+pub mod json;
 pub mod log_buffer;
 pub mod message;
 mod metrics;

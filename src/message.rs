@@ -5,7 +5,6 @@
 
 mod envelope;
 mod parse;
-mod scan;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -12,13 +12,14 @@ mod real {
     pub(crate) mod error;
     pub(crate) mod failpoint;
     pub(crate) mod frame;
+    pub(crate) mod json;
     pub(crate) mod log_buffer;
     pub(crate) mod message;
     pub(crate) mod metrics;
     pub(crate) mod options;
     pub(crate) mod wait;
 }
-pub(crate) use real::{alloc, document, error, failpoint, frame, log_buffer, message, metrics, options, wait};
+pub(crate) use real::{alloc, document, error, failpoint, frame, json, log_buffer, message, metrics, options, wait};
 
 #[path = "../../src/server"]
 mod server {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::scan;
 use crate::error::RemoteFailure;
+use crate::json::unescaped_len;
 
 /// The parts of a request around its arguments: `head args "," kwargs tail`.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ const HEAD_CAPACITY: usize = 64;
 const TAIL_CAPACITY: usize = 48;
 
 fn write_string(json: &mut Vec<u8>, text: &str) {
-    if text.bytes().any(scan::needs_escape) {
+    if unescaped_len(text.as_bytes()) < text.len() {
         return write_json(json, &text);
     }
     json.push(b'"');

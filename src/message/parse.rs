@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::Detail;
-use super::scan::{Elements, elements};
 use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
+use crate::json::{Elements, elements, string};
 
 /// A parsed array of four or five elements.
 pub(super) enum ParsedRequest<'a> {
@@ -79,18 +79,7 @@ fn response_in<'a>(parts: &Elements<'a, 4>) -> Option<ResponseParts<'a>> {
 
 /// The elements of the array in `body`, or `None` for other JSON.
 pub(super) fn array<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>> {
-    elements(body).map_err(|_| {
-        // Parse again for the error's position, which takes longer.
-        let place = serde_json::from_slice::<serde::de::IgnoredAny>(body).err();
-        let place = place.map_or_else(|| "not UTF-8".to_owned(), |error| error.to_string());
-        Error::protocol(format!("a frame of {} bytes is not JSON: {place}", body.len()))
-    })
-}
-
-/// The value of a string; borrowed if it has no escapes.
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    elements(body).map_err(|reason| Error::protocol(format!("a frame of {} bytes is not JSON: {reason}", body.len())))
 }
 
 /// The timeout in a request's meta object; `None` for an invalid one.

@@ -6,8 +6,8 @@
 //! - a String that is not valid UTF-8 is sent with U+FFFD in place of the bad bytes;
 //! - an object of any other class is asked for `as_json`, and cannot be sent without one.
 //!
-//! A value may nest [`MAX_NESTING`] levels deep. The Array of all arguments and the Hash of all keyword arguments do
-//! not count: each argument may nest that deep.
+//! A value may nest [`MAX_NESTING`](zen_ipc::json::MAX_NESTING) levels deep. The Array of all arguments and the Hash of
+//! all keyword arguments do not count: each argument may nest that deep.
 //!
 //! A `VALUE` is only kept in local variables or Ruby Arrays, because the GC looks for references on the machine stack
 //! and not in a `Vec`.
@@ -17,28 +17,8 @@
 pub(crate) mod api;
 mod decode;
 mod encode;
-mod unescaped;
 
 pub(crate) use decode::{
     DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, name_string, prepare_key_cache,
 };
 pub(crate) use encode::{EncodeError, encode, encode_arguments};
-
-use std::str::Utf8Error;
-
-/// The deepest nesting of a value: that of documents. 100 levels: the default of Ruby's JSON, and little enough for the
-/// 512 KiB machine stack of a Fiber.
-const MAX_NESTING: u8 = zen_ipc::document::MAX_NESTING;
-
-/// The error message for a text that nests deeper.
-const TOO_DEEP: &str = "nesting deeper than 100 levels";
-
-/// The bytes as text.
-///
-/// # Errors
-///
-/// The position of the first invalid byte.
-fn utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    // `simdutf8::basic` is fast but does not say where the error is.
-    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
-}

@@ -1,14 +1,12 @@
 //! Builds Ruby values from JSON.
 
 mod key;
-mod reader;
 
 use magnus::{Error, IntoValue, RArray, RHash, Ruby, Value, prelude::*};
+use zen_ipc::json::{MAX_NESTING, Reader, SyntaxError, TOO_DEEP, Token, utf8};
 
 use self::key::key;
 pub(crate) use self::key::{interned as name_string, prepare_key_cache};
-use self::reader::{Reader, SyntaxError, Token};
-use super::{MAX_NESTING, TOO_DEEP, utf8};
 use crate::ruby_ffi::{
     BATCH_LENGTH, ENTRY_BATCH_LENGTH, Element, allocate, big_integer, insert_batch, integer, push_batch, symbol,
     value_of,
@@ -111,7 +109,7 @@ impl<'a> Decoder<'a> {
 
     fn keyword_arguments(&mut self) -> Result<RHash, BuildError> {
         let Token::Object = self.reader.token()? else {
-            return Err(self.reader.syntax_error("the keyword arguments are not an object").into());
+            return Err(self.reader.error("the keyword arguments are not an object").into());
         };
         let hash = insert_batch(None, &[], false)?;
         let mut is_first = true;
@@ -127,7 +125,7 @@ impl<'a> Decoder<'a> {
     /// The next value. `levels_left` is the number of containers that may still be opened.
     #[inline]
     fn element(&mut self, levels_left: u8) -> Result<Element<'a>, BuildError> {
-        match self.reader.plain_string() {
+        match self.reader.unescaped_string() {
             Some(text) => Ok(Element::Text(text)),
             None => self.non_string(levels_left).map(Element::Value),
         }
@@ -194,7 +192,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn level_below(&self, levels_left: u8) -> Result<u8, SyntaxError> {
-        levels_left.checked_sub(1).ok_or_else(|| self.reader.syntax_error(TOO_DEEP))
+        levels_left.checked_sub(1).ok_or_else(|| self.reader.error(TOO_DEEP))
     }
 
     fn nil(&self) -> Element<'a> {

@@ -10,10 +10,10 @@ use magnus::{
 };
 
 use zen_ipc::alloc;
+use zen_ipc::json::MAX_NESTING;
 
 use self::hash::{Hashes, looks_for_duplicates};
 use self::quote::write_quoted;
-use super::MAX_NESTING;
 use crate::failure::{described, failure_in};
 use crate::ruby_ffi::{append_bytes, class_name, is_utf8_compatible, method_arity, symbol_name};
 

@@ -1,8 +1,7 @@
 //! Writes JSON strings.
 
+use zen_ipc::json::{unescaped_len, utf8};
 use zen_ipc::{Error, alloc};
-
-use crate::codec::{unescaped::unescaped_len, utf8};
 
 /// Writes the bytes as a JSON string in UTF-8, with U+FFFD for invalid bytes. Escapes only quotes, backslashes and
 /// control characters.

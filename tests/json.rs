@@ -1,23 +1,12 @@
-//! Compares the JSON reader of the binding, which needs no Ruby, with serde_json: both accept the same texts and read
-//! the same values.
+//! The JSON reader beside serde_json: both accept the same texts, and read the same values from them.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use zen_ipc::json::{Reader, SyntaxError, Token};
 
-use codec::decode::reader::{Reader, SyntaxError, Token};
-
-/// The binding's modules.
-#[path = "../ext/aikido_zen_ipc/src/codec"]
-mod codec {
-    pub(crate) mod decode {
-        pub(crate) mod reader;
-    }
-    pub(crate) mod unescaped;
-}
-
-/// The value of a text. A Float is its bits.
+/// A value that was read; a Float is its bits.
 #[derive(Debug, PartialEq)]
 enum Json {
     Null,
@@ -37,7 +26,7 @@ fn read(text: &str) -> Result<Json, String> {
 }
 
 fn read_value(reader: &mut Reader<'_>) -> Result<Json, SyntaxError> {
-    if let Some(text) = reader.plain_string() {
+    if let Some(text) = reader.unescaped_string() {
         return Ok(Json::String(text.to_owned()));
     }
     Ok(match reader.token()? {
@@ -158,8 +147,8 @@ fn a_string_ends_at_its_quote_wherever_that_is() {
 }
 
 #[test]
-fn a_flaw_says_what_is_wrong_and_where() {
-    for (text, flaw) in [
+fn an_error_says_what_is_wrong_and_where() {
+    for (text, error) in [
         ("[1,\n 2 3]", "expected `,` or `]` at line 2 column 4"),
         ("{\"a\":1 2}", "expected `,` or `}` at line 1 column 8"),
         ("{\"a\" 1}", "expected `:` at line 1 column 6"),
@@ -171,6 +160,6 @@ fn a_flaw_says_what_is_wrong_and_where() {
         ("\"\\ud800\"", "an invalid escape at line 1 column 2"),
         ("1 2", "expected the end of the text at line 1 column 3"),
     ] {
-        assert_eq!(read(text), Err(flaw.to_owned()));
+        assert_eq!(read(text), Err(error.to_owned()));
     }
 }
