@@ -42,7 +42,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
       server = make_server
       [1, 2].map do |price|
         Shop.write_price(price, seconds_ago: 50 - (10 * price))
-        [client_of(server).invoke("price", patience), invoke_here("price")]
+        [client_of(server).invoke("price", patience), invoke_local("price")]
       end
     end
   end
@@ -77,8 +77,8 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   it "do the same in a call of the parent itself" do
     users, in_use = in_shop do
       make_server
-      made = %w[alice bob].map { |user| invoke_here("sign in", user) }
-      in_threads(8) { invoke_here("select") }
+      made = %w[alice bob].map { |user| invoke_local("sign in", user) }
+      in_threads(8) { invoke_local("select") }
       [made, connections_in_use]
     end
     expect(users).to eq([[nil, "alice"], [nil, "bob"]])
@@ -89,7 +89,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
     errors = in_shop do
       server = make_server
       Rails.application.executor.to_run { raise KeyError, "no room" }
-      [-> { client_of(server).invoke("select", patience) }, -> { invoke_here("select") }]
+      [-> { client_of(server).invoke("select", patience) }, -> { invoke_local("select") }]
         .map { |calling| error_message_of(&calling) }
     end
     expect(errors).to eq(["RemoteError: KeyError: no room"] * 2)
@@ -131,7 +131,7 @@ RSpec.describe "Handlers in a Rails application with ActiveRecord" do
   end
 
   # A call of the parent itself.
-  def invoke_here(name, *args)
+  def invoke_local(name, *args)
     Aikido::Zen::WorkerProcess.invoke(name, patience, *args)
   end
 

@@ -31,7 +31,7 @@ RSpec.describe Aikido::Zen::IPC::Codec, "while the GC runs at every allocation" 
       named = value.transform_keys { |key| key.to_s.to_sym }
       GC.stress = true
       copy = codec.load(codec.dump(value))
-      server.invoke_here(client, "keep", 60, **named)
+      server.invoke_local(client, "keep", 60, **named)
       frozen = codec.load_frozen(text)
       GC.stress = false
       print [copy.eql?(expected), keywords.eql?(expected.transform_keys(&:to_sym)), frozen.eql?(expected)]

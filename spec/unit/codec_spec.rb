@@ -19,7 +19,7 @@ RSpec.describe Aikido::Zen::IPC::Codec do
     client = Aikido::Zen::WorkerProcess::Agent::Client.for(server)
     handled = nil
     server.handle("keep") { |_respond, *values, **keywords| handled = [values, keywords] }
-    server.invoke_here(client, "keep", 1.0, *args, **kwargs)
+    server.invoke_local(client, "keep", 1.0, *args, **kwargs)
     handled
   ensure
     server&.close

@@ -49,8 +49,8 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_private_method("publish_value", method!(Server::publish_value, 2))?;
     class.define_private_method("unpublish_key", method!(Server::unpublish, 1))?;
     class.define_private_method("check_process", method!(Server::check_process, 0))?;
-    class.define_method("invoke_local", method!(Server::invoke_here, -1))?;
-    class.define_method("notify_local", method!(Server::notify_here, -1))?;
+    class.define_method("invoke_local", method!(Server::invoke_local, -1))?;
+    class.define_method("notify_local", method!(Server::notify_local, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
     class.define_method("stop_listening", method!(Server::close, 0))?;
     class.define_alias("close", "stop_listening")?;
@@ -164,7 +164,7 @@ impl Server {
 
     /// Runs a call in this process and thread: `(client, name, timeout, *args, **kwargs)`, as `invoke` of a client in a
     /// worker.
-    fn invoke_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
+    fn invoke_local(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<Value, Error> {
         rescue_panic(ruby, || {
             let (positional, keywords) = split_kwargs(arguments);
             let (client, positional) = split_client(ruby, positional)?;
@@ -176,8 +176,8 @@ impl Server {
         })
     }
 
-    /// As [`Server::invoke_here`], without a timeout, for a notification.
-    fn notify_here(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
+    /// As [`Server::invoke_local`], without a timeout, for a notification.
+    fn notify_local(ruby: &Ruby, this: Obj<Self>, arguments: &[Value]) -> Result<bool, Error> {
         rescue_panic(ruby, || {
             let (positional, keywords) = split_kwargs(arguments);
             let (client, positional) = split_client(ruby, positional)?;
@@ -272,7 +272,7 @@ fn run_local(ruby: &Ruby, server: Obj<Server>, call: &LocalCall) -> Result<(), E
     call.finish(failure.as_ref()).map_err(|error| to_ruby(ruby, error))
 }
 
-/// Splits the client from the other arguments of [`Server::invoke_here`].
+/// Splits the client from the other arguments of [`Server::invoke_local`].
 fn split_client<'a>(ruby: &Ruby, positional: &'a [Value]) -> Result<(&'a Client, &'a [Value]), Error> {
     let [client, others @ ..] = positional else { return Err(internal(ruby, "there is no client")) };
     Ok((<&Client>::try_convert(*client)?, others))

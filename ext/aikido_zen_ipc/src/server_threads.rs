@@ -54,8 +54,8 @@ impl HandlerThread {
 
 impl Supervisor {
     /// Wraps the one of a server that was just started.
-    pub(crate) fn new(steward: CoreSupervisor) -> Self {
-        Self(ThreadOwned::new(steward))
+    pub(crate) fn new(supervisor: CoreSupervisor) -> Self {
+        Self(ThreadOwned::new(supervisor))
     }
 
     /// One for a new thread, an Array of `[level, message]` for the log, or nil at the end.
