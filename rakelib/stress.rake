@@ -44,7 +44,7 @@ namespace :spec do
     library = "#{directory}/lib/aikido/zen/ipc/aikido_zen_ipc.#{RbConfig::CONFIG["DLEXT"]}"
     rust_sources = FileList["Cargo.{toml,lock}", "src/**/*.rs", "ext/**/*.rs", "ext/**/Cargo.toml"]
 
-    desc "Build the extension that can be made to panic (src/failpoint.rs), apart from the gem's"
+    desc "Build the extension that can be made to panic (src/sys/failpoint.rs), apart from the gem's"
     task failpoints: library
 
     file library => rust_sources do

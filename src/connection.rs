@@ -19,10 +19,10 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sen
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
-use crate::fd::MSG_NOSIGNAL;
-use crate::fork::ProcessLocal;
-use crate::frame::{self, FrameDecoder};
-use crate::notifier::{Notifier, Wakeup, wait_for};
+use crate::protocol::frame::{self, FrameDecoder};
+use crate::sys::fd::MSG_NOSIGNAL;
+use crate::sys::fork::ProcessLocal;
+use crate::sys::notifier::{Notifier, Wakeup, wait_for};
 use crate::wait::HostLock;
 use socket_timeout::{kernel_timeout, set_socket_timeout};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Phase, Result};
-use crate::os;
+use crate::sys::unsafe_os;
 
 /// A moment by which something must have happened.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +85,7 @@ impl Deadline {
 /// Seconds on the operating system's monotonic clock, which is the same in every process. For hosts whose own clock
 /// methods tests may replace.
 pub fn monotonic_seconds() -> f64 {
-    os::monotonic_clock().as_secs_f64()
+    unsafe_os::monotonic_clock().as_secs_f64()
 }
 
 #[cfg(test)]

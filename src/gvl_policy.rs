@@ -10,8 +10,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sys::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sys::sync::{Mutex, lock};
 
 /// The longest wait with the lock held. 500 µs: nearly every response has come by then, also on a busy machine, and it
 /// is little compared with a slice of 100 ms.

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::sync::{Mutex, lock};
+use crate::sys::sync::{Mutex, lock};
 
 /// Entries kept until they are drained; later ones are only counted, so that a flood cannot fill memory. 64: far more
 /// than one drain ever sees in normal use.

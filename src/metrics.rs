@@ -1,6 +1,6 @@
 //! The counters of clients and servers. `stats` of each reads them by name.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sys::sync::atomic::{AtomicU64, Ordering};
 
 /// A number that only grows.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::zeroize_stack;
 
 use crate::error::{Error, Result};
-use crate::os::NoDumpBytes;
+use crate::sys::unsafe_os::NoDumpBytes;
 
 /// The length of a generated secret, and the shortest allowed one. 32 bytes: as long as a SHA-256 MAC; a longer key
 /// makes HMAC no stronger.

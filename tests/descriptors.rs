@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use support::peer::Peer;
 use support::{PATIENCE, TestServer, echo, eventually};
 use zen_ipc::NoHost;
-use zen_ipc::handshake::{ClientHandshake, MAC_LENGTH};
+use zen_ipc::protocol::handshake::{ClientHandshake, MAC_LENGTH};
 
 #[test]
 fn without_descriptors_accepting_pauses_and_resumes_while_connections_stay() {

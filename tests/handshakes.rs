@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use support::peer::Peer;
 use support::{PATIENCE, TestServer, echo, eventually, log_of};
-use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, HELLO_LENGTH, MAC_LENGTH};
+use zen_ipc::protocol::handshake::{CLIENT_PROOF_LENGTH, HELLO_LENGTH, MAC_LENGTH};
 use zen_ipc::{ClientOptions, Error, NoHost, Secret, Server, ServerOptions};
 
 /// Long enough for a client on a busy machine to complete its handshake, short enough to wait for.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use support::fake_server::FakeServer;
 use support::peer::{Peer, frame};
 use support::{PATIENCE, stat_of};
-use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, MAC_LENGTH, ServerHandshake};
-use zen_ipc::message::ResultText;
+use zen_ipc::protocol::handshake::{CLIENT_PROOF_LENGTH, MAC_LENGTH, ServerHandshake};
+use zen_ipc::protocol::message::ResultText;
 use zen_ipc::{Client, ClientOptions, Error, NoHost, Phase, Result, Secret};
 
 /// Longer than a message takes to arrive on a busy machine, short enough to wait for.

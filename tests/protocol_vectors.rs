@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use zen_ipc::error::{Cause, FailureCode};
-use zen_ipc::frame::{FrameDecoder, header};
-use zen_ipc::handshake::{ClientHandshake, ServerHandshake};
-use zen_ipc::message::{
+use zen_ipc::protocol::frame::{FrameDecoder, header};
+use zen_ipc::protocol::handshake::{ClientHandshake, ServerHandshake};
+use zen_ipc::protocol::message::{
     Parsed, Request, RequestEnvelope, Response, ResultEnvelope, ResultText, failure_response, parse_document,
 };
 use zen_ipc::{Error, RemoteFailure, Secret};

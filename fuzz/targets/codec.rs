@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use libfuzzer_sys::fuzz_target;
 use magnus::block::Proc;
 use magnus::{Error, IntoValue, RArray, RHash, RModule, Ruby, Value, prelude::*};
-use zen_ipc::document::DocumentStore;
+use zen_ipc::documents::DocumentStore;
 
 use binding::codec::{DecodeError, decode, decode_arguments, decode_frozen, decode_keyword_arguments, encode};
 // The binding's modules refer to each other by these paths.

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use zen_ipc::Error;
-use zen_ipc::frame::{FrameDecoder, HEADER_LENGTH, header};
+use zen_ipc::protocol::frame::{FrameDecoder, HEADER_LENGTH, header};
 
 // The first byte of the input is the limit, the second the length of the pieces.
 fuzz_target!(|input: &[u8]| if let [limit, cut, stream @ ..] = input {

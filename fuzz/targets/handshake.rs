@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use zen_ipc::Secret;
-use zen_ipc::handshake::{
+use zen_ipc::protocol::handshake::{
     CLIENT_PROOF_LENGTH, ClientHandshake, HELLO_LENGTH, MAC_LENGTH, MAGIC, NONCE_LENGTH, ServerHandshake,
 };
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use zen_ipc::Result;
-use zen_ipc::message::{Parsed, Request, RequestEnvelope, Response, ResultEnvelope, parse_document};
+use zen_ipc::protocol::message::{Parsed, Request, RequestEnvelope, Response, ResultEnvelope, parse_document};
 
 fuzz_target!(|body: &[u8]| {
     request(body);

@@ -7,19 +7,35 @@
 
 #[path = "../../src"]
 mod real {
-    pub(crate) mod alloc;
-    pub(crate) mod document;
+    pub(crate) mod documents;
     pub(crate) mod error;
-    pub(crate) mod failpoint;
-    pub(crate) mod frame;
     pub(crate) mod json;
     pub(crate) mod log_buffer;
-    pub(crate) mod message;
     pub(crate) mod metrics;
     pub(crate) mod options;
     pub(crate) mod wait;
 }
-pub(crate) use real::{alloc, document, error, failpoint, frame, json, log_buffer, message, metrics, options, wait};
+pub(crate) use real::{documents, error, json, log_buffer, metrics, options, wait};
+
+#[path = "../../src/protocol"]
+mod protocol {
+    pub(crate) mod frame;
+    pub(crate) mod message;
+}
+
+#[path = "../../src/sys"]
+mod sys {
+    pub(crate) mod alloc;
+    pub(crate) mod failpoint;
+    #[path = "../../loom/src/stubs/fork.rs"]
+    pub(crate) mod fork;
+    #[path = "../../loom/src/stubs/notifier.rs"]
+    pub(crate) mod notifier;
+    #[path = "../../loom/src/stubs/sync.rs"]
+    pub(crate) mod sync;
+    #[path = "../../loom/src/stubs/unsafe_os.rs"]
+    pub(crate) mod unsafe_os;
+}
 
 #[path = "../../src/server"]
 mod server {
@@ -64,13 +80,9 @@ mod client {
 mod stubs {
     pub(crate) mod connection;
     pub(crate) mod deadline;
-    pub(crate) mod fork;
-    pub(crate) mod notifier;
-    pub(crate) mod os;
     pub(crate) mod secret;
-    pub(crate) mod sync;
 }
-pub(crate) use stubs::{connection, deadline, fork, notifier, os, secret, sync};
+pub(crate) use stubs::{connection, deadline, secret};
 
 mod runner;
 

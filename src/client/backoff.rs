@@ -9,7 +9,7 @@ use rand::rngs::SysRng;
 
 use crate::deadline::Deadline;
 use crate::error::{Cause, Error, Result};
-use crate::sync::{Mutex, lock};
+use crate::sys::sync::{Mutex, lock};
 
 /// The shortest delay as a part of `reconnect_delay`; the rest is random. A half: 64 workers then reconnect 8 ms apart
 /// on average after a delay of 1 s, many times what it takes to admit one.

@@ -8,10 +8,10 @@ use super::pool::{Checkout, Pool};
 use crate::connection::{Connection, ReceiveDeadlines};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result, excerpt};
-use crate::failpoint::failpoint;
-use crate::fork;
-use crate::message::{Parsed, RequestEnvelope, Response, ResultText};
-use crate::sync::atomic::Ordering;
+use crate::protocol::message::{Parsed, RequestEnvelope, Response, ResultText};
+use crate::sys::failpoint::failpoint;
+use crate::sys::fork;
+use crate::sys::sync::atomic::Ordering;
 use crate::wait::HostLock;
 
 impl Client {

@@ -14,11 +14,11 @@ use rustix::net::{AddressFamily, RecvFlags, connect as connect_socket, getpeerna
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Cause, Error, Phase, Result};
-use crate::fd;
-use crate::fork::ProcessLocal;
-use crate::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 use crate::options::ClientOptions;
+use crate::protocol::handshake::{ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 use crate::secret::Secret;
+use crate::sys::fd;
+use crate::sys::fork::ProcessLocal;
 use crate::wait::HostLock;
 
 /// Connects and authenticates; returns a blocking socket.

@@ -14,10 +14,10 @@ use super::pool::{Checkout, Pool};
 use crate::connection::Connection;
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
-use crate::frame;
-use crate::message::{CARRY_NOTIFICATIONS, RequestEnvelope, Sender};
-use crate::sync::OnceLock;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::protocol::frame;
+use crate::protocol::message::{CARRY_NOTIFICATIONS, RequestEnvelope, Sender};
+use crate::sys::sync::OnceLock;
+use crate::sys::sync::atomic::{AtomicUsize, Ordering};
 use crate::wait::HostLock;
 
 impl Client {

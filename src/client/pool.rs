@@ -9,9 +9,9 @@ use rustix::net::Shutdown;
 use crate::connection::{Connection, Socket, shut_down};
 use crate::deadline::Deadline;
 use crate::error::{Phase, Result};
-use crate::fork;
-use crate::notifier::{Notifier, Wakeup};
-use crate::sync::{Mutex, OnceLock, lock};
+use crate::sys::fork;
+use crate::sys::notifier::{Notifier, Wakeup};
+use crate::sys::sync::{Mutex, OnceLock, lock};
 use crate::wait::HostLock;
 
 /// Up to `max_connections` connections, idle or in use.

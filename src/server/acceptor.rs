@@ -22,13 +22,13 @@ use super::rejection_log::RejectionLog;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::failpoint::failpoint;
-use crate::fork::ProcessLocal;
 use crate::log_buffer::Level;
 use crate::options::ServerOptions;
-use crate::os;
 use crate::secret::Secret;
-use crate::sync::thread::{self, JoinHandle};
+use crate::sys::failpoint::failpoint;
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::unsafe_os;
 
 /// Starts the acceptor thread.
 ///
@@ -96,7 +96,7 @@ struct Acceptor {
 
 impl Acceptor {
     fn prepare_poll(&self) -> Result<ProcessLocal<Poll>> {
-        let poll = self.dispatcher.reactor.take_poll().ok_or_else(crate::fork::wrong_process_error)?;
+        let poll = self.dispatcher.reactor.take_poll().ok_or_else(crate::sys::fork::wrong_process_error)?;
         let failed = |error: std::io::Error| Error::System {
             operation: "could not watch the listening socket".to_owned(),
             code: error.raw_os_error().unwrap_or_default(),
@@ -109,7 +109,7 @@ impl Acceptor {
     }
 
     fn run(mut self, poll: ProcessLocal<Poll>) {
-        os::block_all_signals();
+        unsafe_os::block_all_signals();
         self.run_event_loop(poll);
         // Closed before, unless the server failed.
         self.listener.close();

@@ -1,8 +1,8 @@
 //! The methods that the core answers itself: `ping`, `rpc.document`, and an error for every other reserved name.
 
-use crate::document::{Document, DocumentStore};
+use crate::documents::{Document, DocumentStore};
 use crate::error::{FailureCode, RemoteFailure, excerpt};
-use crate::message::{
+use crate::protocol::message::{
     NO_HANDLER_CLASS, PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
 };
 

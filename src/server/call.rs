@@ -11,9 +11,9 @@ use super::reply_channel::{LocalReply, ReplyChannel};
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, RemoteFailure, Result};
-use crate::message::{Request, Response};
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::protocol::message::{Request, Response};
+use crate::sys::sync::atomic::{AtomicBool, Ordering};
+use crate::sys::sync::{Mutex, lock};
 use crate::wait::HostLock;
 
 /// A request that is answered at most once.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use super::Server;
 use super::listener::Listener;
 use super::supervisor::Supervisor;
-use crate::document::{DocumentStore, State};
+use crate::documents::{DocumentStore, State};
 use crate::error::Result;
-use crate::fork;
-use crate::shared_generations::SharedGenerations;
-use crate::sync::{Mutex, lock};
+use crate::shared_memory::generations::SharedGenerations;
+use crate::sys::fork;
+use crate::sys::sync::{Mutex, lock};
 
 /// The state of a server just before a fork.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ use super::ready_queue::ReadyQueue;
 use super::session::Session;
 use super::state::ServerState;
 use crate::connection::{Connection, Socket};
-use crate::document::DocumentStore;
+use crate::documents::DocumentStore;
 use crate::error::{Error, Result};
 use crate::log_buffer::Level;
 use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
-use crate::sync::{Mutex, lock};
+use crate::sys::sync::{Mutex, lock};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 

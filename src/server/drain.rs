@@ -7,7 +7,7 @@ use super::session::QUIET_PERIOD;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::notifier::{Wakeup, wait_for};
+use crate::sys::notifier::{Wakeup, wait_for};
 use crate::wait::HostLock;
 
 /// Reads every queued connection that carries notifications, until each has ended or nothing has arrived for

@@ -9,7 +9,7 @@ use super::ready_queue::Popped;
 use super::session::{Session, SessionEvent};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::log_buffer::Level;
-use crate::message::NO_HANDLER_CLASS;
+use crate::protocol::message::NO_HANDLER_CLASS;
 use crate::wait::{HostLock, UntilSignal};
 
 /// A thread's membership in the ready queue. Dropping it is the same as [`HandlerThread::exit`].

@@ -10,9 +10,9 @@ use rustix::net::{AddressFamily, bind, getsockname, listen};
 
 use crate::connection::Socket;
 use crate::error::{Error, Result};
-use crate::fd;
-use crate::fork::{self, ProcessLocal};
-use crate::sync::{Mutex, lock};
+use crate::sys::fd;
+use crate::sys::fork::{self, ProcessLocal};
+use crate::sys::sync::{Mutex, lock};
 
 /// Connections that the kernel completes before they are accepted. 256: enough for all workers of a host at once. A
 /// client that finds the backlog full tries again after 10 ms; one that does not waits until all before it are

@@ -7,8 +7,8 @@ use super::Server;
 use super::builtin::{builtin_response, is_builtin};
 use super::call::Call;
 use crate::error::{Error, Phase, RemoteFailure, Result};
-use crate::frame;
-use crate::message::{Parsed, Request, Response, ResultText};
+use crate::protocol::frame;
+use crate::protocol::message::{Parsed, Request, Response, ResultText};
 use crate::wait::NoHost;
 
 /// A call of this process to itself. The thread that made it runs the handler and finishes it.

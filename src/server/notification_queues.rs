@@ -5,8 +5,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::session::Session;
-use crate::message::Sender;
-use crate::sync::{Mutex, lock};
+use crate::protocol::message::Sender;
+use crate::sys::sync::{Mutex, lock};
 
 /// Connections of one sender that may wait behind the first. 3: a sender opens another only after it gave one up in the
 /// middle of a message or left one idle for its `idle_timeout`, and each may hold some ten megabytes in the kernel.

@@ -10,9 +10,9 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::fd::MSG_NOSIGNAL;
-use crate::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
+use crate::protocol::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
 use crate::secret::Secret;
+use crate::sys::fd::MSG_NOSIGNAL;
 
 /// The connections in their handshake. Tokens only grow, so the first is the oldest.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(super) enum Progress {
     /// The client's proof is still incomplete.
     Pending,
     /// The client knows the secret. The server's proof must be sent next.
-    Authenticated(Socket, [u8; crate::handshake::MAC_LENGTH]),
+    Authenticated(Socket, [u8; crate::protocol::handshake::MAC_LENGTH]),
     /// The client closed it before it sent anything.
     Abandoned,
     /// The handshake failed, for this reason.

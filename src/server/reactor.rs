@@ -16,9 +16,9 @@ use super::session::Session;
 use crate::connection::Socket;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::fork::ProcessLocal;
-use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::atomic::{AtomicUsize, Ordering};
+use crate::sys::sync::{Mutex, lock};
 
 /// The parked connections, and the acceptor's poll.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::session::Session;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::notifier::{Notifier, Wakeup};
-use crate::sync::{Mutex, lock};
+use crate::sys::notifier::{Notifier, Wakeup};
+use crate::sys::sync::{Mutex, lock};
 
 /// A blocking queue of connections that have something to read.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The way back to a caller: a worker's connection, or memory where the caller is this process itself.
 
 use super::session::Session;
-use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
-use crate::message::{Response, ResultEnvelope, failure_response, fit_backtrace};
+use crate::protocol::message::{Response, ResultEnvelope, failure_response, fit_backtrace};
+use crate::sys::alloc;
 use crate::wait::HostLock;
 
 /// Sends the response of a call. Both kinds refuse the same responses.

@@ -14,10 +14,10 @@ use super::state::ServerState;
 use crate::connection::{Connection, ReceiveDeadlines, Socket};
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Phase, Result, excerpt};
-use crate::failpoint::failpoint;
 use crate::log_buffer::Level;
-use crate::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
-use crate::notifier::Wakeup;
+use crate::protocol::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
+use crate::sys::failpoint::failpoint;
+use crate::sys::notifier::Wakeup;
 use crate::wait::{HostLock, UntilSignal};
 
 /// An authenticated connection. Its owner may read and write; dropping it closes the connection.

@@ -8,15 +8,15 @@ use std::time::Duration;
 use rustix::net::Shutdown;
 
 use crate::connection::{Socket, shut_down};
-use crate::document::DocumentStore;
+use crate::documents::DocumentStore;
 use crate::error::Result;
-use crate::fork;
 use crate::log_buffer::{Level, LogBuffer, LogEntry};
 use crate::metrics::ServerCounters;
-use crate::notifier::Notifier;
 use crate::options::ServerOptions;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{Mutex, lock};
+use crate::sys::fork;
+use crate::sys::notifier::Notifier;
+use crate::sys::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sys::sync::{Mutex, lock};
 
 /// Lives from a server's start to its stop.
 #[derive(Debug)]

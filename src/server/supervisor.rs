@@ -6,9 +6,9 @@ use super::dispatcher::Dispatcher;
 use super::handler_thread::HandlerThread;
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::failpoint::failpoint;
 use crate::log_buffer::LogEntry;
-use crate::notifier::Wakeup;
+use crate::sys::failpoint::failpoint;
+use crate::sys::notifier::Wakeup;
 use crate::wait::HostLock;
 
 /// The role of the supervisor, which one thread at a time has. Dropping it gives it up.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
-use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
+use zen_ipc::protocol::handshake::{CLIENT_PROOF_LENGTH, ServerHandshake};
 use zen_ipc::{Client, ClientOptions, Secret};
 
 use super::eventually;

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use zen_ipc::Secret;
-use zen_ipc::handshake::{CLIENT_PROOF_LENGTH, ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
+use zen_ipc::protocol::handshake::{CLIENT_PROOF_LENGTH, ClientHandshake, HELLO_LENGTH, MAC_LENGTH};
 
 use super::raw_connection;
 

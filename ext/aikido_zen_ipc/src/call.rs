@@ -10,9 +10,9 @@ use magnus::{
     Error, Exception, Module, RArray, RArrayArgList, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, method,
     prelude::*,
 };
-use zen_ipc::alloc;
 use zen_ipc::error::{FailureCode, RemoteFailure};
 use zen_ipc::server::{Call as CoreCall, HandlerThread};
+use zen_ipc::sys::alloc;
 
 use crate::codec::api::{copy_bytes, to_json};
 use crate::codec::{decode_arguments, decode_keyword_arguments, name_string};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use magnus::typed_data::Obj;
 use magnus::value::Opaque;
 use magnus::{DataTypeFunctions, Error, Module, RModule, RString, Ruby, Symbol, Value, gc, method, prelude::*};
-use zen_ipc::shared_generations::{SharedGenerations, Watch};
+use zen_ipc::shared_memory::generations::{SharedGenerations, Watch};
 
 use crate::gvl::rescue_panic;
 use crate::ruby_ffi::{find_by_bytes, symbol_name};

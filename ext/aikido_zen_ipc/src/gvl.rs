@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use magnus::{Error, Ruby};
 use rb_sys::special_consts::Qnil;
 use zen_ipc::HostLock;
-use zen_ipc::failpoint::failpoint;
 use zen_ipc::gvl_policy::{GvlPolicy, MAX_HOLD, Reacquire};
+use zen_ipc::sys::failpoint::failpoint;
 
 use crate::error;
 

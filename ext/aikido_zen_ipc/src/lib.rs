@@ -20,13 +20,13 @@ use magnus::{Error, Module, Object, Ruby, TypedData, function};
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
-    zen_ipc::fork::install().map_err(|error| error::to_ruby(ruby, error))?;
-    zen_ipc::shared_generations::SharedGenerations::install().map_err(|error| error::to_ruby(ruby, error))?;
+    zen_ipc::sys::fork::install().map_err(|error| error::to_ruby(ruby, error))?;
+    zen_ipc::shared_memory::generations::SharedGenerations::install().map_err(|error| error::to_ruby(ruby, error))?;
     let zen = ruby.define_module("Aikido")?.define_module("Zen")?;
     let ipc = zen.define_module("IPC")?;
     error::set_module(ipc);
     let agent = zen.define_module("WorkerProcess")?.define_module("Agent")?;
-    ipc.define_singleton_method("fork_generation", function!(zen_ipc::fork::generation, 0))?;
+    ipc.define_singleton_method("fork_generation", function!(zen_ipc::sys::fork::generation, 0))?;
     ipc.define_singleton_method("monotonic_time", function!(zen_ipc::deadline::monotonic_seconds, 0))?;
     codec::api::define(ruby, ipc)?;
     argument::define(ipc)?;

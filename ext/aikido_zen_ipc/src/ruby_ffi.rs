@@ -16,7 +16,7 @@ use rb_sys::{
     ruby_encoding_consts::RUBY_ENCODING_SHIFT,
     ruby_fl_type::RUBY_FL_FREEZE,
 };
-use zen_ipc::alloc;
+use zen_ipc::sys::alloc;
 
 /// Appends the String's bytes to `output` by calling `append`, a plain function without access to Ruby, so that nothing
 /// can change or free the String meanwhile.

@@ -2,7 +2,7 @@
 
 use magnus::{Error, Module, RModule, RString, Ruby, TryConvert, Value, method, prelude::*};
 use zen_ipc::Secret as CoreSecret;
-use zen_ipc::shared_generations::SharedGenerations;
+use zen_ipc::shared_memory::generations::SharedGenerations;
 use zeroize::Zeroizing;
 
 use crate::error::to_ruby;

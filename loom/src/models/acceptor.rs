@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use mio::fake_kernel::Descriptor;
 
-use crate::document::DocumentStore;
-use crate::fork::ProcessLocal;
+use crate::documents::DocumentStore;
 use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::runner::Model;
@@ -15,7 +14,8 @@ use crate::server::acceptor;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::listener::Listener;
 use crate::server::supervisor::{Supervisor, Task};
-use crate::sync::thread::{self, JoinHandle};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::thread::{self, JoinHandle};
 use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [

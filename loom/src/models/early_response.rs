@@ -7,17 +7,17 @@ use mio::fake_kernel::Descriptor;
 
 use super::acceptor as acceptor_model;
 use crate::deadline::Deadline;
-use crate::document::DocumentStore;
-use crate::fork::ProcessLocal;
+use crate::documents::DocumentStore;
 use crate::metrics::ServerCounters;
-use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::runner::Model;
 use crate::server::call::Call;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::handler_thread::HandlerThread;
-use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, lock};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::notifier::Notifier;
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::sync::{Mutex, lock};
 use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 6] = [

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use mio::fake_kernel::Descriptor;
 
 use crate::deadline::Deadline;
-use crate::document::DocumentStore;
-use crate::fork::ProcessLocal;
+use crate::documents::DocumentStore;
 use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::runner::Model;
 use crate::server::call::Call;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::handler_thread::HandlerThread;
-use crate::sync::thread::{self, JoinHandle};
-use crate::sync::{Mutex, lock};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::thread::{self, JoinHandle};
+use crate::sys::sync::{Mutex, lock};
 use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 4] = [

@@ -10,9 +10,9 @@ use crate::client::pool::{Checkout, Pool};
 use crate::connection::{Connection, ReceiveDeadlines};
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
-use crate::fork::ProcessLocal;
 use crate::runner::Model;
-use crate::sync::thread;
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::thread;
 use crate::wait::{HostLock, NoHost};
 
 pub(crate) const MODELS: [Model; 4] = [

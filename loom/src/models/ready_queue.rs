@@ -6,17 +6,17 @@ use mio::fake_kernel::{Descriptor, Peeked};
 
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::document::DocumentStore;
-use crate::fork::ProcessLocal;
+use crate::documents::DocumentStore;
 use crate::metrics::ServerCounters;
-use crate::notifier::Notifier;
 use crate::options::ServerOptions;
 use crate::runner::Model;
 use crate::server::dispatcher::Dispatcher;
 use crate::server::ready_queue::{Popped, ReadyQueue};
 use crate::server::session::Session;
 use crate::server::supervisor::{Supervisor, Task};
-use crate::sync::thread;
+use crate::sys::fork::ProcessLocal;
+use crate::sys::notifier::Notifier;
+use crate::sys::sync::thread;
 use crate::wait::NoHost;
 
 pub(crate) const MODELS: [Model; 3] = [

@@ -9,8 +9,8 @@ use rustix::net::Shutdown;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Phase, Result};
-use crate::fork::ProcessLocal;
-use crate::notifier::{Notifier, Wakeup};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::notifier::{Notifier, Wakeup};
 use crate::wait::HostLock;
 
 pub type Socket = Arc<ProcessLocal<Descriptor>>;

@@ -9,8 +9,8 @@ use mio::fake_kernel::Descriptor;
 use rustix::io::Errno;
 
 use crate::connection::Socket;
-use crate::fork::ProcessLocal;
-use crate::sync::{Mutex, lock};
+use crate::sys::fork::ProcessLocal;
+use crate::sys::sync::{Mutex, lock};
 
 /// Closed by default.
 #[derive(Debug, Default)]

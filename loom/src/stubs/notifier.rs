@@ -4,7 +4,7 @@ use mio::fake_kernel::{Descriptor, Peeked};
 
 use crate::deadline::Deadline;
 use crate::error::Result;
-use crate::fork::ProcessLocal;
+use crate::sys::fork::ProcessLocal;
 
 #[derive(Debug)]
 pub(crate) struct Notifier {

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Makes an extension that was built for it (src/failpoint.rs) panic, at one place after the other, and prints what
+# Makes an extension that was built for it (src/sys/failpoint.rs) panic, at one place after the other, and prints what
 # followed: a JSON Array of `[text, whether it is as it must be]`.
 #
 # ruby -I target/failpoints/lib -I lib spec/stress/programs/panics.rb

@@ -59,7 +59,7 @@ RSpec.describe Aikido::Zen::IPC, "its compiled library" do
     end
   end
 
-  # They belong to a build of the suite of faults, which names this variable (`src/failpoint.rs`).
+  # They belong to a build of the stress specs, which names this variable (`src/sys/failpoint.rs`).
   it "has no places where it can be made to panic" do
     library = $LOADED_FEATURES.grep(%r{/aikido_zen_ipc\.(so|bundle)\z})
 

@@ -2,7 +2,7 @@
 //! binding.
 
 use magnus::{Error, Module, Object, RModule, RString, Ruby, Value, function};
-use zen_ipc::alloc;
+use zen_ipc::sys::alloc;
 
 use crate::codec::{decode, decode_frozen, encode, encode_arguments, prepare_key_cache};
 use crate::error::{to_ruby, undecodable, unserializable};

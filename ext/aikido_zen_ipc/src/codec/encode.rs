@@ -9,8 +9,8 @@ use magnus::{
     value::{Fixnum, Qfalse, Qtrue},
 };
 
-use zen_ipc::alloc;
 use zen_ipc::json::MAX_NESTING;
+use zen_ipc::sys::alloc;
 
 use self::hash::{Hashes, looks_for_duplicates};
 use self::quote::write_quoted;

@@ -1,7 +1,8 @@
 //! Writes JSON strings.
 
+use zen_ipc::Error;
 use zen_ipc::json::{unescaped_len, utf8};
-use zen_ipc::{Error, alloc};
+use zen_ipc::sys::alloc;
 
 /// Writes the bytes as a JSON string in UTF-8, with U+FFFD for invalid bytes. Escapes only quotes, backslashes and
 /// control characters.

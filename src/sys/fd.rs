@@ -1,7 +1,7 @@
 //! Sockets and pipes that are close-on-exec from the start.
 //!
 //! Linux creates them so in one call. Other systems need two, so everything here is called while the lock of
-//! [`crate::fork`] is held, which keeps a fork from happening in between.
+//! [`crate::sys::fork`] is held, which keeps a fork from happening in between.
 
 use std::os::fd::OwnedFd;
 

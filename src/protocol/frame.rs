@@ -1,7 +1,7 @@
 //! Frames to and from bytes: a 32-bit big-endian length, then that many bytes. No sockets.
 
-use crate::alloc;
 use crate::error::{Error, Result};
+use crate::sys::alloc;
 
 /// Bytes of the header, which is the length.
 pub const HEADER_LENGTH: usize = 4;

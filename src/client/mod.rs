@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result};
-use crate::fork;
-use crate::message::{CARRY_NOTIFICATIONS, PING, READ_DOCUMENT, ResultText, parse_document};
 use crate::metrics::ClientCounters;
 use crate::options::ClientOptions;
+use crate::protocol::message::{CARRY_NOTIFICATIONS, PING, READ_DOCUMENT, ResultText, parse_document};
 use crate::secret::Secret;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sys::fork;
+use crate::sys::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::wait::HostLock;
 use backoff::Backoff;
 use notifications::NotificationSender;
@@ -155,7 +155,7 @@ impl Client {
     /// # Returns
     ///
     /// Its generation and text, or `None` if `known_generation` is the latest, or if nothing is published and no
-    /// generation is known. The generation is [`ABSENT`](crate::document::ABSENT) if a known document is no longer
+    /// generation is known. The generation is [`ABSENT`](crate::documents::ABSENT) if a known document is no longer
     /// published.
     ///
     /// # Errors

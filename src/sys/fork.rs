@@ -18,7 +18,7 @@ use std::sync::{Once, OnceLock};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::os;
+use crate::sys::unsafe_os;
 
 /// The number of forks between the process that loaded this crate and this one. One atomic load.
 pub fn generation() -> u32 {
@@ -33,7 +33,7 @@ pub fn generation() -> u32 {
 pub fn install() -> Result<()> {
     let mut outcome = Ok(());
     INSTALLED.call_once(|| {
-        outcome = os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child)
+        outcome = unsafe_os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child)
             .map_err(|errno| Error::system("could not prepare for forks", errno));
     });
     outcome
@@ -102,7 +102,7 @@ impl<T: AsRawFd> ProcessLocal<T> {
     /// Also [`Error::System`] with `EBADF`.
     pub(crate) fn verified(&self) -> Result<&T> {
         let resource = self.get()?;
-        if os::identity(self.descriptor) == Some(self.identity) {
+        if unsafe_os::identity(self.descriptor) == Some(self.identity) {
             return Ok(resource);
         }
         Err(closed_by_others())
@@ -129,7 +129,7 @@ impl<T: AsRawFd> Drop for ProcessLocal<T> {
         if is_owner {
             unregister(self.descriptor, self.identity);
         }
-        if is_owner && os::identity(self.descriptor) == Some(self.identity) {
+        if is_owner && unsafe_os::identity(self.descriptor) == Some(self.identity) {
             drop(resource);
         } else {
             std::mem::forget(resource);
@@ -157,7 +157,7 @@ const PART_LENGTH: usize = 1024;
 /// Parts of the registry, for 1,048,576 descriptors: the most that Linux allows a process by default (`fs.nr_open`).
 const PARTS: usize = (1 << 20) / PART_LENGTH;
 
-/// The identity of each descriptor ([`os::identity`]), or 0 if the number is not ours. A part is allocated at its first
+/// The identity of each descriptor ([`unsafe_os::identity`]), or 0 if the number is not ours. A part is allocated at its first
 /// use and never freed.
 static REGISTRY: [OnceLock<Box<[AtomicU64]>>; PARTS] = [const { OnceLock::new() }; PARTS];
 
@@ -173,7 +173,7 @@ struct Entry {
 impl Entry {
     fn of(resource: &impl AsRawFd) -> rustix::io::Result<Self> {
         let descriptor = resource.as_raw_fd();
-        Ok(Self { slot: slot_of(descriptor)?, identity: os::identity(descriptor).ok_or(Errno::BADF)? })
+        Ok(Self { slot: slot_of(descriptor)?, identity: unsafe_os::identity(descriptor).ok_or(Errno::BADF)? })
     }
 }
 
@@ -239,9 +239,9 @@ extern "C" fn after_fork_in_child() {
             let identity = slot.swap(0, Ordering::Relaxed);
             if identity != 0
                 && let Ok(descriptor) = RawFd::try_from(index * PART_LENGTH + offset)
-                && os::identity(descriptor) == Some(identity)
+                && unsafe_os::identity(descriptor) == Some(identity)
             {
-                os::close_inherited(descriptor);
+                unsafe_os::close_inherited(descriptor);
             }
         }
     }
@@ -252,7 +252,7 @@ extern "C" fn after_fork_in_child() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fd::pipe;
+    use crate::sys::fd::pipe;
 
     fn is_registered(descriptor: RawFd) -> bool {
         slot_of(descriptor).is_ok_and(|slot| slot.load(Ordering::Relaxed) != 0)
@@ -300,7 +300,7 @@ mod tests {
         assert!(message.starts_with("other code of this process has closed a descriptor of this gem: "), "{message}");
         drop(reader);
         assert_eq!(rustix::io::write(writer, &[1]), Ok(1));
-        os::close_inherited(number);
+        unsafe_os::close_inherited(number);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::fd;
-use crate::fork::{self, ProcessLocal};
+use crate::sys::fd;
+use crate::sys::fork::{self, ProcessLocal};
 
 /// Each byte in the pipe is one notification that has not been consumed.
 #[derive(Debug)]

@@ -36,15 +36,15 @@ pub use local_call::LocalCall;
 pub use supervisor::{Supervisor, Task};
 
 use crate::deadline::Deadline;
-use crate::document::DocumentStore;
+use crate::documents::DocumentStore;
 use crate::error::{Error, Result};
-use crate::fork;
 use crate::metrics::ServerCounters;
 use crate::options::ServerOptions;
 use crate::secret::Secret;
-use crate::shared_generations::SharedGenerations;
-use crate::sync::thread::JoinHandle;
-use crate::sync::{Mutex, lock};
+use crate::shared_memory::generations::SharedGenerations;
+use crate::sys::fork;
+use crate::sys::sync::thread::JoinHandle;
+use crate::sys::sync::{Mutex, lock};
 use crate::wait::HostLock;
 use dispatcher::Dispatcher;
 use listener::Listener;
@@ -254,7 +254,7 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Closed`] in a forked copy.
-    pub fn document(&self, key: &str, known_generation: Option<u64>) -> Result<Option<crate::document::Document>> {
+    pub fn document(&self, key: &str, known_generation: Option<u64>) -> Result<Option<crate::documents::Document>> {
         self.check_process()?;
         Ok(self.documents.read(key, known_generation))
     }

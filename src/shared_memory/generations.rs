@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::os::SharedCounters;
+use crate::sys::unsafe_os::SharedCounters;
 
 /// 512 counters fill one page of 4,096 bytes. A host publishes only a few documents.
 const COUNTERS: usize = 512;

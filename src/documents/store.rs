@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, excerpt};
 use crate::json::check_document;
-use crate::sync::{Mutex, lock};
+use crate::sys::sync::{Mutex, lock};
 
 /// A version of a document.
 #[derive(Debug, Clone)]

@@ -1,3 +1,3 @@
-//! No-op stand-ins for `os`.
+//! No-op stand-ins for `unsafe_os`.
 
 pub(crate) fn block_all_signals() {}

@@ -10,9 +10,9 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::alloc;
 use crate::error::{Cause, Error, FailureCode, RemoteFailure, Result, excerpt};
-use crate::frame;
+use crate::protocol::frame;
+use crate::sys::alloc;
 pub use envelope::{RequestEnvelope, ResultEnvelope, failure_response, fit_backtrace};
 use parse::ParsedRequest;
 

@@ -32,7 +32,7 @@ pub(crate) fn at_fork(prepare: extern "C" fn(), parent: extern "C" fn(), child: 
     }
 }
 
-/// Closes a descriptor that the registry of [`crate::fork`] says was inherited, in the child, during the fork.
+/// Closes a descriptor that the registry of [`crate::sys::fork`] says was inherited, in the child, during the fork.
 pub(crate) fn close_inherited(descriptor: RawFd) {
     // SAFETY: nothing uses the number afterwards: its owner compares the fork generation before every use and
     // before it would close it, and the child runs nothing else yet. `close` is async-signal-safe.

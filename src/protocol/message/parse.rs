@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::Detail;
-use crate::alloc;
 use crate::error::{Error, RemoteFailure, Result};
 use crate::json::{Elements, elements, string};
+use crate::sys::alloc;
 
 /// A parsed array of four or five elements.
 pub(super) enum ParsedRequest<'a> {
