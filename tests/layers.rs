@@ -1,4 +1,5 @@
 //! The order of the core's modules: each imports only from those below it in the table of `src/lib.rs`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "clippy does not take a test's support for a test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

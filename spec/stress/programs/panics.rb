@@ -100,7 +100,7 @@ class Panics
   def answer
     arm(@parent, "answer")
     seen = ask(@victim, "call")
-    judge("answer", seen, failed?(seen, IPC::DisconnectedError), log: /nobody waited.*: a bug in .*forced at answer/)
+    judge("answer", seen, failed?(seen, IPC::DisconnectedError), log: /no caller waited.*: a bug in .*forced at answer/)
   end
 
   # A rejected connection is what it is called for; more connections than there are threads need it afterwards.
