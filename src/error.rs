@@ -213,17 +213,24 @@ impl Cause {
     }
 }
 
-/// A failure of a handler, as the other side reported it.
+/// The failure of a call, as the other side reported it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RemoteFailure {
     /// The kind of failure.
     pub code: FailureCode,
-    /// Exactly the handler's message.
+    /// Exactly the handler's message, if a handler raised it.
     pub message: String,
-    /// The class of the error that was raised.
+    /// The class of the error that a handler raised.
     pub class: Option<String>,
-    /// The backtrace, innermost frame first.
+    /// The handler's backtrace, innermost frame first.
     pub backtrace: Vec<String>,
+}
+
+impl RemoteFailure {
+    /// A failure that no handler raised, so that it has neither class nor backtrace.
+    pub fn without_handler(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), class: None, backtrace: Vec::new() }
+    }
 }
 
 /// The most bytes of a given value that an error message quotes. 100: enough to recognize it.

@@ -188,24 +188,13 @@ fn key_not_found() -> RemoteFailure {
 }
 
 fn no_handler() -> RemoteFailure {
-    RemoteFailure {
-        code: FailureCode::NoHandler,
-        message: "no handler for \"add\"".to_owned(),
-        class: Some("Aikido::Zen::IPC::NoHandlerError".to_owned()),
-        backtrace: Vec::new(),
-    }
+    RemoteFailure::without_handler(FailureCode::NoHandler, "no handler for \"add\"")
 }
 
 fn unavailable() -> RemoteFailure {
-    let message = "no thread of the parent is left".to_owned();
-    RemoteFailure { code: FailureCode::Unavailable, message, ..RemoteFailure::default() }
+    RemoteFailure::without_handler(FailureCode::Unavailable, "no thread of the parent is left")
 }
 
 fn invalid_params() -> RemoteFailure {
-    RemoteFailure {
-        code: FailureCode::InvalidParams,
-        message: "rpc.document takes [key, known_generation]".to_owned(),
-        class: Some("ArgumentError".to_owned()),
-        backtrace: Vec::new(),
-    }
+    RemoteFailure::without_handler(FailureCode::InvalidParams, "rpc.document takes [key, known_generation]")
 }

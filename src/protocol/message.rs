@@ -30,9 +30,6 @@ pub const READ_DOCUMENT: &str = "rpc.document";
 /// connections of this sender wait for their turn.
 pub const CARRY_NOTIFICATIONS: &str = "rpc.notifications";
 
-/// The class in a response that means a missing handler if there is no code, as in responses of the first servers.
-pub const NO_HANDLER_CLASS: &str = "Aikido::Zen::IPC::NoHandlerError";
-
 /// The result of parsing a frame's body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed<T> {
@@ -281,11 +278,9 @@ struct Detail {
 }
 
 impl Detail {
-    /// The failure's code. Servers that send no code report a missing handler by the class.
+    /// The failure's code: that of a handler's error if it is missing or unknown.
     fn code(&self) -> FailureCode {
-        let by_class = || (self.class.as_deref() == Some(NO_HANDLER_CLASS)).then_some(FailureCode::NoHandler);
-        let code = self.code.as_deref().and_then(FailureCode::from_name);
-        code.or_else(by_class).unwrap_or_default()
+        self.code.as_deref().and_then(FailureCode::from_name).unwrap_or_default()
     }
 }
 

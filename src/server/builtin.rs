@@ -2,15 +2,13 @@
 
 use crate::documents::{Document, DocumentStore};
 use crate::error::{FailureCode, RemoteFailure, excerpt};
-use crate::protocol::message::{
-    NO_HANDLER_CLASS, PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response,
-};
+use crate::protocol::message::{PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response};
 
 /// The failure that a caller gets when no handler thread is left.
 pub(super) fn unavailable_failure() -> RemoteFailure {
     let message = "no thread of the parent is left to serve this call: something has killed them, and the next use of its \
                    server there starts them again";
-    RemoteFailure { code: FailureCode::Unavailable, message: message.to_owned(), ..RemoteFailure::default() }
+    RemoteFailure::without_handler(FailureCode::Unavailable, message)
 }
 
 /// True for a method that the core answers itself.
@@ -29,10 +27,10 @@ pub(super) fn builtin_response(documents: &DocumentStore, id: &str, request: &Re
             },
             None => {
                 let reason = "rpc.document takes [key, known_generation]".to_owned();
-                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason, "ArgumentError")
+                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason)
             }
         },
-        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name), NO_HANDLER_CLASS),
+        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name)),
     }
 }
 
@@ -60,9 +58,8 @@ impl BuiltinResponse {
         Self::Document { head, document }
     }
 
-    pub(super) fn failure(id: &str, code: FailureCode, message: String, class: &str) -> Self {
-        let class = Some(class.to_owned());
-        Self::Failure(failure_response(id, &RemoteFailure { code, message, class, backtrace: Vec::new() }))
+    pub(super) fn failure(id: &str, code: FailureCode, message: String) -> Self {
+        Self::Failure(failure_response(id, &RemoteFailure::without_handler(code, message)))
     }
 
     /// The parts of the frame's body.

@@ -223,8 +223,7 @@ impl Call {
 
 /// The failure that a caller gets whose response no frame can carry.
 fn frame_too_large_failure(error: &Error) -> RemoteFailure {
-    let class = Some("Aikido::Zen::IPC::FrameTooLargeError".to_owned());
-    RemoteFailure { code: FailureCode::FrameTooLarge, message: error.to_string(), class, backtrace: Vec::new() }
+    RemoteFailure::without_handler(FailureCode::FrameTooLarge, error.to_string())
 }
 
 /// Parks a connection so that another handler thread can serve its next request. One that carries notifications stays

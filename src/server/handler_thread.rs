@@ -9,7 +9,6 @@ use super::ready_queue::Popped;
 use super::session::{Session, SessionEvent};
 use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
 use crate::log_buffer::Level;
-use crate::protocol::message::NO_HANDLER_CLASS;
 use crate::wait::{HostLock, UntilSignal};
 
 /// A thread's membership in the ready queue. Dropping it is the same as [`HandlerThread::exit`].
@@ -96,12 +95,7 @@ impl HandlerThread {
 
     /// The failure of a call whose method has no handler.
     pub fn no_handler(call: &Call) -> RemoteFailure {
-        RemoteFailure {
-            code: FailureCode::NoHandler,
-            message: no_handler_message(call.name()),
-            class: Some(NO_HANDLER_CLASS.to_owned()),
-            backtrace: Vec::new(),
-        }
+        RemoteFailure::without_handler(FailureCode::NoHandler, no_handler_message(call.name()))
     }
 
     /// Leaves the ready queue. Answers a call whose handler was killed, so that its caller does not wait for nothing,

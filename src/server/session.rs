@@ -197,7 +197,7 @@ impl Session {
             Parsed::Message(request) => request,
             Parsed::Unusable { id, reason } => {
                 self.state.counters.requests.add_one();
-                self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason, "ArgumentError"));
+                self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason));
                 return Ok(None);
             }
             Parsed::Unrecognized => {
@@ -288,7 +288,7 @@ impl Session {
     fn carry_notifications(&mut self, id: &str, request: &Request) -> BuiltinResponse {
         let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
-            return BuiltinResponse::failure(id, FailureCode::InvalidParams, reason.to_owned(), "ArgumentError");
+            return BuiltinResponse::failure(id, FailureCode::InvalidParams, reason.to_owned());
         };
         let position = dispatcher.notification_queues.join(sender, self.number);
         if position == Position::Refused {

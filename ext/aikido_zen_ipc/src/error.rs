@@ -110,9 +110,10 @@ fn class_of(ruby: &Ruby, cause: Cause) -> Result<Option<RClass>, Error> {
 }
 
 fn remote(ruby: &Ruby, class: &str, failure: RemoteFailure, method_name: Option<&str>) -> Error {
-    let RemoteFailure { code: _, message, class: remote_class, backtrace } = failure;
+    let RemoteFailure { code, message, class: remote_class, backtrace } = failure;
     let facts = kwargs!(
         ruby,
+        "code" => code.name(),
         "remote_class" => remote_class,
         "remote_backtrace" => backtrace,
         "method_name" => method_name

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::RemoteFailure;
+use crate::error::{FailureCode, RemoteFailure};
 use crate::json::unescaped_len;
 
 /// The parts of a request around its arguments: `head args "," kwargs tail`.
@@ -92,10 +92,14 @@ fn failure_response_with(id: &str, failure: &RemoteFailure, backtrace: &[String]
     #[derive(Serialize)]
     struct Detail<'a> {
         code: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
         class: Option<&'a str>,
-        backtrace: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        backtrace: Option<&'a [String]>,
     }
-    let detail = Detail { code: failure.code.name(), class: failure.class.as_deref(), backtrace };
+    let is_raised = failure.code == FailureCode::HandlerError;
+    let class = failure.class.as_deref().filter(|_| is_raised);
+    let detail = Detail { code: failure.code.name(), class, backtrace: is_raised.then_some(backtrace) };
     let mut body = Vec::new();
     write_json(&mut body, &(id, (), &failure.message, detail));
     body

@@ -120,11 +120,19 @@ fn a_result_comes_back_as_it_was_written() {
 #[test]
 fn a_failure_comes_back_with_code_message_class_and_backtrace() {
     let failure = RemoteFailure {
-        code: FailureCode::InvalidParams,
+        code: FailureCode::HandlerError,
         message: "boom \"quoted\"\n".to_owned(),
         class: Some("KeyError".to_owned()),
         backtrace: vec!["a.rb:1".to_owned(), "b.rb:2".to_owned()],
     };
+    let answer = message(Response::parse(failure_response("9", &failure)).unwrap());
+    assert_eq!(answer.into_result(), Err(Error::Remote(failure)));
+}
+
+#[test]
+fn a_failure_that_no_handler_raised_says_its_code_and_no_more() {
+    let failure = RemoteFailure::without_handler(FailureCode::InvalidParams, "no key");
+    assert_eq!(failure_response("9", &failure), br#"["9",null,"no key",{"code":"invalid_params"}]"#);
     let answer = message(Response::parse(failure_response("9", &failure)).unwrap());
     assert_eq!(answer.into_result(), Err(Error::Remote(failure)));
 }
@@ -209,12 +217,6 @@ fn a_missing_method_is_an_error_of_its_own() {
 fn a_code_that_is_not_known_yet_is_as_if_there_were_none() {
     let answer = message(response(r#"["9",null,"full",{"code":"of a later version"}]"#));
     assert!(matches!(answer.into_result(), Err(Error::Remote(failure)) if failure.code == FailureCode::HandlerError));
-}
-
-#[test]
-fn a_server_that_sends_no_code_says_by_the_class_that_a_method_is_missing() {
-    let answer = message(response(r#"["9",null,"gone",{"class":"Aikido::Zen::IPC::NoHandlerError"}]"#));
-    assert!(matches!(answer.into_result(), Err(Error::NoHandler(failure)) if failure.message == "gone"));
 }
 
 #[test]

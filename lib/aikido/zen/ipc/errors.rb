@@ -103,7 +103,15 @@ module Aikido
       class RemoteError < RuntimeError
         include Error
 
-        # @return [String, nil] the class of the handler's error
+        # The classes of failures that no handler raised, by their codes on the wire.
+        CLASSES_BY_CODE = {
+          "no_handler" => "Aikido::Zen::IPC::NoHandlerError",
+          "frame_too_large" => "Aikido::Zen::IPC::FrameTooLargeError",
+          "invalid_params" => "ArgumentError"
+        }.freeze
+        private_constant :CLASSES_BY_CODE
+
+        # @return [String, nil] the class of the handler's error, or of the failure that prevented its answer
         attr_reader :remote_class
 
         # @return [Array<String>] the handler's backtrace, innermost first
@@ -112,9 +120,10 @@ module Aikido
         # @return [String, nil] the method that was called
         attr_reader :method_name
 
-        def initialize(message = nil, remote_class: nil, remote_backtrace: [], method_name: nil)
+        # @param code [String, nil] the kind of failure on the wire
+        def initialize(message = nil, remote_class: nil, remote_backtrace: [], method_name: nil, code: nil)
           super(message)
-          @remote_class = remote_class
+          @remote_class = remote_class || CLASSES_BY_CODE[code]
           @remote_backtrace = remote_backtrace
           @method_name = method_name
         end
