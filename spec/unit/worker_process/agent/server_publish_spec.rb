@@ -87,7 +87,7 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Server, "#publish" do
 
     expect(server.publish("config", nested.call(100))).to eq(1)
     expect { server.publish("config", nested.call(101)) }
-      .to raise_error(ArgumentError, /\Adocument "config" is not JSON: nesting deeper than 100 levels at line 1 column 101;/)
+      .to raise_error(ArgumentError, /\Adocument "config" is not JSON: nesting deeper than 100 levels at line 1 col/)
   end
 
   it "refuses a text with half of a character, of which no worker could make a String" do
