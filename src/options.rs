@@ -22,6 +22,12 @@ pub const DEFAULT_MAX_FRAME_SIZE: usize = 64 << 20;
 /// The largest allowed `max_frame_size`, in bytes: the frame header has 32 bits.
 pub const MAX_FRAME_SIZE_LIMIT: usize = u32::MAX as usize;
 
+/// The default timeout of fetching a document. 1 s: a worker then uses the last known version.
+pub const DEFAULT_DOCUMENT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The default timeout of sending a notification. 1 s: it waits only where handlers have fallen behind.
+pub const DEFAULT_NOTIFY_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The options of a server.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
@@ -42,8 +48,8 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// Idle threads that wait for a connection. 4: as many connections may arrive at once before one waits for the GVL.
     pub spare_threads: usize,
-    /// All threads that serve connections and run handlers, including idle ones. 2,048: one for each connection, and as
-    /// many for handlers that continue after their response. At the limit, requests wait.
+    /// All threads that serve connections and run handlers, including idle ones. The default is
+    /// [`ServerOptions::default_max_threads`]. At the limit, requests wait.
     pub max_threads: usize,
     /// Connections that are not authenticated yet. 128: more than a busy start produces; the oldest is evicted first.
     pub max_handshakes: usize,
@@ -60,13 +66,26 @@ impl Default for ServerOptions {
             max_frame_size: DEFAULT_MAX_FRAME_SIZE,
             max_connections: 1024,
             spare_threads: 4,
-            max_threads: 2048,
+            max_threads: Self::MIN_DEFAULT_MAX_THREADS,
             max_handshakes: 128,
         }
     }
 }
 
 impl ServerOptions {
+    /// 2,048: two for each of the default connections. A lower `max_connections` does not lower it, so that no handler
+    /// waits.
+    const MIN_DEFAULT_MAX_THREADS: usize = 2048;
+
+    /// The default of `max_threads`: one for each connection, as many for handlers that continue after their response,
+    /// and enough for the idle ones.
+    pub fn default_max_threads(max_connections: usize, spare_threads: usize) -> usize {
+        max_connections
+            .saturating_mul(2)
+            .max(max_connections.saturating_add(spare_threads))
+            .max(Self::MIN_DEFAULT_MAX_THREADS)
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -193,6 +212,43 @@ mod tests {
     fn the_defaults_are_allowed() {
         assert_eq!(ServerOptions::default().check(), Ok(()));
         assert_eq!(ClientOptions::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn the_readme_has_the_defaults() {
+        let readme = include_str!("../README.md");
+        let (server, client) = (ServerOptions::default(), ClientOptions::default());
+        let seconds = |time: Duration| format!("{:.1}", time.as_secs_f64());
+        for row in [
+            format!("| `handshake_timeout` | {} |", seconds(server.handshake_timeout)),
+            format!("| `read_timeout`, `write_timeout` | {} |", seconds(server.read_timeout.max(server.write_timeout))),
+            format!("| `max_frame_size` | {} MiB |", server.max_frame_size.max(client.max_frame_size) >> 20),
+            format!("| `max_connections` | {} |", server.max_connections),
+            format!("| `max_threads` | {} |", server.max_threads),
+            format!("| `max_handshakes` | {} |", server.max_handshakes),
+            format!("| `spare_threads` | {} |", server.spare_threads),
+            format!(
+                "| `connect_timeout`, `handshake_timeout` | {}, {} |",
+                seconds(client.connect_timeout),
+                seconds(client.handshake_timeout)
+            ),
+            format!("| `reconnect_delay` | {} |", seconds(client.reconnect_delay)),
+            format!("| `max_connections` | {} |", client.max_connections),
+            format!("| `idle_timeout` | {} |", seconds(client.idle_timeout)),
+            format!(
+                "| `document_timeout`, `notify_timeout` | {} |",
+                seconds(DEFAULT_DOCUMENT_TIMEOUT.max(DEFAULT_NOTIFY_TIMEOUT))
+            ),
+        ] {
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn the_default_of_max_threads_follows_from_the_other_limits() {
+        for (connections, spare, threads) in [(1024, 4, 2048), (2048, 4, 4096), (10, 4, 2048), (1024, 5000, 6024)] {
+            assert_eq!(ServerOptions::default_max_threads(connections, spare), threads);
+        }
     }
 
     #[test]

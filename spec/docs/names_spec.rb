@@ -11,8 +11,14 @@ RSpec.describe "The documentation" do
   operations = pages.find { |page| page.path == "docs/operations.md" }
   server, client = %i[Server Client].map { |name| Aikido::Zen::WorkerProcess::Agent.const_get(name) }
 
-  def keywords_of(type)
-    type.instance_method(:initialize).parameters.filter_map { |kind, name| name.to_s if kind.start_with?("key") }
+  # The keywords of a constructor, and the options that its error for an unknown one names.
+  def keywords_of(type, *arguments, **options)
+    keywords = type.instance_method(:initialize).parameters.filter_map do |kind, name|
+      name.to_s if kind.match?(/\Akey(?!rest)/)
+    end
+    type.new(*arguments, **options, no_such: 1)
+  rescue ArgumentError => e
+    keywords | e.message[/allowed are (.*)/, 1].split(", ")
   end
 
   def there?(constant, method)
@@ -54,11 +60,12 @@ RSpec.describe "The documentation" do
     expect(pages.flat_map(&:links).map(&:first)).to include(*Dir["docs/*.md", base: Markdown::ROOT])
   end
 
-  { "option of `start`" => [server, []],
-    "option in `client_options`" => [client, %w[secret logger max_frame_size]] }.each do |heading, (type, left_out)|
+  { "option of `start`" => [[server], {}, []],
+    "option in `client_options`" => [[client, "127.0.0.1", 1], { secret: "s" * 32 }, %w[secret logger max_frame_size]] }
+    .each do |heading, (arguments, options, left_out)|
     it "has a row in the README for each #{heading}" do
       names = readme.table(heading).flat_map { |row| row.first.scan(/`(\w+)`/).flatten }
-      expect(names).to match_array(keywords_of(type) - left_out)
+      expect(names).to match_array(keywords_of(*arguments, **options) - left_out)
     end
   end
 

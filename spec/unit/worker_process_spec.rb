@@ -47,7 +47,7 @@ RSpec.describe Aikido::Zen::WorkerProcess do
     end
 
     it "names what is wrong with the client's options, and leaves nothing behind" do
-      { { notify_timeout: 0 } => /\Anotify_timeout is 0; /, { no_such: 1 } => "unknown keyword: :no_such",
+      { { notify_timeout: 0 } => /\Anotify_timeout is 0; /, { no_such: 1 } => /\Aunknown option: :no_such; allowed/,
         5 => "client_options is 5; a Hash with options of Aikido::Zen::WorkerProcess::Agent::Client is allowed" }
         .each { |client_options, message| expect { start(client_options:) }.to raise_error(ArgumentError, message) }
       expect(described_class).to have_attributes(role: nil, server: nil, client: nil)

@@ -42,7 +42,7 @@ struct PerProcess {
 pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     let class = agent.define_class("Client", ruby.class_object())?;
     class.define_alloc_func::<Client>();
-    class.define_private_method("init", method!(Client::init, 2))?;
+    class.define_private_method("init", method!(Client::init, 4))?;
     class.define_private_method("fetch_text", method!(Client::fetch_text, 2))?;
     class.define_private_method("follow_server", method!(Client::follow_server, 2))?;
     class.define_private_method("gvl_mode=", method!(Client::set_gvl_mode, 1))?;
@@ -59,16 +59,20 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
 }
 
 impl Client {
-    fn init(ruby: &Ruby, this: &Self, secret: Value, options: RHash) -> Result<(), Error> {
+    /// Sets the client up, and returns its `reconnect_delay` in seconds.
+    fn init(ruby: &Ruby, this: &Self, host: Value, port: Value, secret: Value, options: RHash) -> Result<f64, Error> {
         rescue_panic(ruby, || {
-            let ClientSettings { address, options, document_timeout, notify_timeout } = client_settings(ruby, options)?;
+            let ClientSettings { address, options, document_timeout, notify_timeout } =
+                client_settings(ruby, host, port, options)?;
+            let reconnect_delay = options.reconnect_delay.as_secs_f64();
             if secret.is_nil() {
                 return Err(Error::new(ruby.exception_arg_error(), "secret is nil; the server's is needed"));
             }
             let core = CoreClient::new(address, Secret::from_option(ruby, secret)?, options);
             let current = RefCell::new(Arc::new(PerProcess::new(core.map_err(|error| to_ruby(ruby, error))?)));
             let shared = Shared { current, document_timeout, notify_timeout };
-            this.0.set(shared).map_err(|_| Error::new(ruby.exception_type_error(), "already initialized client"))
+            this.0.set(shared).map_err(|_| Error::new(ruby.exception_type_error(), "already initialized client"))?;
+            Ok(reconnect_delay)
         })
     }
 

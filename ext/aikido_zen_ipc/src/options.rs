@@ -4,32 +4,48 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use magnus::{Error, Float, RHash, Ruby, TryConvert, Value, prelude::*, value::Fixnum};
+use magnus::{Error, Float, RHash, Ruby, Symbol, TryConvert, Value, prelude::*, r_hash::ForEach, value::Fixnum};
 use zen_ipc::options::{self, TIME_ALLOWED, TIME_OR_ZERO_ALLOWED};
 use zen_ipc::{ClientOptions, ServerOptions};
 
 use crate::failure::{is_failure, quoted};
 
-/// The options of a server.
+/// The options of a server: those that are given, and the core's defaults for the others.
 ///
 /// # Errors
 ///
 /// `ArgumentError` that names the option, the value and what is allowed.
 pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOptions, Error> {
-    let reader = OptionReader { ruby, options };
+    let reader = OptionReader::new(ruby, options, &SERVER_OPTIONS)?;
+    let defaults = ServerOptions::default();
+    let max_connections = reader.count("max_connections", defaults.max_connections)?;
+    let spare_threads = reader.count("spare_threads", defaults.spare_threads)?;
     Ok(ServerOptions {
-        host: reader.address("host")?,
-        port: reader.port("port")?,
-        handshake_timeout: reader.duration("handshake_timeout")?,
-        read_timeout: reader.duration("read_timeout")?,
-        write_timeout: reader.duration("write_timeout")?,
-        max_frame_size: reader.size("max_frame_size")?,
-        max_connections: reader.count("max_connections")?,
-        spare_threads: reader.count("spare_threads")?,
-        max_threads: reader.count("max_threads")?,
-        max_handshakes: reader.count("max_handshakes")?,
+        host: reader.address(defaults.host)?,
+        port: reader.value("port").map_or(Ok(defaults.port), |value| port(ruby, value))?,
+        handshake_timeout: reader.duration("handshake_timeout", defaults.handshake_timeout)?,
+        read_timeout: reader.duration("read_timeout", defaults.read_timeout)?,
+        write_timeout: reader.duration("write_timeout", defaults.write_timeout)?,
+        max_frame_size: reader.size("max_frame_size", defaults.max_frame_size)?,
+        max_connections,
+        spare_threads,
+        max_threads: reader.max_threads(ServerOptions::default_max_threads(max_connections, spare_threads))?,
+        max_handshakes: reader.count("max_handshakes", defaults.max_handshakes)?,
     })
 }
+
+const SERVER_OPTIONS: [&str; 10] = [
+    "host",
+    "port",
+    "handshake_timeout",
+    "read_timeout",
+    "write_timeout",
+    "max_frame_size",
+    "max_connections",
+    "spare_threads",
+    "max_threads",
+    "max_handshakes",
+];
 
 /// The settings of a client, without its secret.
 pub(crate) struct ClientSettings {
@@ -43,27 +59,46 @@ pub(crate) struct ClientSettings {
     pub(crate) notify_timeout: Duration,
 }
 
-/// The options of a client.
+/// The address and the options of a client, as [`server_options`].
 ///
 /// # Errors
 ///
 /// As [`server_options`].
-pub(crate) fn client_settings(ruby: &Ruby, options: RHash) -> Result<ClientSettings, Error> {
-    let reader = OptionReader { ruby, options };
+pub(crate) fn client_settings(
+    ruby: &Ruby,
+    host: Value,
+    server_port: Value,
+    options: RHash,
+) -> Result<ClientSettings, Error> {
+    let reader = OptionReader::new(ruby, options, &CLIENT_OPTIONS)?;
+    let defaults = ClientOptions::default();
     Ok(ClientSettings {
-        address: (reader.address("host")?, reader.port("port")?).into(),
+        address: (address(ruby, host)?, port(ruby, server_port)?).into(),
         options: ClientOptions {
-            connect_timeout: reader.duration("connect_timeout")?,
-            handshake_timeout: reader.duration("handshake_timeout")?,
-            reconnect_delay: reader.duration_or_zero("reconnect_delay")?,
-            max_connections: reader.count("max_connections")?,
-            idle_timeout: reader.duration("idle_timeout")?,
-            max_frame_size: reader.size("max_frame_size")?,
+            connect_timeout: reader.duration("connect_timeout", defaults.connect_timeout)?,
+            handshake_timeout: reader.duration("handshake_timeout", defaults.handshake_timeout)?,
+            reconnect_delay: reader
+                .value("reconnect_delay")
+                .map_or(Ok(defaults.reconnect_delay), |value| duration_or_zero(ruby, "reconnect_delay", value))?,
+            max_connections: reader.count("max_connections", defaults.max_connections)?,
+            idle_timeout: reader.duration("idle_timeout", defaults.idle_timeout)?,
+            max_frame_size: reader.size("max_frame_size", defaults.max_frame_size)?,
         },
-        document_timeout: reader.duration("document_timeout")?,
-        notify_timeout: reader.duration("notify_timeout")?,
+        document_timeout: reader.duration("document_timeout", options::DEFAULT_DOCUMENT_TIMEOUT)?,
+        notify_timeout: reader.duration("notify_timeout", options::DEFAULT_NOTIFY_TIMEOUT)?,
     })
 }
+
+const CLIENT_OPTIONS: [&str; 8] = [
+    "connect_timeout",
+    "handshake_timeout",
+    "reconnect_delay",
+    "max_connections",
+    "idle_timeout",
+    "max_frame_size",
+    "document_timeout",
+    "notify_timeout",
+];
 
 /// A time of more than zero seconds.
 ///
@@ -96,35 +131,52 @@ fn time(ruby: &Ruby, seconds: Value) -> Result<Option<Duration>, Error> {
     Ok(duration.map(|duration| if seconds > Some(0.0) { duration.max(MIN) } else { duration }))
 }
 
-/// Reads options by name from the Hash that a method of ours passes.
+/// Reads options by name from the Hash of those that were given.
 struct OptionReader<'a> {
     ruby: &'a Ruby,
     options: RHash,
 }
 
-impl OptionReader<'_> {
-    fn value(&self, name: &str) -> Result<Value, Error> {
-        self.options.fetch(self.ruby.to_symbol(name))
+impl<'a> OptionReader<'a> {
+    /// A reader of options whose names are all `known`.
+    fn new(ruby: &'a Ruby, options: RHash, known: &[&str]) -> Result<Self, Error> {
+        options.foreach(|name: Value, _: Value| {
+            let is_known = Symbol::from_value(name)
+                .is_some_and(|symbol| symbol.name().is_ok_and(|name| known.contains(&name.as_ref())));
+            if is_known {
+                return Ok(ForEach::Continue);
+            }
+            let message = format!("unknown option: {}; allowed are {}", quoted(name), known.join(", "));
+            Err(Error::new(ruby.exception_arg_error(), message))
+        })?;
+        Ok(Self { ruby, options })
     }
 
-    fn duration(&self, name: &str) -> Result<Duration, Error> {
-        duration(self.ruby, name, self.value(name)?)
+    fn value(&self, name: &str) -> Option<Value> {
+        self.options.get(self.ruby.to_symbol(name))
     }
 
-    fn duration_or_zero(&self, name: &str) -> Result<Duration, Error> {
-        duration_or_zero(self.ruby, name, self.value(name)?)
+    fn duration(&self, name: &str, default: Duration) -> Result<Duration, Error> {
+        self.value(name).map_or(Ok(default), |value| duration(self.ruby, name, value))
     }
 
-    fn count(&self, name: &str) -> Result<usize, Error> {
-        let value = self.value(name)?;
-        integer(self.ruby, value).ok_or_else(|| invalid_option(self.ruby, name, value, "a positive Integer is allowed"))
+    fn count(&self, name: &str, default: usize) -> Result<usize, Error> {
+        self.value(name).map_or(Ok(default), |value| count(self.ruby, name, value))
+    }
+
+    /// As [`Self::count`]; nil stands for the default.
+    fn max_threads(&self, default: usize) -> Result<usize, Error> {
+        match self.value("max_threads").filter(|value| !value.is_nil()) {
+            Some(value) => count(self.ruby, "max_threads", value),
+            None => Ok(default),
+        }
     }
 
     /// A number of bytes: any whole number that is not negative.
-    fn size(&self, name: &str) -> Result<usize, Error> {
+    fn size(&self, name: &str, default: usize) -> Result<usize, Error> {
         /// 2^53: a larger Float is no exact number.
         const MAX: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
-        let value = self.value(name)?;
+        let Some(value) = self.value(name) else { return Ok(default) };
         if let Some(size) = integer(self.ruby, value) {
             return Ok(size);
         }
@@ -133,20 +185,26 @@ impl OptionReader<'_> {
             .ok_or_else(|| invalid_option(self.ruby, name, value, "a positive whole number of bytes is allowed"))
     }
 
-    fn port(&self, name: &str) -> Result<u16, Error> {
-        let value = self.value(name)?;
-        integer(self.ruby, value)
-            .and_then(|port| u16::try_from(port).ok())
-            .ok_or_else(|| invalid_option(self.ruby, name, value, "an Integer from 0 to 65535 is allowed"))
+    fn address(&self, default: IpAddr) -> Result<IpAddr, Error> {
+        self.value("host").map_or(Ok(default), |value| address(self.ruby, value))
     }
+}
 
-    fn address(&self, name: &str) -> Result<IpAddr, Error> {
-        let value = self.value(name)?;
-        String::try_convert(value)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| invalid_option(self.ruby, name, value, "a loopback address (127.0.0.1, ::1) is allowed"))
-    }
+fn count(ruby: &Ruby, name: &str, value: Value) -> Result<usize, Error> {
+    integer(ruby, value).ok_or_else(|| invalid_option(ruby, name, value, "a positive Integer is allowed"))
+}
+
+fn port(ruby: &Ruby, value: Value) -> Result<u16, Error> {
+    integer(ruby, value)
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or_else(|| invalid_option(ruby, "port", value, "an Integer from 0 to 65535 is allowed"))
+}
+
+fn address(ruby: &Ruby, value: Value) -> Result<IpAddr, Error> {
+    String::try_convert(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| invalid_option(ruby, "host", value, "a loopback address (127.0.0.1, ::1) is allowed"))
 }
 
 /// Converts a value that is a `Numeric` (`is_a?`) and has `to_f`. `nil` and `"1"` are not numbers; an

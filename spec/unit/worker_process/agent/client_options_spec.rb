@@ -4,19 +4,16 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "options" do
   let(:ipc) { Aikido::Zen::IPC }
   let(:patience) { Agents::PATIENCE }
 
-  it "has the defaults of its documentation" do
-    expect(options_of.new("127.0.0.1", 5, secret: Agents::SECRET).options).to eq(
-      host: "127.0.0.1", port: 5, connect_timeout: 2.0, handshake_timeout: 3.0, reconnect_delay: 1.0,
-      max_connections: 16, idle_timeout: 60.0, max_frame_size: 64 * 1024 * 1024, document_timeout: 1.0,
-      notify_timeout: 1.0
-    )
-  end
-
   it "hands on the options that it is made for a server with" do
     server = new_server
-    options = options_of.for(server, max_connections: 3, logger: nil).options
 
-    expect(options).to include(host: server.host, port: server.port, max_connections: 3)
+    expect(described_class.for(server, logger: nil)).to have_attributes(host: server.host, port: server.port)
+    expect { described_class.for(server, max_connections: 0) }.to raise_error(ArgumentError, /\Amax_connections is 0;/)
+  end
+
+  it "refuses what is no option" do
+    expect { described_class.new("127.0.0.1", 5, secret: Agents::SECRET, host: "::1") }
+      .to raise_error(ArgumentError, /\Aunknown option: :host; allowed are connect_timeout, .*, notify_timeout\z/)
   end
 
   never_a_time = [-1, nil, "1", Float::NAN, Float::INFINITY, 1_000_000_001, 2**62, 1e300]
@@ -126,18 +123,5 @@ RSpec.describe Aikido::Zen::WorkerProcess::Agent::Client, "options" do
     expect { client.invoke("large", patience) }
       .to raise_error(ipc::FrameTooLargeError, /\Aa frame of 2\d\d bytes is over the limit of 200 bytes/)
     expect(client.ping(patience)).to be(true)
-  end
-
-  # A client's class that shows its options instead of setting itself up.
-  def options_of
-    Class.new(described_class) do
-      attr_reader :options
-
-      private
-
-      def init(_secret, options)
-        @options = options
-      end
-    end
   end
 end

@@ -84,28 +84,25 @@ module Aikido
           # @param port [Integer]
           # @param secret [IPC::Secret, String] the server's. With a String every use of a document asks the parent, and
           #   the caller has to erase the String
-          # @param connect_timeout [Numeric]
-          # @param handshake_timeout [Numeric]
-          # @param reconnect_delay [Numeric] 0 is allowed. Calls fail at once for a random time from half of it to all
-          #   of it, which begins with an attempt to connect that failed
-          # @param max_connections [Integer] for calls, and so the number of calls at the same time; notifications have
-          #   one more connection
-          # @param idle_timeout [Numeric] after which an idle connection is closed
-          # @param max_frame_size [Integer] of a message
-          # @param document_timeout [Numeric] for a changed document to be fetched
-          # @param notify_timeout [Numeric] for a notification to be sent
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
-          # @raise [ArgumentError] for a value that is not allowed
-          def initialize(host, port, secret:, connect_timeout: 2.0, handshake_timeout: 3.0, reconnect_delay: 1.0,
-                         max_connections: 16, idle_timeout: 60.0, max_frame_size: 64 * 1024 * 1024,
-                         document_timeout: 1.0, notify_timeout: 1.0, logger: nil)
+          # @param options the following; each default is in the README
+          # @option options [Numeric] :connect_timeout
+          # @option options [Numeric] :handshake_timeout
+          # @option options [Numeric] :reconnect_delay 0 is allowed. Calls fail at once for a random time from half of
+          #   it to all of it, which begins with an attempt to connect that failed
+          # @option options [Integer] :max_connections for calls, and so the number of calls at the same time;
+          #   notifications have one more connection
+          # @option options [Numeric] :idle_timeout after which an idle connection is closed
+          # @option options [Integer] :max_frame_size of a message
+          # @option options [Numeric] :document_timeout for a changed document to be fetched
+          # @option options [Numeric] :notify_timeout for a notification to be sent
+          # @raise [ArgumentError] for a value that is not allowed, and an option that is not known
+          def initialize(host, port, secret:, logger: nil, **options)
             log = IPC::Log.new(logger)
-            init(secret, { host:, port:, connect_timeout:, handshake_timeout:, reconnect_delay:, max_connections:,
-                           idle_timeout:, max_frame_size:, document_timeout:, notify_timeout: })
+            reconnect_delay = init(host, port, secret, options)
             @local_server = nil
             @documents = IPC::DocumentCache.new(
-              secret:, port:,
-              retry_delay: IPC::Argument.seconds_or_zero("reconnect_delay", reconnect_delay),
+              secret:, port:, retry_delay: reconnect_delay,
               fetch: method(:fetch_latest),
               on_failure: lambda do |key, error|
                 log.failure("document #{IPC::Argument.quoted(key)} could not be fetched", error)

@@ -43,26 +43,24 @@ module Aikido
           # @param secret [String, IPC::Secret, nil] at least 32 bytes; nil makes one, which no String ever holds. A
           # String is copied to a page that core dumps leave out, and the caller has to erase the String
           # @param host [String, nil] a loopback address; nil is 127.0.0.1, or ::1 where that is not there
-          # @param port [Integer] 0 lets the operating system choose
-          # @param handshake_timeout [Numeric] for a connection to authenticate
-          # @param read_timeout [Numeric] from the first byte of a request to its last
-          # @param write_timeout [Numeric] for a worker to take a response
-          # @param max_frame_size [Integer] of a message
-          # @param max_connections [Integer] admitted at the same time
-          # @param spare_threads [Integer] the number of threads that always wait for a connection
-          # @param max_threads [Integer, nil] for connections and handlers, spare ones included; requests wait while all
-          #   are busy. nil is two for each of `max_connections`, at least 2,048
-          # @param max_handshakes [Integer] connections that are not authenticated yet; the oldest is closed first
           # @param logger [Logger, nil] nil writes warnings to `$stderr`
-          # @raise [ArgumentError] for a value that is not allowed
+          # @param options the following; each default is in the README
+          # @option options [Integer] :port 0 lets the operating system choose
+          # @option options [Numeric] :handshake_timeout for a connection to authenticate
+          # @option options [Numeric] :read_timeout from the first byte of a request to its last
+          # @option options [Numeric] :write_timeout for a worker to take a response
+          # @option options [Integer] :max_frame_size of a message
+          # @option options [Integer] :max_connections admitted at the same time
+          # @option options [Integer] :spare_threads the number of threads that always wait for a connection
+          # @option options [Integer, nil] :max_threads for connections and handlers, spare ones included; requests wait
+          #   while all are busy. nil is two for each of `max_connections`, at least 2,048
+          # @option options [Integer] :max_handshakes connections that are not authenticated yet; the oldest is closed
+          #   first
+          # @raise [ArgumentError] for a value that is not allowed, and an option that is not known
           # @raise [SystemCallError] if the address cannot be bound (`Errno::EADDRINUSE`, …)
-          def initialize(secret: nil, host: nil, port: 0, handshake_timeout: 3.0, read_timeout: 5.0,
-                         write_timeout: 5.0, max_frame_size: 64 * 1024 * 1024, max_connections: 1024, spare_threads: 4,
-                         max_threads: nil, max_handshakes: 128, logger: nil)
+          def initialize(secret: nil, host: nil, logger: nil, **options)
             @log = IPC::Log.new(logger)
-            max_threads = default_max_threads(max_connections, spare_threads) if max_threads.nil?
-            bind_to(host, secret, { port:, handshake_timeout:, read_timeout:, write_timeout:, max_frame_size:,
-                                    max_connections:, spare_threads:, max_threads:, max_handshakes: })
+            bind_to(host, secret, options)
             @handlers = {}.freeze
             @registering = Mutex.new
             @wrappers = HandlerWrappers.new
@@ -234,19 +232,8 @@ module Aikido
           MAX_QUOTED = 100
           private_constant :MAX_QUOTED
 
-          # Each connection keeps one thread, and as many are for handlers that go on after their answer.
-          def default_max_threads(*limits)
-            return MIN_MAX_THREADS unless limits.all?(Integer)
-
-            [MIN_MAX_THREADS, 2 * limits.first, limits.sum].max
-          end
-
-          # Enough that a lower `max_connections` leaves no handler waiting.
-          MIN_MAX_THREADS = 2048
-          private_constant :MIN_MAX_THREADS
-
           def bind_to(host, secret, options)
-            bind(secret, { host: host || "127.0.0.1", **options })
+            bind(secret, host ? { host:, **options } : options)
           rescue Errno::EADDRNOTAVAIL, Errno::EAFNOSUPPORT
             raise if host
 
