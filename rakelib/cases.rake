@@ -11,6 +11,9 @@ UNSATISFIABLE_CASES = {
   "hash_without_braces.rb" => "it wants the same of `id: 7`, whose key is a Symbol, and of `5 => 7`, which has no id"
 }.freeze
 
+# Programs that compare a text which `Hash#inspect` gives before Ruby 3.4 only.
+CASES_WITH_OLD_INSPECT = %w[daemon.rb document_in_trap.rb].freeze
+
 desc "Run the small programs in the folder CASES (../shared/cases), each of which says at its top what is right"
 task cases: :compile do
   folder = ENV.fetch("CASES", "../shared/cases")
@@ -25,8 +28,11 @@ end
 
 # @return [Symbol, String] `:passed`, or why not
 def outcome_of_case(program)
-  contradiction = UNSATISFIABLE_CASES[File.basename(program)]
-  return "skipped: #{contradiction}" if contradiction
+  name = File.basename(program)
+  return "skipped: #{UNSATISFIABLE_CASES[name]}" if UNSATISFIABLE_CASES.key?(name)
+  if CASES_WITH_OLD_INSPECT.include?(name) && RUBY_VERSION >= "3.4"
+    return "skipped: it compares with `Hash#inspect` before Ruby 3.4"
+  end
 
   missing = gems_missing_for_case(program) + tools_missing_for_case(program)
   return "skipped, without #{missing.join(", ")}" if missing.any?
@@ -48,7 +54,7 @@ end
 def gems_missing_for_case(program)
   text = File.read(program)
   { /\bpuma\b/ => "puma", /"rails"/ => "railties", /active_record/ => "activerecord",
-    /active_support/ => "activesupport" }.filter_map do |mention, name|
+    /active_support/ => "activesupport", /"async"/ => "async" }.filter_map do |mention, name|
     gem(name) if text.match?(mention)
     nil
   rescue Gem::LoadError
