@@ -145,7 +145,9 @@ class PageRun
   # That of a reader: the gem is installed, and the options of this run are not set.
   def environment
     library = File.expand_path("../../../lib", __dir__)
-    { "RUBYLIB" => library, "RUBYOPT" => nil, "PATH" => "#{RbConfig::CONFIG["bindir"]}:#{ENV.fetch("PATH")}" }
+    # Minitest would load the plugin of a Rails that this Ruby may be unable to use.
+    { "RUBYLIB" => library, "RUBYOPT" => nil, "PATH" => "#{RbConfig::CONFIG["bindir"]}:#{ENV.fetch("PATH")}",
+      "MT_NO_PLUGINS" => "1" }
   end
 
   def failed(what)
