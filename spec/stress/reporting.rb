@@ -62,11 +62,15 @@ module Stress
     end
   end
 
-  # @return [Boolean] whether nothing but limits of time made the example fail
+  # Begins the message for memory that rose. A short run cannot tell memory that settles late from a leak, which rises
+  # in every run.
+  NOT_SETTLED = "not settled: "
+
+  # @return [Boolean] whether nothing but what another run may measure otherwise made the example fail
   def self.too_slow?(example)
     error = example.execution_result.exception
     errors = error.respond_to?(:all_exceptions) ? error.all_exceptions : [error]
-    errors.all? { |each| each.message.start_with?(TOO_SLOW) }
+    errors.all? { |each| each.message.start_with?(TOO_SLOW, NOT_SETTLED) }
   end
 end
 
@@ -74,6 +78,12 @@ end
 RSpec::Matchers.define(:be_no_slower_than) do |limit|
   match { |value| value <= limit }
   failure_message { |value| "#{Stress::TOO_SLOW}#{value} is more than #{limit}" }
+end
+
+# For a {Stress::ResourceUsage}.
+RSpec::Matchers.define(:be_flat_in_memory) do
+  match(&:memory_flat?)
+  failure_message { |usage| "#{Stress::NOT_SETTLED}#{usage.growth_text}" }
 end
 
 RSpec.configure do |config|
