@@ -227,6 +227,11 @@ pub struct RemoteFailure {
 }
 
 impl RemoteFailure {
+    /// The failure of a call whose method has no handler.
+    pub fn no_handler(name: &str) -> Self {
+        Self::without_handler(FailureCode::NoHandler, format!("no handler for {:?}", excerpt(name)))
+    }
+
     /// A failure that no handler raised, so that it has neither class nor backtrace.
     pub fn without_handler(code: FailureCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), class: None, backtrace: Vec::new() }

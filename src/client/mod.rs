@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::error::{Error, FailureCode, Phase, RemoteFailure, Result};
+use crate::error::{Error, Phase, RemoteFailure, Result};
 use crate::metrics::ClientCounters;
 use crate::options::ClientOptions;
 use crate::protocol::message::{CARRY_NOTIFICATIONS, PING, READ_DOCUMENT, ResultText, parse_document};
@@ -111,12 +111,7 @@ impl Client {
     ) -> Result<ResultText> {
         // This name would turn a connection of the pool into one that carries notifications.
         if name == CARRY_NOTIFICATIONS {
-            let message = format!("no handler for {name:?}");
-            return Err(Error::NoHandler(RemoteFailure {
-                code: FailureCode::NoHandler,
-                message,
-                ..RemoteFailure::default()
-            }));
+            return Err(Error::NoHandler(RemoteFailure::no_handler(name)));
         }
         let deadline = Deadline::after(timeout);
         self.counters.calls.add_one();

@@ -1,7 +1,7 @@
 //! The methods that the core answers itself: `ping`, `rpc.document`, and an error for every other reserved name.
 
 use crate::documents::{Document, DocumentStore};
-use crate::error::{FailureCode, RemoteFailure, excerpt};
+use crate::error::{FailureCode, RemoteFailure};
 use crate::protocol::message::{PING, READ_DOCUMENT, RESERVED_PREFIX, Request, ResultEnvelope, failure_response};
 
 /// The failure that a caller gets when no handler thread is left.
@@ -25,18 +25,10 @@ pub(super) fn builtin_response(documents: &DocumentStore, id: &str, request: &Re
                 Some(document) => BuiltinResponse::document(id, document),
                 None => BuiltinResponse::Text(ResultEnvelope::new(id), "null"),
             },
-            None => {
-                let reason = "rpc.document takes [key, known_generation]".to_owned();
-                BuiltinResponse::failure(id, FailureCode::InvalidParams, reason)
-            }
+            None => BuiltinResponse::invalid_params(id, "rpc.document takes [key, known_generation]"),
         },
-        name => BuiltinResponse::failure(id, FailureCode::NoHandler, no_handler_message(name)),
+        name => BuiltinResponse::failure(id, &RemoteFailure::no_handler(name)),
     }
-}
-
-/// The error text for a method without a handler.
-pub(super) fn no_handler_message(name: &str) -> String {
-    format!("no handler for {:?}", excerpt(name))
 }
 
 /// A response that the core makes itself.
@@ -58,8 +50,12 @@ impl BuiltinResponse {
         Self::Document { head, document }
     }
 
-    pub(super) fn failure(id: &str, code: FailureCode, message: String) -> Self {
-        Self::Failure(failure_response(id, &RemoteFailure::without_handler(code, message)))
+    pub(super) fn failure(id: &str, failure: &RemoteFailure) -> Self {
+        Self::Failure(failure_response(id, failure))
+    }
+
+    pub(super) fn invalid_params(id: &str, reason: impl Into<String>) -> Self {
+        Self::failure(id, &RemoteFailure::without_handler(FailureCode::InvalidParams, reason))
     }
 
     /// The parts of the frame's body.

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::builtin::no_handler_message;
 use super::call::Call;
 use super::dispatcher::Dispatcher;
 use super::ready_queue::Popped;
 use super::session::{Session, SessionEvent};
-use crate::error::{FailureCode, RemoteFailure, Result, excerpt};
+use crate::error::{RemoteFailure, Result, excerpt};
 use crate::log_buffer::Level;
 use crate::wait::{HostLock, UntilSignal};
 
@@ -91,11 +90,6 @@ impl HandlerThread {
         };
         self.reattach(session);
         outcome
-    }
-
-    /// The failure of a call whose method has no handler.
-    pub fn no_handler(call: &Call) -> RemoteFailure {
-        RemoteFailure::without_handler(FailureCode::NoHandler, no_handler_message(call.name()))
     }
 
     /// Leaves the ready queue. Answers a call whose handler was killed, so that its caller does not wait for nothing,

@@ -13,9 +13,9 @@ use super::notification_queues::Position;
 use super::state::ServerState;
 use crate::connection::{Connection, ReceiveDeadlines, Socket};
 use crate::deadline::Deadline;
-use crate::error::{Error, FailureCode, Phase, Result, excerpt};
+use crate::error::{Error, Phase, Result, excerpt};
 use crate::log_buffer::Level;
-use crate::protocol::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender, failure_response};
+use crate::protocol::message::{CARRY_NOTIFICATIONS, Parsed, Request, ResultEnvelope, Sender};
 use crate::sys::failpoint::failpoint;
 use crate::sys::notifier::Wakeup;
 use crate::wait::{HostLock, UntilSignal};
@@ -151,7 +151,7 @@ impl Session {
         let Some(body) = self.connection.try_receive(Phase::Request)? else { return Ok(false) };
         if let Some(request) = self.route(body)? {
             match &request.id {
-                Some(id) => self.respond(BuiltinResponse::Failure(failure_response(id, &unavailable_failure()))),
+                Some(id) => self.respond(BuiltinResponse::failure(id, &unavailable_failure())),
                 None => {
                     self.state.counters.dropped_notifications.add_one();
                     let line = format!("no thread was left to handle a notification {:?}", excerpt(&request.name));
@@ -197,7 +197,7 @@ impl Session {
             Parsed::Message(request) => request,
             Parsed::Unusable { id, reason } => {
                 self.state.counters.requests.add_one();
-                self.respond(BuiltinResponse::failure(&id, FailureCode::InvalidParams, reason));
+                self.respond(BuiltinResponse::invalid_params(&id, reason));
                 return Ok(None);
             }
             Parsed::Unrecognized => {
@@ -288,7 +288,7 @@ impl Session {
     fn carry_notifications(&mut self, id: &str, request: &Request) -> BuiltinResponse {
         let (None, Some(sender), Some(dispatcher)) = (self.sender, request.sender(), self.dispatcher.upgrade()) else {
             let reason = "rpc.notifications takes [sender], 32 hexadecimal digits, once for each connection";
-            return BuiltinResponse::failure(id, FailureCode::InvalidParams, reason.to_owned());
+            return BuiltinResponse::invalid_params(id, reason);
         };
         let position = dispatcher.notification_queues.join(sender, self.number);
         if position == Position::Refused {

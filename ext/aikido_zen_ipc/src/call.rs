@@ -11,7 +11,7 @@ use magnus::{
     prelude::*,
 };
 use zen_ipc::error::{FailureCode, RemoteFailure};
-use zen_ipc::server::{Call as CoreCall, HandlerThread};
+use zen_ipc::server::Call as CoreCall;
 use zen_ipc::sys::alloc;
 
 use crate::codec::api::{copy_bytes, to_json};
@@ -176,7 +176,7 @@ pub(crate) fn failure_of(ruby: &Ruby, call: &CoreCall, outcome: Value) -> Result
         return Ok(None);
     }
     if !outcome.to_bool() {
-        return Ok(Some(HandlerThread::no_handler(call)));
+        return Ok(Some(RemoteFailure::no_handler(call.name())));
     }
     let (message, class, backtrace) = TryConvert::try_convert(outcome)?;
     Ok(Some(RemoteFailure {
