@@ -13,10 +13,7 @@ use super::{MAX_NESTING, TOO_DEEP, utf8};
 ///
 /// What is wrong and where, if `body` as a whole is not JSON.
 pub(crate) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_, N>>, String> {
-    let text = utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
-    let mut scanner = Scanner { reader: Reader::new(text), open: Vec::new(), is_document: false };
-    let found = scanner.elements().and_then(|found| scanner.reader.end().map(|()| found));
-    found.map_err(|error| scanner.reader.describe(&error))
+    scan(body, false, Scanner::elements)
 }
 
 /// Checks that `text` is JSON that every reader of a document accepts: it nests at most [`MAX_NESTING`] levels deep, and
@@ -26,10 +23,19 @@ pub(crate) fn elements<const N: usize>(body: &[u8]) -> Result<Option<Elements<'_
 ///
 /// What is wrong and where.
 pub(crate) fn check_document(text: &[u8]) -> Result<(), String> {
+    scan(text, true, Scanner::skip_value)
+}
+
+/// What `pass` makes of the whole of a text.
+fn scan<'a, T>(
+    text: &'a [u8],
+    is_document: bool,
+    pass: impl FnOnce(&mut Scanner<'a>) -> Result<T, SyntaxError>,
+) -> Result<T, String> {
     let text = utf8(text).map_err(|error| format!("not UTF-8: {error}"))?;
-    let mut scanner = Scanner { reader: Reader::new(text), open: Vec::new(), is_document: true };
-    let checked = scanner.skip_value().and_then(|()| scanner.reader.end());
-    checked.map_err(|error| scanner.reader.describe(&error))
+    let mut scanner = Scanner { reader: Reader::new(text), open: Vec::new(), is_document };
+    let passed = pass(&mut scanner).and_then(|outcome| scanner.reader.end().map(|()| outcome));
+    passed.map_err(|error| scanner.reader.describe(&error))
 }
 
 /// The elements of an array in `text`.
@@ -128,7 +134,7 @@ impl<'a> Scanner<'a> {
         if self.is_document && self.open.len() >= usize::from(MAX_NESTING) {
             return Err(self.reader.error(TOO_DEEP));
         }
-        // Others can open millions of them, and then there may be no memory to count them.
+        // Another process may open millions of brackets.
         self.open.try_reserve(1).map_err(|_| self.reader.error("no memory for its nesting"))?;
         self.open.push(closing);
         self.reader.advance(())

@@ -47,7 +47,7 @@ impl<'a> Reader<'a> {
     /// Leaves room for the character of an escape as well.
     fn append_unescaped(&mut self, string: &mut String) -> Result<(), SyntaxError> {
         let text = self.unescaped();
-        if string.try_reserve(text.len() + LONGEST_CHARACTER).is_err() {
+        if string.try_reserve(text.len() + MAX_CHARACTER_LENGTH).is_err() {
             return Err(self.error("no memory for a string"));
         }
         string.push_str(text);
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
 }
 
 /// In bytes, in UTF-8.
-const LONGEST_CHARACTER: usize = 4;
+const MAX_CHARACTER_LENGTH: usize = 4;
 
 /// In bytes: `\u00e9`.
 const UNICODE_ESCAPE_LENGTH: usize = 6;
