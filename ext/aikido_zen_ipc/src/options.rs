@@ -18,19 +18,23 @@ use crate::failure::{is_failure, quoted};
 pub(crate) fn server_options(ruby: &Ruby, options: RHash) -> Result<ServerOptions, Error> {
     let reader = OptionReader::new(ruby, options, &SERVER_OPTIONS)?;
     let defaults = ServerOptions::default();
-    let max_connections = reader.count("max_connections", defaults.max_connections)?;
-    let spare_threads = reader.count("spare_threads", defaults.spare_threads)?;
+    let max_connections = reader.get("max_connections", defaults.max_connections, count)?;
+    let spare_threads = reader.get("spare_threads", defaults.spare_threads, count)?;
+    let default_max_threads = ServerOptions::default_max_threads(max_connections, spare_threads);
     Ok(ServerOptions {
-        host: reader.address(defaults.host)?,
-        port: reader.value("port").map_or(Ok(defaults.port), |value| port(ruby, value))?,
-        handshake_timeout: reader.duration("handshake_timeout", defaults.handshake_timeout)?,
-        read_timeout: reader.duration("read_timeout", defaults.read_timeout)?,
-        write_timeout: reader.duration("write_timeout", defaults.write_timeout)?,
-        max_frame_size: reader.size("max_frame_size", defaults.max_frame_size)?,
+        host: reader.get("host", defaults.host, address)?,
+        port: reader.get("port", defaults.port, port)?,
+        handshake_timeout: reader.get("handshake_timeout", defaults.handshake_timeout, duration)?,
+        read_timeout: reader.get("read_timeout", defaults.read_timeout, duration)?,
+        write_timeout: reader.get("write_timeout", defaults.write_timeout, duration)?,
+        max_frame_size: reader.get("max_frame_size", defaults.max_frame_size, size)?,
         max_connections,
         spare_threads,
-        max_threads: reader.max_threads(ServerOptions::default_max_threads(max_connections, spare_threads))?,
-        max_handshakes: reader.count("max_handshakes", defaults.max_handshakes)?,
+        max_threads: reader.get("max_threads", default_max_threads, |ruby, name, value| {
+            // nil stands for the default.
+            if value.is_nil() { Ok(default_max_threads) } else { count(ruby, name, value) }
+        })?,
+        max_handshakes: reader.get("max_handshakes", defaults.max_handshakes, count)?,
     })
 }
 
@@ -73,19 +77,17 @@ pub(crate) fn client_settings(
     let reader = OptionReader::new(ruby, options, &CLIENT_OPTIONS)?;
     let defaults = ClientOptions::default();
     Ok(ClientSettings {
-        address: (address(ruby, host)?, port(ruby, server_port)?).into(),
+        address: (address(ruby, "host", host)?, port(ruby, "port", server_port)?).into(),
         options: ClientOptions {
-            connect_timeout: reader.duration("connect_timeout", defaults.connect_timeout)?,
-            handshake_timeout: reader.duration("handshake_timeout", defaults.handshake_timeout)?,
-            reconnect_delay: reader
-                .value("reconnect_delay")
-                .map_or(Ok(defaults.reconnect_delay), |value| duration_or_zero(ruby, "reconnect_delay", value))?,
-            max_connections: reader.count("max_connections", defaults.max_connections)?,
-            idle_timeout: reader.duration("idle_timeout", defaults.idle_timeout)?,
-            max_frame_size: reader.size("max_frame_size", defaults.max_frame_size)?,
+            connect_timeout: reader.get("connect_timeout", defaults.connect_timeout, duration)?,
+            handshake_timeout: reader.get("handshake_timeout", defaults.handshake_timeout, duration)?,
+            reconnect_delay: reader.get("reconnect_delay", defaults.reconnect_delay, duration_or_zero)?,
+            max_connections: reader.get("max_connections", defaults.max_connections, count)?,
+            idle_timeout: reader.get("idle_timeout", defaults.idle_timeout, duration)?,
+            max_frame_size: reader.get("max_frame_size", defaults.max_frame_size, size)?,
         },
-        document_timeout: reader.duration("document_timeout", options::DEFAULT_DOCUMENT_TIMEOUT)?,
-        notify_timeout: reader.duration("notify_timeout", options::DEFAULT_NOTIFY_TIMEOUT)?,
+        document_timeout: reader.get("document_timeout", options::DEFAULT_DOCUMENT_TIMEOUT, duration)?,
+        notify_timeout: reader.get("notify_timeout", options::DEFAULT_NOTIFY_TIMEOUT, duration)?,
     })
 }
 
@@ -152,41 +154,15 @@ impl<'a> OptionReader<'a> {
         Ok(Self { ruby, options })
     }
 
-    fn value(&self, name: &str) -> Option<Value> {
-        self.options.get(self.ruby.to_symbol(name))
-    }
-
-    fn duration(&self, name: &str, default: Duration) -> Result<Duration, Error> {
-        self.value(name).map_or(Ok(default), |value| duration(self.ruby, name, value))
-    }
-
-    fn count(&self, name: &str, default: usize) -> Result<usize, Error> {
-        self.value(name).map_or(Ok(default), |value| count(self.ruby, name, value))
-    }
-
-    /// As [`Self::count`]; nil stands for the default.
-    fn max_threads(&self, default: usize) -> Result<usize, Error> {
-        match self.value("max_threads").filter(|value| !value.is_nil()) {
-            Some(value) => count(self.ruby, "max_threads", value),
-            None => Ok(default),
-        }
-    }
-
-    /// A number of bytes: any whole number that is not negative.
-    fn size(&self, name: &str, default: usize) -> Result<usize, Error> {
-        /// 2^53: a larger Float is no exact number.
-        const MAX: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
-        let Some(value) = self.value(name) else { return Ok(default) };
-        if let Some(size) = integer(self.ruby, value) {
-            return Ok(size);
-        }
-        let size = number(self.ruby, value)?.filter(|size| size.fract() == 0.0 && (0.0..=MAX).contains(size));
-        size.map(|size| size as usize)
-            .ok_or_else(|| invalid_option(self.ruby, name, value, "a positive whole number of bytes is allowed"))
-    }
-
-    fn address(&self, default: IpAddr) -> Result<IpAddr, Error> {
-        self.value("host").map_or(Ok(default), |value| address(self.ruby, value))
+    /// The value of an option, by its conversion; the default if it is not given.
+    fn get<T>(
+        &self,
+        name: &str,
+        default: T,
+        convert: impl FnOnce(&Ruby, &str, Value) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let value: Option<Value> = self.options.get(self.ruby.to_symbol(name));
+        value.map_or(Ok(default), |value| convert(self.ruby, name, value))
     }
 }
 
@@ -194,17 +170,29 @@ fn count(ruby: &Ruby, name: &str, value: Value) -> Result<usize, Error> {
     integer(ruby, value).ok_or_else(|| invalid_option(ruby, name, value, "a positive Integer is allowed"))
 }
 
-fn port(ruby: &Ruby, value: Value) -> Result<u16, Error> {
-    integer(ruby, value)
-        .and_then(|port| u16::try_from(port).ok())
-        .ok_or_else(|| invalid_option(ruby, "port", value, "an Integer from 0 to 65535 is allowed"))
+/// A number of bytes: any whole number that is not negative.
+fn size(ruby: &Ruby, name: &str, value: Value) -> Result<usize, Error> {
+    /// 2^53: a larger Float is no exact number.
+    const MAX: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    if let Some(size) = integer(ruby, value) {
+        return Ok(size);
+    }
+    let size = number(ruby, value)?.filter(|size| size.fract() == 0.0 && (0.0..=MAX).contains(size));
+    size.map(|size| size as usize)
+        .ok_or_else(|| invalid_option(ruby, name, value, "a positive whole number of bytes is allowed"))
 }
 
-fn address(ruby: &Ruby, value: Value) -> Result<IpAddr, Error> {
+fn port(ruby: &Ruby, name: &str, value: Value) -> Result<u16, Error> {
+    integer(ruby, value)
+        .and_then(|port| u16::try_from(port).ok())
+        .ok_or_else(|| invalid_option(ruby, name, value, "an Integer from 0 to 65535 is allowed"))
+}
+
+fn address(ruby: &Ruby, name: &str, value: Value) -> Result<IpAddr, Error> {
     String::try_convert(value)
         .ok()
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| invalid_option(ruby, "host", value, "a loopback address (127.0.0.1, ::1) is allowed"))
+        .ok_or_else(|| invalid_option(ruby, name, value, "a loopback address (127.0.0.1, ::1) is allowed"))
 }
 
 /// Converts a value that is a `Numeric` (`is_a?`) and has `to_f`. `nil` and `"1"` are not numbers; an
