@@ -47,11 +47,11 @@ pub(crate) fn define(ruby: &Ruby, ipc: RModule) -> Result<(), Error> {
     class.define_alloc_func::<DocumentCache>();
     class.define_method("read", method!(DocumentCache::read, 1))?;
     class.define_private_method("watch", method!(DocumentCache::watch, 2))?;
-    class.define_private_method("shared_generation", method!(DocumentCache::reading, 1))?;
-    class.define_private_method("store", method!(DocumentCache::keep, 3))?;
+    class.define_private_method("shared_generation", method!(DocumentCache::shared_generation, 1))?;
+    class.define_private_method("store", method!(DocumentCache::store, 3))?;
     class.define_private_method("put_off", method!(DocumentCache::put_off, 2))?;
     class.define_private_method("retry_at", method!(DocumentCache::retry_at, 1))?;
-    class.define_private_method("last", method!(DocumentCache::known, 1))?;
+    class.define_private_method("last", method!(DocumentCache::last, 1))?;
     class.define_private_method("current?", method!(DocumentCache::is_current, 1))
 }
 
@@ -77,15 +77,15 @@ impl DocumentCache {
         })
     }
 
-    /// The value of the counter, for `keep`. Read it before fetching the document, so that a change in between is
+    /// The value of the counter, for `store`. Read it before fetching the document, so that a change in between is
     /// noticed.
-    fn reading(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
+    fn shared_generation(ruby: &Ruby, this: &Self, key: String) -> Result<Option<u64>, Error> {
         rescue_panic(ruby, || Ok(this.0.borrow().page.map(|page| page.current(&key))))
     }
 
     /// Stores a fetched document. Without a `reading` it is never current. An older reading than the stored one changes
     /// nothing: in a `trap` a document may be fetched in the middle of another fetch.
-    fn keep(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
+    fn store(ruby: &Ruby, this: &Self, name: String, document: Value, reading: Option<u64>) -> Result<(), Error> {
         rescue_panic(ruby, || {
             let mut state = this.0.borrow_mut();
             let watch = state.page.zip(reading).and_then(|(page, seen)| page.watch(&name, seen));
@@ -114,7 +114,7 @@ impl DocumentCache {
     }
 
     /// The last known version, current or not; nil if there is none.
-    fn known(ruby: &Ruby, this: &Self, key: RString) -> Result<Value, Error> {
+    fn last(ruby: &Ruby, this: &Self, key: RString) -> Result<Value, Error> {
         rescue_panic(ruby, || {
             let state = this.0.borrow();
             let known = find_by_bytes(&state.known, key).map(|known| ruby.get_inner(known.document));

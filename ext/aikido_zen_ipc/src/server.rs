@@ -52,7 +52,7 @@ pub(crate) fn define(ruby: &Ruby, agent: RModule) -> Result<(), Error> {
     class.define_method("invoke_local", method!(Server::invoke_local, -1))?;
     class.define_method("notify_local", method!(Server::notify_local, -1))?;
     class.define_method("read_document", method!(Server::read_document, 2))?;
-    class.define_method("stop_listening", method!(Server::close, 0))?;
+    class.define_method("stop_listening", method!(Server::stop_listening, 0))?;
     class.define_alias("close", "stop_listening")?;
     class.define_method("started?", method!(Server::is_started, 0))?;
     class.define_method("owned?", method!(Server::is_owned, 0))?;
@@ -217,7 +217,7 @@ impl Server {
         })
     }
 
-    fn close(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
+    fn stop_listening(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
         this.with(ruby, |server| Ok(server.stop_listening()))
     }
 
